@@ -1,0 +1,51 @@
+"""A user's mistake, told in one message: where, what was found, what was expected, what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake.
+
+    Attributes:
+        file: The file it stands in, with a line number where known (``config.yaml:12``).
+        field: The setting, column or property, dotted (``train.learning_rate``).
+        found: What stands there.
+        expected: What could stand there.
+        cure: The next step.
+    """
+
+    file: str
+    field: str
+    found: str
+    expected: str
+    cure: str
+
+    def __str__(self) -> str:
+        lines = [f"{self.file}: {self.field}" if self.field else self.file]
+        for name in ("found", "expected", "cure"):
+            text = getattr(self, name)
+            if text:
+                lines.append(f"  {name + ':':<10}{text}")
+        return "\n".join(lines)
+
+
+class UserError(Exception):
+    """Mistakes of the user, all that were seen; shown without a traceback."""
+
+    def __init__(self, problems: Problem | Iterable[Problem]):
+        self.problems = [problems] if isinstance(problems, Problem) else list(problems)
+        super().__init__("\n\n".join(str(problem) for problem in self.problems))
+
+
+def did_you_mean(word: str, candidates: Iterable[str]) -> str:
+    """Name the candidate nearest to ``word``, as a question, or list them all."""
+    known = sorted(candidates)
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return "known: " + ", ".join(known) if known else ""

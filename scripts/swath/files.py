@@ -1,0 +1,92 @@
+"""Files that are either complete or not there: temporary names, renames, checksums, stable zips."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can carry: same content, same bytes
+
+
+def temporary_name(path: str | Path) -> Path:
+    """Give a private name beside ``path``, on the same file system, so that a rename publishes it."""
+    path = Path(path)
+    return path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
+
+
+@contextmanager
+def publish(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary file name; rename it to ``path`` on success, remove it otherwise."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_name(path)
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def publish_directory(path: str | Path) -> Iterator[Path]:
+    """Yield an empty temporary directory; on success it takes the place of ``path`` whole."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary, old = temporary_name(path), temporary_name(path)
+    temporary.mkdir()
+    try:
+        yield temporary
+        if path.exists():
+            os.replace(path, old)
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write ``content`` as indented JSON with sorted keys, published whole."""
+    with publish(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file."""
+    return json.loads(Path(path).read_text())
+
+
+def short_hash(content: Any, length: int = 12) -> str:
+    """Hash canonical JSON (sorted keys, no spaces): the same content gives the same name anywhere."""
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:length]
+
+
+def sha256(path: str | Path) -> str:
+    """Return the SHA-256 of a file's content, hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def zip_directory(directory: str | Path, path: str | Path) -> None:
+    """Zip a directory's files, sorted by name and without dates: same content, same bytes."""
+    directory = Path(directory)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for file in sorted(file for file in directory.rglob("*") if file.is_file()):
+            entry = zipfile.ZipInfo(file.relative_to(directory).as_posix(), ZIP_EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, file.read_bytes())
+
+
+def unzip(path: str | Path, directory: str | Path) -> None:
+    """Unpack a zip into a directory."""
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(directory)

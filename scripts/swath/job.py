@@ -1,0 +1,74 @@
+"""What every script of a rule does around its one function: log, messages, temporary names, rename."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from swath.errors import UserError
+from swath.files import temporary_name
+
+log = logging.getLogger("swath")
+
+
+@contextmanager
+def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
+    """Run a rule's work: everything printed goes to the rule's log, outputs appear whole or not at all.
+
+    Args:
+        snakemake: The object Snakemake gives to a script.
+
+    Yields:
+        The rule's inputs, its outputs under temporary names (attributes as in the rule; renamed
+        into place on success, removed otherwise), and its params.
+
+    A ``UserError`` is shown on the terminal as its message; anything else goes to the log with
+    its traceback and to the terminal as one line. Both end the process with exit status 1.
+    """
+    log_path = Path(str(snakemake.log[0]))
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    terminal = os.fdopen(os.dup(2), "w", buffering=1)
+    outputs = {name: Path(str(path)) for name, path in snakemake.output.items()}
+    temporary = {name: temporary_name(path) for name, path in outputs.items()}
+    for path in outputs.values():
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with log_path.open("w") as log_file:
+        os.dup2(log_file.fileno(), 1)
+        os.dup2(log_file.fileno(), 2)
+    _configure_logging(terminal)
+    try:
+        yield snakemake.input, SimpleNamespace(**temporary), snakemake.params
+        for name, path in outputs.items():
+            os.replace(temporary[name], path)
+    except UserError as error:
+        print(f"\n{error}\n", file=terminal)
+        print(error, file=sys.stderr)
+        raise SystemExit(1) from None
+    except Exception as error:
+        traceback.print_exc()
+        print(f"{type(error).__name__}: {error} (more in {log_path})", file=terminal)
+        raise SystemExit(1) from None
+    finally:
+        for path in temporary.values():
+            path.unlink(missing_ok=True)
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def _configure_logging(terminal: Any) -> None:
+    """Send Swath's own lines to the terminal and the log, everyone else's to the log alone."""
+    form = logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
+    everything = logging.StreamHandler(sys.stderr)
+    everything.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[everything], force=True)
+    shown = logging.StreamHandler(terminal)
+    shown.setFormatter(form)
+    log.addHandler(shown)
+    log.setLevel(logging.INFO)
