@@ -1,0 +1,36 @@
+"""`classes`: names and colours."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from PIL import ImageColor
+from pydantic import AfterValidator
+
+NULL_CLASS = "null"
+NULL_CLASS_ID = 0
+
+
+def _hex_colour(colour: str) -> str:
+    try:
+        red, green, blue = ImageColor.getrgb(colour)[:3]
+    except ValueError:
+        raise ValueError("a colour name such as orange, or #rrggbb") from None
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def _class_names(classes: dict[str, str]) -> dict[str, str]:
+    if not classes:
+        raise ValueError("at least one class is needed, such as: building: orange")
+    if NULL_CLASS in classes:
+        raise ValueError(f"{NULL_CLASS!r} is added by itself for what has no label; leave it out")
+    return classes
+
+
+Colour = Annotated[str, AfterValidator(_hex_colour)]
+Classes = Annotated[dict[str, Colour], AfterValidator(_class_names)]
+
+
+def class_names(classes: dict[str, str]) -> list[str]:
+    """Return the names by class id: the null class (unlabelled, no data) is 0, then the config's order."""
+    return [NULL_CLASS, *classes]

@@ -1,0 +1,70 @@
+"""The whole config file."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from swath.config.base import FileSafeName, Section
+from swath.config.chips import Chips
+from swath.config.classes import Classes
+from swath.config.evaluate import Evaluate
+from swath.config.imagery import Imagery
+from swath.config.labels import Labels
+from swath.config.model import Model
+from swath.config.predict import Predict
+from swath.config.scenes import Scenes
+from swath.config.sweep import Sweep
+from swath.config.train import Train
+from swath.errors import did_you_mean
+
+
+class Experiment(Section):
+    """An experiment: everything its results depend on."""
+
+    experiment: FileSafeName
+    """The experiment's name; its results appear in `results/experiments/<name>/`."""
+
+    task: Literal["semantic_segmentation"] = "semantic_segmentation"
+    """What the model learns: a class for every pixel."""
+
+    classes: Classes
+    """Class → colour (a name or `#rrggbb`). The null class, for pixels without label or data, is added by itself."""
+
+    scenes: Scenes
+    imagery: Imagery = Imagery()
+    labels: Labels
+    chips: Chips = Chips()
+    model: Model = Model()
+    train: Train = Train()
+    predict: Predict = Predict()
+    evaluate: Evaluate = Evaluate()
+    sweep: Sweep = Sweep()
+
+    @model_validator(mode="after")
+    def _classes_are_known(self) -> Self:
+        used = {f"labels.mapping.{value}": name for value, name in self.labels.mapping.items() if name}
+        used |= {f"train.class_weights.{name}": name for name in self.train.class_weights}
+        if self.labels.default_class:
+            used["labels.default_class"] = self.labels.default_class
+        if self.labels.unlabelled != "ignore":
+            used["labels.unlabelled"] = self.labels.unlabelled
+        metric = self.sweep.select.metric
+        if metric.startswith("f1."):
+            used["sweep.select.metric"] = metric.removeprefix("f1.")
+        elif metric not in ("macro_f1", "accuracy"):
+            raise ValueError(f"sweep.select.metric: {metric!r} is not macro_f1, accuracy or f1.<class>")
+        for field, name in used.items():
+            if name not in self.classes:
+                raise ValueError(f"{field}: unknown class {name!r}; {did_you_mean(name, self.classes)}")
+        return self
+
+    @model_validator(mode="after")
+    def _windows_meet(self) -> Self:
+        size = self.predict.chip_size or self.chips.size
+        if self.predict.stride and self.predict.stride > size:
+            raise ValueError(
+                f"predict.stride: {self.predict.stride} is larger than the window ({size}): pixels would be left out"
+            )
+        return self

@@ -1,0 +1,36 @@
+"""`predict`: the sliding window over whole scenes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveInt, model_validator
+
+from swath.config.base import Section
+
+
+class Predict(Section):
+    """How a trained model is run over whole scenes."""
+
+    chip_size: PositiveInt | None = None
+    """Window size in pixels; the training chips' size when left out."""
+
+    stride: PositiveInt | None = None
+    """Step in pixels; the window size when left out. Smaller steps see every pixel several times."""
+
+    crop: Annotated[int, Field(ge=0)] | Literal["auto"] = 0
+    """Pixels cut off every window's edge before it counts; `auto` is half of what windows overlap."""
+
+    smooth: bool = False
+    """Average the class scores of overlapping windows, instead of counting votes."""
+
+    batch_size: PositiveInt = 16
+    """Windows per step; changes speed, not results."""
+
+    @model_validator(mode="after")
+    def _windows_meet(self) -> Self:
+        if self.chip_size and self.stride and self.stride > self.chip_size:
+            raise ValueError(
+                f"stride ({self.stride}) is larger than chip_size ({self.chip_size}): pixels would be left out"
+            )
+        return self

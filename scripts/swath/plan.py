@@ -1,0 +1,330 @@
+"""The plan: config + scenes → trials → stage keys. Pure, fast, and free of torch and Raster Vision.
+
+What a stage's result depends on is its *spec*; a short hash of the spec is its *key*, the name of its folder.
+Equal specs share a folder and run once. Settings that cannot change a result stay out of every spec.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from swath.config.base import Section, settings
+from swath.config.classes import class_names
+from swath.config.experiment import Experiment
+from swath.config.load import Location, problems_of, where
+from swath.config.sweep import Distribution
+from swath.errors import Problem, UserError, did_you_mean
+from swath.files import short_hash
+from swath.scenes.table import SPLITS, Scene
+
+SWEEPABLE = ("imagery", "labels", "chips", "model", "train", "predict")
+STAGES = ("scenes", "stats", "chips", "models", "predictions", "evals", "bundles")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One point of the sweep.
+
+    Attributes:
+        name: Its values, readable: ``learning_rate=0.001,size=128``.
+        values: Dotted setting → value, as swept.
+        settings: The whole experiment with these values.
+    """
+
+    name: str
+    values: dict[str, Any]
+    settings: Experiment
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trial with one seed, and the keys of all its stages.
+
+    Attributes:
+        name: The trial's name and the seed: ``learning_rate=0.001,seed=0``.
+        trial: The trial.
+        seed: The training seed.
+        scenes, chips, models, bundles: Keys of the stages; ``stats`` is None when imagery is not normalised.
+        predictions, evals: Keys by split (validation, test).
+    """
+
+    name: str
+    trial: Trial
+    seed: int
+    scenes: str
+    stats: str | None
+    chips: str
+    models: str
+    bundles: str
+    predictions: dict[str, str]
+    evals: dict[str, str]
+
+
+@dataclass
+class Plan:
+    """Everything an experiment has to do.
+
+    Attributes:
+        experiment: The checked config.
+        scenes: All scenes, sorted by id.
+        trials: The sweep's points, in the order given.
+        runs: Trials × repeats.
+        specs: Stage → key → spec, JSON values.
+    """
+
+    experiment: Experiment
+    scenes: list[Scene]
+    trials: list[Trial] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
+    specs: dict[str, dict[str, dict[str, Any]]] = field(default_factory=lambda: {stage: {} for stage in STAGES})
+
+    def scenes_of(self, split: str) -> list[Scene]:
+        """Return the scenes of a split, sorted by id."""
+        return [scene for scene in self.scenes if scene.split == split]
+
+    def run_with(self, stage: str, key: str) -> Run:
+        """Return the first run that uses a stage's key."""
+        for run in self.runs:
+            keys = getattr(run, stage)
+            if key == keys or (isinstance(keys, dict) and key in keys.values()):
+                return run
+        raise KeyError(f"no run has {stage} {key}")
+
+
+def make_plan(
+    experiment: Experiment, scenes: Sequence[Scene], config: Mapping[str, Any], files: Sequence[Any] = ()
+) -> Plan:
+    """Plan an experiment.
+
+    Args:
+        experiment: The checked config.
+        scenes: The scenes, sorted by id.
+        config: The config as read, into which swept values are put.
+        files: The config's files, to say where a mistake stands.
+
+    Raises:
+        UserError: For swept settings or values that the config does not allow.
+    """
+    plan = Plan(experiment, list(scenes))
+    plan.trials = list(_trials(experiment, config, files))
+    identity = {split: short_hash([scene.row() for scene in plan.scenes_of(split)]) for split in SPLITS}
+    for trial in plan.trials:
+        first = trial.settings.train.seed
+        for seed in range(first, first + experiment.sweep.repeats):
+            plan.runs.append(_run(plan, trial, seed, identity))
+    return plan
+
+
+# --- trials ---------------------------------------------------------------------------------------
+
+
+def _trials(experiment: Experiment, config: Mapping[str, Any], files: Sequence[Any]) -> Iterator[Trial]:
+    points = list(_points(experiment))
+    problems = [problem for place, values in points for problem in _unknown_settings(place, values, files)]
+    if problems:
+        raise UserError(problems)
+    swept = sorted({setting for _, values in points for setting in values})
+    seen: set[str] = set()
+    for place, values in points:
+        resolved = _with_values(experiment, config, files, place, values)
+        values = {setting: _value_of(resolved, setting) for setting in values}
+        name = trial_name(values, swept)
+        if name not in seen:
+            seen.add(name)
+            yield Trial(name, values, resolved)
+
+
+def _points(experiment: Experiment) -> Iterator[tuple[Location, dict[str, Any]]]:
+    """List the sweep's points with the place each comes from: grid, then listed, then random ones."""
+    sweep = experiment.sweep
+    if sweep.grid:
+        for values in itertools.product(*sweep.grid.values()):
+            yield ("sweep", "grid"), dict(zip(sweep.grid, values, strict=True))
+    for number, trial in enumerate(sweep.trials):
+        yield ("sweep", "trials", number), dict(trial)
+    if sweep.random:
+        generator = random.Random(sweep.random.seed)
+        for _ in range(sweep.random.samples):
+            yield (
+                ("sweep", "random", "settings"),
+                {setting: _draw(generator, distribution) for setting, distribution in sweep.random.settings.items()},
+            )
+    if not (sweep.grid or sweep.trials or sweep.random):
+        yield ("sweep",), {}
+
+
+def _draw(generator: random.Random, distribution: Distribution) -> Any:
+    """Draw a value; numbers are rounded to four significant digits, to be readable."""
+    if distribution.choices is not None:
+        return generator.choice(distribution.choices)
+    assert distribution.min is not None and distribution.max is not None
+    if distribution.log:
+        value = math.exp(generator.uniform(math.log(distribution.min), math.log(distribution.max)))
+    else:
+        value = generator.uniform(distribution.min, distribution.max)
+    return round(value) if distribution.integer else float(f"{value:.4g}")
+
+
+def _unknown_settings(place: Location, values: Mapping[str, Any], files: Sequence[Any]) -> Iterator[Problem]:
+    for setting in values:
+        head, _, rest = setting.partition(".")
+        if head not in SWEEPABLE or rest.split(".")[0] not in _fields(head):
+            known = [f"{section}.{name}" for section in SWEEPABLE for name in _fields(section)]
+            position = (*place, setting)
+            yield Problem(
+                where(files, position),
+                f"{'.'.join(str(part) for part in place)}: {setting}",
+                f"unknown setting {setting!r}",
+                "a dotted setting of " + ", ".join(SWEEPABLE),
+                did_you_mean(setting, known),
+            )
+
+
+def _fields(section: str) -> list[str]:
+    annotation = Experiment.model_fields[section].annotation
+    assert isinstance(annotation, type) and issubclass(annotation, Section)
+    return list(annotation.model_fields)
+
+
+def _with_values(
+    experiment: Experiment, config: Mapping[str, Any], files: Sequence[Any], place: Location, values: Mapping[str, Any]
+) -> Experiment:
+    if not values:
+        return experiment
+    changed = deepcopy(dict(config))
+    for setting, value in values.items():
+        *parents, last = setting.split(".")
+        target = changed
+        for parent in parents:
+            if not isinstance(target.get(parent), dict):
+                target[parent] = {}
+            target = target[parent]
+        target[last] = value
+    try:
+        return Experiment.model_validate(changed)
+    except ValidationError as error:
+        problems = problems_of(error, changed, files)
+        point = ", ".join(f"{setting}={value!r}" for setting, value in values.items())
+        raise UserError(
+            [
+                Problem(where(files, place), f"{'.'.join(map(str, place))} → {problem.field}", problem.found,
+                        problem.expected, f"{problem.cure} (trial {point})")
+                for problem in problems
+            ]
+        ) from None
+
+
+def _value_of(experiment: Experiment, setting: str) -> Any:
+    value: Any = experiment
+    for part in setting.split("."):
+        value = value[part] if isinstance(value, dict) else getattr(value, part)
+    return value.model_dump(mode="json") if isinstance(value, Section) else value
+
+
+def trial_name(values: Mapping[str, Any], swept: Sequence[str] = ()) -> str:
+    """Write swept values as a folder name: ``learning_rate=0.001,size=128``; long ones are cut and hashed."""
+    last = [setting.rpartition(".")[2] for setting in swept]
+    parts = []
+    for setting, value in values.items():
+        short = setting.rpartition(".")[2]
+        parts.append(f"{short if last.count(short) <= 1 else setting}={_readable(value)}")
+    name = ",".join(parts) or "default"
+    return name if len(name) <= 120 else f"{name[:100]}~{short_hash(dict(values), 6)}"
+
+
+def _readable(value: Any) -> str:
+    if isinstance(value, float):
+        text = f"{value:g}"
+        return text if float(text) == value else repr(value)
+    if isinstance(value, Mapping):
+        value = "+".join(f"{key}-{_readable(entry)}" for key, entry in value.items()) or "none"
+    elif isinstance(value, list | tuple):
+        value = "+".join(_readable(entry) for entry in value) or "none"
+    text = str(value)
+    return "".join(character if character.isalnum() or character in "._+-" else "_" for character in text)
+
+
+# --- stage keys -----------------------------------------------------------------------------------
+
+
+def _run(plan: Plan, trial: Trial, seed: int, identity: Mapping[str, str]) -> Run:
+    experiment = trial.settings
+
+    def key(stage: str, spec: dict[str, Any]) -> str:
+        name = short_hash(spec)
+        plan.specs[stage].setdefault(name, spec)
+        return name
+
+    scenes = key(
+        "scenes",
+        {"task": experiment.task, "classes": class_names(experiment.classes), "labels": settings(experiment.labels)},
+    )
+    imagery = settings(experiment.imagery)
+    stats = None
+    if experiment.imagery.normalize != "none":
+        from_scenes = experiment.imagery.normalize == "statistics"
+        stats = key("stats", {"imagery": imagery, "training_scenes": identity["train"] if from_scenes else None})
+    chips = key(
+        "chips", {"scenes": scenes, "stats": stats, "imagery": imagery, "chips": settings(experiment.chips)}
+    )
+    models = key(
+        "models",
+        {
+            "chips": chips,
+            "training_scenes": identity["train"],
+            "validation_scenes": identity["validation"],
+            "model": settings(experiment.model),
+            "train": settings(experiment.train, "num_workers", "seed"),
+            "seed": seed,
+        },
+    )
+    window = predict_window(experiment)
+    bundles = key("bundles", {"model": models, "predict": window})
+    splits = [split for split in ("validation", "test") if plan.scenes_of(split)]
+    predictions = {
+        split: key("predictions", {"model": models, "predict": window, "split": split, "scenes": identity[split]})
+        for split in splits
+    }
+    evals = {
+        split: key("evals", {"predictions": predictions[split], "labels": scenes, "split": split}) for split in splits
+    }
+    return Run(
+        f"{trial.name},seed={seed}", trial, seed, scenes, stats, chips, models, bundles, predictions, evals
+    )
+
+
+def predict_window(experiment: Experiment) -> dict[str, Any]:
+    """Resolve the prediction window: chip size, stride and crop in pixels, smooth or not."""
+    predict = experiment.predict
+    size = predict.chip_size or experiment.chips.size
+    stride = predict.stride or size
+    crop = (size - stride) // 2 if predict.crop == "auto" else predict.crop
+    return {"chip_size": size, "stride": stride, "crop": crop, "smooth": predict.smooth}
+
+
+# --- shards ---------------------------------------------------------------------------------------
+
+
+def shards(scenes: Sequence[Scene], number: int) -> dict[str, list[Scene]]:
+    """Spread scenes over at most ``number`` shards.
+
+    A scene's shard follows from a hash of its id, so that a new scene disturbs one shard only. A shard's name
+    carries a hash of what it holds, so that another table never overwrites it. Empty shards are left out.
+    """
+    members: dict[int, list[Scene]] = {}
+    for scene in scenes:
+        digest = hashlib.sha256(scene.id.encode()).digest()
+        members.setdefault(int.from_bytes(digest[:8], "big") % number, []).append(scene)
+    return {
+        f"{index + 1}-of-{number}-{short_hash([scene.row() for scene in held], 6)}": held
+        for index, held in sorted(members.items())
+    }
