@@ -1,0 +1,26 @@
+# Bundle a model with its prediction window: what Raster Vision's `predict` takes.
+rule bundle:
+    message:
+        "Bundling {params.name}"
+    input:
+        model=model_of("bundles", "model-bundle.zip"),
+        config=model_of("bundles", "pipeline-config.json"),
+        stats=stats_of("bundles"),
+    output:
+        bundle=f"{RESULTS}/bundles/{{key}}/model-bundle.zip",
+    log:
+        f"{LOGS}/bundle/{{key}}.log",
+    benchmark:
+        f"{BENCHMARKS}/bundle/{{key}}.tsv"
+    params:
+        spec=spec_of("bundles"),
+        code=code_of("bundle"),
+        name=name_of("bundles"),
+    threads: 1
+    resources:
+        mem_mb=memory(3000, per_input=2),
+        runtime=minutes(20),
+    container:
+        CONTAINER
+    script:
+        "../scripts/bundle.py"

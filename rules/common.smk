@@ -1,0 +1,195 @@
+# The plan, and the functions that say what a rule reads and what its result depends on.
+# `x_of(stage)` makes a function for the rule whose `key` wildcard is a key of that stage.
+from swath import demo
+from swath.code import code_of
+from swath.files import read_json
+from swath.plan import shards
+from swath.workflow import colours_by_id, describe_runs, memory, minutes, plan_or_exit
+
+PLAN = plan_or_exit(config, workflow.configfiles)
+NAME = PLAN.experiment.experiment
+RESULTS = "results"
+EXPERIMENT = f"{RESULTS}/experiments/{NAME}"
+LOGS = f"{RESULTS}/logs"
+BENCHMARKS = f"{RESULTS}/benchmarks"
+
+SCENE_SHARDS = shards(PLAN.scenes, len(gather.scenes("{scatteritem}")))
+CHIP_SHARDS = {
+    split: shards(PLAN.scenes_of(split), len(gather.chip("{scatteritem}")))
+    for split in ("train", "validation")
+}
+PREDICT_SHARDS = {
+    split: shards(PLAN.scenes_of(split), len(gather.predict("{scatteritem}")))
+    for split in ("validation", "test")
+}
+
+
+wildcard_constraints:
+    key="[0-9a-f]{12}",
+    shard=r"\d+-of-\d+-[0-9a-f]{6}",
+    split="train|validation|test",
+
+
+def manifests(key, scenes):
+    """The manifests that hold some scenes' facts."""
+    wanted = {scene.id for scene in scenes}
+    return [
+        f"{RESULTS}/scenes/{key}/{shard}.json"
+        for shard, held in SCENE_SHARDS.items()
+        if wanted & {scene.id for scene in held}
+    ]
+
+
+# --- the scenes behind a key ----------------------------------------------------------------------
+
+
+def scenes_behind(stage, wildcards):
+    """The scenes that a job of a stage works on."""
+    if stage == "chips":
+        return CHIP_SHARDS[wildcards.split][wildcards.shard]
+    if stage == "predictions":
+        return PREDICT_SHARDS[PLAN.specs[stage][wildcards.key]["split"]][wildcards.shard]
+    if stage == "evals":
+        return PLAN.scenes_of(wildcards.split)
+    training = PLAN.scenes_of("train")
+    return training if stage == "stats" else training + PLAN.scenes_of("validation")
+
+
+def ids_of(stage):
+    def ids(wildcards):
+        return [scene.id for scene in scenes_behind(stage, wildcards)]
+
+    return ids
+
+
+def rows_of_shard(wildcards):
+    return [scene.row() for scene in SCENE_SHARDS[wildcards.shard]]
+
+
+# --- what a rule reads ----------------------------------------------------------------------------
+
+
+def files_of_shard(wildcards):
+    """The images, labels and areas of interest of a shard's scenes."""
+    held = SCENE_SHARDS[wildcards.shard]
+    return [path for scene in held for path in (scene.image, scene.labels, scene.aoi) if path]
+
+
+def manifests_of(stage):
+    def manifests_of_key(wildcards):
+        run = PLAN.run_with(stage, wildcards.key)
+        return manifests(run.scenes, scenes_behind(stage, wildcards))
+
+    return manifests_of_key
+
+
+def stats_of(stage):
+    """The statistics that the imagery is normalised with, if it is."""
+
+    def stats(wildcards):
+        key = PLAN.run_with(stage, wildcards.key).stats
+        return [f"{RESULTS}/stats/{key}/stats/train_scenes/stats.json"] if key else []
+
+    return stats
+
+
+def chips_of_model(wildcards):
+    key = PLAN.run_with("models", wildcards.key).chips
+    return [f"{RESULTS}/chips/{key}/{split}-{shard}.zip" for split, held in CHIP_SHARDS.items() for shard in held]
+
+
+def model_of(stage, file):
+    """A file of the model."""
+
+    def model(wildcards):
+        return f"{RESULTS}/models/{PLAN.run_with(stage, wildcards.key).models}/{file}"
+
+    return model
+
+
+def predictions_of_eval(wildcards):
+    key = PLAN.run_with("evals", wildcards.key).predictions[wildcards.split]
+    return [f"{RESULTS}/predictions/{key}/{shard}.json" for shard in PREDICT_SHARDS[wildcards.split]]
+
+
+def evals_of_experiment(wildcards):
+    """The validation metrics of every run."""
+    return [f"{RESULTS}/evals/{run.evals['validation']}/validation.json" for run in PLAN.runs]
+
+
+def timings_of_experiment(wildcards):
+    return [f"{RESULTS}/models/{run.models}/timing.csv" for run in PLAN.runs]
+
+
+def bundles_of_experiment(wildcards):
+    return [f"{RESULTS}/bundles/{run.bundles}/model-bundle.zip" for run in PLAN.runs]
+
+
+def manifests_of_experiment(wildcards):
+    return manifests(PLAN.runs[0].scenes, PLAN.scenes)
+
+
+def test_of_winner(wildcards):
+    """The winner's test metrics: which one it is, is known once the checkpoint `select` has run."""
+    winner = read_json(checkpoints.select.get().output.winner)["run"]
+    run = next(run for run in PLAN.runs if run.name == winner)
+    meets_test = PLAN.experiment.evaluate.test and "test" in run.evals
+    return [f"{RESULTS}/evals/{run.evals['test']}/test.json"] if meets_test else []
+
+
+# --- what a result depends on ---------------------------------------------------------------------
+
+
+def spec_of(stage):
+    def spec(wildcards):
+        return PLAN.specs[stage][wildcards.key]
+
+    return spec
+
+
+def settings_of(stage, *sections):
+    """Sections of the settings, as plain values."""
+
+    def settings(wildcards):
+        experiment = PLAN.run_with(stage, wildcards.key).trial.settings
+        return {section: getattr(experiment, section).model_dump(mode="json") for section in sections}
+
+    return settings
+
+
+def classes_of(stage):
+    """Class names by id."""
+
+    def classes(wildcards):
+        return PLAN.specs["scenes"][PLAN.run_with(stage, wildcards.key).scenes]["classes"]
+
+    return classes
+
+
+# --- what changes no result: the second argument keeps Snakemake from running again for it --------
+
+
+def name_of(stage):
+    def name(wildcards, input):
+        return PLAN.run_with(stage, wildcards.key).name
+
+    return name
+
+
+def colours(wildcards, input):
+    return colours_by_id(PLAN.experiment)
+
+
+def workers_of_model(wildcards, input):
+    return PLAN.run_with("models", wildcards.key).trial.settings.train.num_workers
+
+
+def batch_size_of_predictions(wildcards, input):
+    return PLAN.run_with("predictions", wildcards.key).trial.settings.predict.batch_size
+
+
+def print_summary():
+    """Say on the terminal what won and where everything lies."""
+    summary = Path(EXPERIMENT) / "summary.txt"
+    if summary.exists():
+        print(summary.read_text(), file=sys.stderr)

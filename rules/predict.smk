@@ -1,0 +1,33 @@
+# Predict a shard of a split's scenes, as maps.
+rule predict:
+    message:
+        "Predicting: {params.name}, shard {wildcards.shard}"
+    input:
+        model=model_of("predictions", "model-bundle.zip"),
+        config=model_of("predictions", "pipeline-config.json"),
+        scenes=manifests_of("predictions"),
+        stats=stats_of("predictions"),
+    output:
+        manifest=f"{RESULTS}/predictions/{{key}}/{{shard}}.json",
+    log:
+        f"{LOGS}/predict/{{key}}/{{shard}}.log",
+    benchmark:
+        f"{BENCHMARKS}/predict/{{key}}/{{shard}}.tsv"
+    params:
+        spec=spec_of("predictions"),
+        settings=settings_of("predictions", "imagery"),
+        ids=ids_of("predictions"),
+        folder=f"{RESULTS}/predictions/{{key}}",
+        code=code_of("predict"),
+        colours=colours,
+        batch_size=batch_size_of_predictions,
+        name=name_of("predictions"),
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=memory(5000, per_input=2),
+        runtime=minutes(60),
+    container:
+        CONTAINER
+    script:
+        "../scripts/predict.py"

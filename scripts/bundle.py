@@ -1,0 +1,10 @@
+"""Bundle a model with its prediction window."""
+
+from pathlib import Path
+
+from swath.job import job
+
+with job(snakemake) as (inputs, output, params):
+    from swath.rv.bundle import bundle_model
+
+    bundle_model(Path(inputs.model).parent, params.spec["predict"], output.bundle)

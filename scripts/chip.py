@@ -1,0 +1,17 @@
+"""Cut the chips of one shard of scenes."""
+
+from swath.job import job
+
+with job(snakemake) as (inputs, output, params):
+    from swath.rv.chip import cut_chips
+    from swath.rv.pipeline import scene_options
+    from swath.scenes.manifest import read_manifests
+
+    cut_chips(
+        read_manifests(inputs.scenes, params.ids),
+        snakemake.wildcards.split,
+        params.settings["chips"],
+        scene_options(params.settings, inputs.stats, params.classes),
+        params.classes,
+        output.chips,
+    )

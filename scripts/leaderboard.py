@@ -1,0 +1,7 @@
+"""Compare the trials by their validation metrics."""
+
+from swath.job import job
+from swath.report.leaderboard import compare
+
+with job(snakemake) as (_, output, params):
+    compare(params.runs, params.metric, output.trials, output.leaderboard)

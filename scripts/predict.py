@@ -1,0 +1,21 @@
+"""Predict a shard of scenes."""
+
+from pathlib import Path
+
+from swath.job import job
+
+with job(snakemake) as (inputs, output, params):
+    from swath.rv.pipeline import scene_options
+    from swath.rv.predict import predict_scenes
+    from swath.scenes.manifest import read_manifests
+
+    predict_scenes(
+        read_manifests(inputs.scenes, params.ids),
+        scene_options(params.settings, inputs.stats),
+        Path(inputs.model).parent,
+        params.spec["predict"],
+        params.batch_size,
+        params.colours,
+        Path(params.folder),
+        output.manifest,
+    )

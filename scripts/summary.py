@@ -1,0 +1,19 @@
+"""Sum up the experiment: links with readable names, a picture, a text."""
+
+from pathlib import Path
+
+from swath.job import job
+from swath.report.summary import sum_up
+from swath.scenes.manifest import read_manifests
+
+with job(snakemake) as (inputs, output, params):
+    sum_up(
+        Path(params.folder),
+        params.runs,
+        inputs.winner,
+        inputs.leaderboard,
+        params.metric,
+        read_manifests(inputs.scenes),
+        params.colours,
+        vars(output),
+    )

@@ -1,0 +1,1 @@
+"""Products: maps that open anywhere."""

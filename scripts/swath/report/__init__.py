@@ -1,0 +1,1 @@
+"""Reports: what an experiment found, in tables, pictures and words."""

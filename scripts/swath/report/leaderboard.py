@@ -1,0 +1,84 @@
+"""The stages `leaderboard` and `select`: trials compared by validation, mean over repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from swath.files import read_json, write_json
+
+SCORES = ("macro_f1", "accuracy")
+
+
+def compare(runs: Sequence[Mapping[str, Any]], metric: str, trials: Path, leaderboard: Path) -> None:
+    """Write the tables of runs and of trials.
+
+    Args:
+        runs: What :func:`swath.workflow.describe_runs` lists.
+        metric: The metric that decides.
+        trials: CSV to write, a row per run: trial, swept values, seed, epochs, seconds, validation metrics, folders.
+        leaderboard: CSV to write, a row per trial, the best first: rank, trial, swept values, repeats, mean and
+            standard deviation over repeats of every metric, epochs, mean seconds of training.
+    """
+    table = pd.DataFrame([_row(run) for run in runs])
+    table.to_csv(trials, index=False)
+    rank(table, runs, metric).to_csv(leaderboard, index=False)
+
+
+def _row(run: Mapping[str, Any]) -> dict[str, Any]:
+    metrics = read_json(Path(run["evals"]["validation"]) / "validation.json")["overall"]
+    timing = pd.read_csv(Path(run["model"]) / "timing.csv")
+    return {
+        "run": run["run"],
+        "trial": run["trial"],
+        **run["values"],
+        "seed": run["seed"],
+        "epochs": len(timing),
+        "seconds": round(float(timing["seconds"].sum()), 1),
+        **{name: metrics[name] for name in SCORES},
+        **{f"f1.{name}": value for name, value in metrics["f1"].items()},
+        "model": run["model"],
+        "bundle": f"{run['bundle']}/model-bundle.zip",
+    }
+
+
+def rank(table: pd.DataFrame, runs: Sequence[Mapping[str, Any]], metric: str) -> pd.DataFrame:
+    """Average over repeats and sort, the best trial first; ties go to the trial listed first."""
+    scores = [column for column in table.columns if column in SCORES or column.startswith("f1.")]
+    rows = []
+    for trial, group in table.groupby("trial", sort=False):
+        values = next(run["values"] for run in runs if run["trial"] == trial)
+        row = {"trial": trial, **values, "repeats": len(group)}
+        for score in scores:
+            row[f"{score}_mean"], row[f"{score}_std"] = group[score].mean(), group[score].std(ddof=0)
+        rows.append({**row, "epochs": group["epochs"].max(), "seconds": round(group["seconds"].mean(), 1)})
+    ranked = pd.DataFrame(rows).sort_values(f"{metric}_mean", ascending=False, kind="stable")
+    ranked.insert(0, "rank", range(1, len(ranked) + 1))
+    return ranked
+
+
+def select_winner(trials: str | Path, leaderboard: str | Path, metric: str, winner: Path) -> None:
+    """Name the winner: the trial with the best mean, and of its repeats the one with the best score.
+
+    Args:
+        trials, leaderboard: The tables that :func:`compare` wrote.
+        metric: The metric that decides.
+        winner: JSON to write: trial, run, metric, the trial's mean and the run's score.
+    """
+    best = pd.read_csv(leaderboard).iloc[0]
+    runs = pd.read_csv(trials)
+    runs = runs[runs["trial"] == best["trial"]]
+    run = runs.loc[runs[metric].astype(float).idxmax()]
+    write_json(
+        winner,
+        {
+            "trial": best["trial"],
+            "run": run["run"],
+            "metric": metric,
+            "mean": float(best[f"{metric}_mean"]),
+            "score": float(run[metric]),
+        },
+    )

@@ -1,0 +1,102 @@
+"""The last step of an experiment: readable links, a picture and a text that says what won."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from swath.files import publish_directory, read_json
+from swath.report.figure import draw_prediction
+from swath.scenes.manifest import Facts
+
+Run = Mapping[str, Any]
+
+
+def sum_up(
+    folder: Path,
+    runs: Sequence[Run],
+    winner: str | Path,
+    leaderboard: str | Path,
+    metric: str,
+    scenes: Sequence[Facts],
+    colours: Sequence[str],
+    outputs: Mapping[str, Path],
+) -> None:
+    """Sum up an experiment.
+
+    Args:
+        folder: The experiment's folder: gets ``trials/<values>/`` and ``winner/``, links into the results.
+        runs: What :func:`swath.workflow.describe_runs` lists.
+        winner, leaderboard: What the stage `select` and `leaderboard` wrote.
+        metric: The metric that decided.
+        scenes: Facts of all scenes.
+        colours: By class id.
+        outputs: Files to write: ``summary`` (text) and ``picture`` (PNG).
+    """
+    chosen = read_json(winner)
+    run = next(run for run in runs if run["run"] == chosen["run"])
+    _link_runs(folder, runs)
+    with publish_directory(folder / "winner") as target:
+        _link_run(target, folder / "winner", run, test=True)
+    split = "test" if _metrics(run, "test") else "validation"
+    metrics = _metrics(run, split)
+    assert metrics
+    scene = max((s for s in scenes if s["split"] == split), key=lambda s: sum(list(s["labelled_pixels"].values())[1:]))
+    prediction = Path(run["predictions"][split]) / scene["id"] / "labels.tif"
+    title = f"{scene['id']} ({split}), {chosen['run']}"
+    draw_prediction(scene, prediction, metrics["classes"], colours, title, outputs["picture"])
+    outputs["summary"].write_text(_text(folder, runs, run, chosen, pd.read_csv(leaderboard), metric))
+
+
+def _metrics(run: Run, split: str) -> dict[str, Any] | None:
+    path = Path(run["evals"].get(split, "")) / f"{split}.json"
+    return read_json(path) if split in run["evals"] and path.is_file() else None
+
+
+def _link_runs(folder: Path, runs: Sequence[Run]) -> None:
+    with publish_directory(folder / "trials") as target:
+        for run in runs:
+            (target / run["run"]).mkdir()
+            _link_run(target / run["run"], folder / "trials" / run["run"], run, test=False)
+
+
+def _link_run(target: Path, published: Path, run: Run, test: bool) -> None:
+    """Link a run's results into ``target``, which will be renamed to ``published``."""
+    links = {"model": run["model"], "model-bundle.zip": f"{run['bundle']}/model-bundle.zip"}
+    for split in ("validation", "test") if test else ("validation",):
+        if split in run["evals"] and (split == "validation" or _metrics(run, split)):
+            links[f"predictions-{split}"] = run["predictions"][split]
+            links[f"metrics-{split}.json"] = f"{run['evals'][split]}/{split}.json"
+    for name, place in links.items():
+        (target / name).symlink_to(os.path.relpath(place, published))
+
+
+def _text(
+    folder: Path, runs: Sequence[Run], run: Run, chosen: Mapping[str, Any], leaderboard: pd.DataFrame, metric: str
+) -> str:
+    trials = leaderboard["trial"].nunique()
+    lines = [f"{folder.name}: {trials} trials, {len(runs)} trainings", ""]
+    shown = [column for column in leaderboard.columns if not column.startswith("f1.")]
+    lines += [leaderboard[shown].to_string(index=False, float_format="{:.4g}".format), ""]
+    lines.append(f"Winner by validation {metric}: {chosen['run']} ({chosen['score']:.3f})")
+    test = _metrics(run, "test")
+    if test:
+        overall = test["overall"]
+        lines.append(
+            f"Test, over {overall['labelled_pixels']:,} labelled pixels: "
+            f"accuracy {overall['accuracy']:.3f}, macro-F1 {overall['macro_f1']:.3f}"
+        )
+        by_class = (f"{name} {value:.2f}" for name, value in overall["f1"].items() if value is not None)
+        lines.append("F1 by class: " + ", ".join(by_class))
+    lines += [
+        "",
+        f"Maps and bundle of the winner   {folder}/winner/",
+        f"A picture                       {folder}/prediction.png",
+        f"Every trial                     {folder}/trials/",
+        f"Tables                          {folder}/leaderboard.csv, {folder}/trials.csv",
+    ]
+    return "\n".join(lines) + "\n"

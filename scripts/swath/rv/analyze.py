@@ -1,0 +1,45 @@
+"""The stage `analyze`: band statistics of the training scenes, by Raster Vision's StatsAnalyzer."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rastervision.core.analyzer import StatsAnalyzer
+
+from swath.files import write_json
+from swath.rv.pipeline import SceneOptions, class_config, scene_config
+from swath.scenes.manifest import Facts, check_imagery
+
+STANDARD_DEVIATIONS = 3  # what Raster Vision's StatsTransformer clips at
+
+
+def analyze(scenes: Sequence[Facts], imagery: Mapping[str, Any], output: Path) -> None:
+    """Write the statistics that normalise the imagery.
+
+    Args:
+        scenes: The training scenes.
+        imagery: The `imagery` settings. With a fixed range no pixel is read: the statistics are chosen so that
+            ``min`` becomes 0 and ``max`` becomes 255 (mean ± 3 standard deviations span the range).
+        output: stats.json with `means` and `stds` per band, in the images' unit, in the order of the bands.
+
+    Raises:
+        UserError: If a scene does not have the bands.
+    """
+    bands = check_imagery(scenes, imagery)
+    if isinstance(imagery["normalize"], Mapping):
+        low, high = imagery["normalize"]["min"], imagery["normalize"]["max"]
+        mean, std = (low + high) / 2, (high - low) / (2 * STANDARD_DEVIATIONS)
+        write_json(output, {"means": [mean] * bands, "stds": [std] * bands, "counts": None})
+        return
+    classes = class_config(["null"], ["black"])
+    options = SceneOptions(imagery, stats=None)
+    with tempfile.TemporaryDirectory() as temporary:
+        built = [
+            scene_config(facts, options, labels=False).build(classes, temporary, use_transformers=False)
+            for facts in scenes
+        ]
+        # sample_prob=None: every pixel, where Raster Vision's default draws windows at random
+        StatsAnalyzer(str(output), sample_prob=None).process(built, temporary)

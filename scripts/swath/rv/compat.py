@@ -1,0 +1,33 @@
+"""Where Raster Vision 0.31.1 does not go with today's libraries. Each patch says when it can go."""
+
+from __future__ import annotations
+
+from functools import partialmethod
+from importlib.metadata import version
+
+import numpy as np
+
+PATCHED_VERSION = "0.31.1"
+
+
+def apply() -> None:
+    """Apply the patches, once; for another version of Raster Vision, none."""
+    if version("rastervision-core") != PATCHED_VERSION:
+        return
+    _restore_int0()
+    _save_bundles_without_onnx()
+
+
+def _restore_int0() -> None:
+    """numpy 2 dropped ``int0``, which BuildingVectorOutput uses. Can go when Raster Vision stops using it."""
+    if not hasattr(np, "int0"):
+        np.int0 = np.intp  # type: ignore[attr-defined]
+
+
+def _save_bundles_without_onnx() -> None:
+    """Raster Vision's train ends by exporting ONNX through torch's new exporter, which needs the package
+    onnxscript, and no setting turns it off. Can go when one does. Half of a bundle's size goes with it."""
+    from rastervision.pytorch_learner.learner import Learner
+
+    if not isinstance(Learner.__dict__["save_model_bundle"], partialmethod):
+        Learner.save_model_bundle = partialmethod(Learner.save_model_bundle, export_onnx=False)  # type: ignore[method-assign,assignment]

@@ -1,0 +1,1 @@
+"""Training: Lightning's loop around Raster Vision's learner."""

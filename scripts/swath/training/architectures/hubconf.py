@@ -1,0 +1,17 @@
+"""Networks of segmentation-models-pytorch, in the form torch.hub and Raster Vision load and bundle."""
+
+dependencies = ["torch", "segmentation_models_pytorch"]
+
+
+def segmentation_model(architecture, encoder, in_channels, classes, encoder_weights=None, **arguments):
+    """Build a network: input (N, in_channels, H, W) float32 in 0..1, output (N, classes, H, W) logits."""
+    import segmentation_models_pytorch
+
+    return segmentation_models_pytorch.create_model(
+        architecture,
+        encoder_name=encoder,
+        encoder_weights=encoder_weights,
+        in_channels=in_channels,
+        classes=classes,
+        **arguments,
+    )

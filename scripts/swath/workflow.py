@@ -1,0 +1,82 @@
+"""What the Snakefile asks for while it is parsed: the plan or a clear word, memory and time."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from swath.config.classes import NULL_CLASS
+from swath.config.experiment import Experiment
+from swath.config.load import load_experiment
+from swath.errors import UserError
+from swath.plan import Plan, make_plan
+from swath.scenes.table import read_scenes
+
+NULL_COLOUR = "#000000"
+
+
+def plan_or_exit(config: Mapping[str, Any], files: Sequence[str | Path]) -> Plan:
+    """Make the plan; a user's mistakes are printed and end the program with exit status 1."""
+    try:
+        experiment = load_experiment(config, files)
+        return make_plan(experiment, read_scenes(experiment.scenes), config, files)
+    except UserError as error:
+        print(f"\n{error}\n", file=sys.stderr)
+        sys.exit(1)
+
+
+def colours_by_id(experiment: Experiment) -> list[str]:
+    """List the classes' colours by id, the null class first."""
+    assert NULL_CLASS not in experiment.classes
+    return [NULL_COLOUR, *experiment.classes.values()]
+
+
+Resource = Callable[[Any, Any, int], int]
+
+
+def memory(base: int, per_input: float = 0.0) -> Resource:
+    """Ask for memory that grows with the input and with every attempt.
+
+    Args:
+        base: MB that the process needs by itself.
+        per_input: MB per MB of input files.
+    """
+
+    def mem_mb(wildcards: Any, input: Any, attempt: int) -> int:  # noqa: A002 - Snakemake's name
+        return round((base + per_input * input.size_mb) * attempt)
+
+    return mem_mb
+
+
+def minutes(base: int, per_input: float = 0.0) -> Resource:
+    """Ask for time that grows with the input and with every attempt.
+
+    Args:
+        base: Minutes without input.
+        per_input: Minutes per MB of input files.
+    """
+
+    def runtime(wildcards: Any, input: Any, attempt: int) -> int:  # noqa: A002 - Snakemake's name
+        return round((base + per_input * input.size_mb) * attempt)
+
+    return runtime
+
+
+def describe_runs(plan: Plan, results: str) -> list[dict[str, Any]]:
+    """List every run's readable name, values, seed, and the folders its results lie in."""
+    return [
+        {
+            "run": run.name,
+            "trial": run.trial.name,
+            "values": run.trial.values,
+            "seed": run.seed,
+            "epochs": run.trial.settings.train.epochs,
+            "model": f"{results}/models/{run.models}",
+            "bundle": f"{results}/bundles/{run.bundles}",
+            "predictions": {split: f"{results}/predictions/{key}" for split, key in run.predictions.items()},
+            "evals": {split: f"{results}/evals/{key}" for split, key in run.evals.items()},
+        }
+        for run in plan.runs
+    ]

@@ -1,0 +1,28 @@
+"""Train one trial with one seed; go on from its last checkpoint."""
+
+from pathlib import Path
+
+from swath.job import job
+
+with job(snakemake) as (inputs, output, params):
+    from swath.rv.pipeline import scene_options
+    from swath.scenes.manifest import read_manifests
+    from swath.training.train import TrainingJob, train_model, use_threads
+
+    use_threads(snakemake.threads)
+    train_model(
+        TrainingJob(
+            name=params.name,
+            folder=Path(params.folder),
+            chips=list(inputs.chips),
+            scenes=[facts for facts in read_manifests(inputs.scenes) if facts["split"] != "test"],
+            options=scene_options(params.settings, inputs.stats, params.classes),
+            classes=params.classes,
+            colours=params.colours,
+            chip_size=params.settings["chips"]["size"],
+            model=params.spec["model"],
+            train={**params.spec["train"], "num_workers": params.num_workers},
+            seed=params.spec["seed"],
+        ),
+        vars(output),
+    )
