@@ -73,6 +73,7 @@ def _cut_scene(
         root_uri=str(work),
         chip_options=chip_options(chips, classes),
     )
+    work.mkdir()
     seed = int(short_hash([chips["seed"], facts["id"]], 8), 16)
     torch.manual_seed(seed)
     np.random.seed(seed)

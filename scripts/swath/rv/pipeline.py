@@ -112,7 +112,7 @@ def scene_config(
         id=facts["id"],
         raster_source=source,
         label_source=label_source,
-        label_store=SemanticSegmentationLabelStoreConfig(uri=predictions),
+        label_store=SemanticSegmentationLabelStoreConfig(uri=predictions) if predictions else None,
         aoi_uris=[aoi] if aoi else None,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -17,12 +18,14 @@ from torch.utils.data import DataLoader
 from swath.training.seeding import EpochSampler, SeededDataset, mixed_seed
 
 MONITOR = "macro_f1"
+log = logging.getLogger("swath.train")
 
 
 class LearnerModule(pl.LightningModule):
     """A learner in Lightning's hands.
 
     Args:
+        name: The run's readable name, for messages.
         learner: Raster Vision's learner, built for training.
         class_names: The classes that count in `macro_f1`.
         seed: The training seed.
@@ -32,8 +35,9 @@ class LearnerModule(pl.LightningModule):
         seconds: Duration of every finished epoch.
     """
 
-    def __init__(self, learner: Learner, class_names: Sequence[str], seed: int):
+    def __init__(self, name: str, learner: Learner, class_names: Sequence[str], seed: int):
         super().__init__()
+        self.name = name
         self.learner = learner
         self.model = learner.model
         self.loss = learner.loss
@@ -136,6 +140,16 @@ class LearnerModule(pl.LightningModule):
         losses = {name: float(value) for name, value in training.items()}
         self.rows.append({"epoch": self.finished_epochs + 1, "learning_rate": rate, **losses, **self._validation})
         self.seconds.append(time.perf_counter() - self._started)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Say on one line how the epoch went."""
+        row = self.rows[-1]
+        log.info(
+            "%s: epoch %d/%s  loss %.4f  validation loss %.4f  macro-F1 %.3f  (%.1f s)",
+            self.name, row["epoch"], self.trainer.max_epochs, row["train_loss"], row["val_loss"], row[MONITOR],
+            self.seconds[-1],
+        )
 
     # --- checkpoints
 

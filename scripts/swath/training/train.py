@@ -14,7 +14,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from rastervision.core.rv_pipeline import RVPipelineConfig
 from rastervision.pytorch_learner import SemanticSegmentationImageDataConfig
@@ -93,7 +93,7 @@ def train_model(job: TrainingJob, outputs: Mapping[str, Path]) -> None:
     config = _pipeline_config(job)
     with tempfile.TemporaryDirectory() as temporary:
         learner = _build_learner(job, config, Path(temporary))
-        module = LearnerModule(learner, [name for name in job.classes if name != NULL_CLASS], job.seed)
+        module = LearnerModule(job.name, learner, [name for name in job.classes if name != NULL_CLASS], job.seed)
         _fit(job, module)
         _write_rows(outputs["metrics"], module.rows)
         _write_rows(
@@ -197,7 +197,7 @@ def _fit(job: TrainingJob, module: LearnerModule) -> None:
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        callbacks=[best, ModelCheckpoint(filename=LAST + "-{epoch:05d}", **every_epoch), Progress(job.name)],
+        callbacks=[best, ModelCheckpoint(filename=LAST + "-{epoch:05d}", **every_epoch)],
         # LightningEnvironment: SLURM's variables alone would switch on Lightning's own requeueing
         plugins=[LightningEnvironment(), AtomicCheckpointIO()],
     )
@@ -212,22 +212,6 @@ def _fit(job: TrainingJob, module: LearnerModule) -> None:
 def fingerprint(job: TrainingJob) -> str:
     """Name what checkpoints depend on, so that none is ever taken up by another training."""
     return short_hash([job.model, {**job.train, "num_workers": None}, job.seed, sorted(map(str, job.chips))])
-
-
-class Progress(Callback):
-    """A line per epoch."""
-
-    def __init__(self, name: str):
-        self.name = name
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Say how the epoch went."""
-        assert isinstance(module, LearnerModule)
-        row, total = module.rows[-1], trainer.max_epochs
-        log.info(
-            "%s: epoch %d/%s  loss %.4f  validation loss %.4f  macro-F1 %.3f  (%.1f s)",
-            self.name, row["epoch"], total, row["train_loss"], row["val_loss"], row[MONITOR], module.seconds[-1],
-        )
 
 
 def _save_bundle(job: TrainingJob, learner: Learner, config: RVPipelineConfig, temporary: Path, output: Path) -> None:
