@@ -20,7 +20,7 @@ from rastervision.core.rv_pipeline import RVPipelineConfig
 from rastervision.pytorch_learner import SemanticSegmentationImageDataConfig
 from rastervision.pytorch_learner.learner import Learner
 
-from swath.config.classes import NULL_CLASS
+from swath.config.classes import NULL_CLASS, NULL_CLASS_ID
 from swath.errors import Problem, UserError
 from swath.files import short_hash, unzip, zip_directory
 from swath.rv.chip import FOLDERS
@@ -40,6 +40,7 @@ from swath.training.module import MONITOR, LearnerModule
 from swath.training.seeding import seed_everything
 
 ARCHITECTURES = Path(__file__).parent / "architectures"
+NEVER = -1.0e4  # a logit whose probability is zero in every floating-point format
 log = logging.getLogger("swath.train")
 
 
@@ -167,7 +168,24 @@ def _build_learner(job: TrainingJob, config: RVPipelineConfig, temporary: Path) 
         ) from error
     learner_config.data.uri = config.backend.data.uri
     learner_config.output_uri = config.train_uri
+    silence_null_class(learner.model, len(job.classes))
     return learner
+
+
+def silence_null_class(model: torch.nn.Module, classes: int) -> None:
+    """Keep a segmentation network from ever predicting the null class, which it is never taught.
+
+    The last layer's bias for it becomes so low that its probability, and with it its gradient, is zero. The bias is
+    part of the weights: Raster Vision's own predictor behaves the same.
+
+    Args:
+        model: Any network whose last layer is a convolution with one output channel per class.
+        classes: Number of classes, the null class included.
+    """
+    layers = [m for m in model.modules() if isinstance(m, torch.nn.Conv2d) and m.out_channels == classes]
+    if layers and layers[-1].bias is not None:
+        with torch.no_grad():
+            layers[-1].bias[NULL_CLASS_ID] = NEVER
 
 
 def _check_chips(job: TrainingJob, chips: Path) -> None:

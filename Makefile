@@ -1,0 +1,39 @@
+# Shorthands. Everything they do can be typed by hand: see README.md.
+PYTHON ?= python3
+CORES ?= all
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test setup lint lock reference clean
+
+demo: setup  ## run the default experiment on all cores
+	$(BIN)/snakemake --cores $(CORES)
+
+test: setup  ## run the whole test suite
+	tests/run
+
+setup: $(READY)  ## install everything, pinned, into .venv
+
+$(READY): envs/requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Swath needs Python 3.11; name it with PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r envs/requirements.lock
+	touch $@
+
+lint: setup  ## ruff, mypy, snakefmt, snakemake --lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+
+lock: setup  ## pin what envs/requirements.in asks for
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+		--python-version 3.11 --output-file envs/requirements.lock envs/requirements.in
+
+reference: setup  ## write the schema, config/config.yaml and docs/reference.md from the models
+	PYTHONPATH=scripts $(BIN)/python -m swath.config.reference
+
+clean:  ## remove the environment and caches; results and resources stay
+	rm -rf .venv .snakemake .pytest_cache .mypy_cache .ruff_cache .coverage*
