@@ -1,7 +1,5 @@
 # Band statistics of the training scenes.
 rule analyze:
-    message:
-        "Computing band statistics of the training scenes"
     input:
         scenes=manifests_of("stats"),
     output:
@@ -10,15 +8,17 @@ rule analyze:
         f"{LOGS}/analyze/{{key}}.log",
     benchmark:
         f"{BENCHMARKS}/analyze/{{key}}.tsv"
-    params:
-        spec=spec_of("stats"),
-        ids=ids_of("stats"),
-        code=code_of("analyze"),
+    container:
+        CONTAINER
     threads: 1
     resources:
         mem_mb=memory(3000),
         runtime=minutes(60),
-    container:
-        CONTAINER
+    params:
+        spec=spec_of("stats"),
+        ids=ids_of("stats"),
+        code=code_of("analyze"),
+    message:
+        "Computing band statistics of the training scenes"
     script:
         "../scripts/analyze.py"

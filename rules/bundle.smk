@@ -1,7 +1,5 @@
 # Bundle a model with its prediction window: what Raster Vision's `predict` takes.
 rule bundle:
-    message:
-        "Bundling {params.name}"
     input:
         model=model_of("bundles", "model-bundle.zip"),
         config=model_of("bundles", "pipeline-config.json"),
@@ -12,15 +10,17 @@ rule bundle:
         f"{LOGS}/bundle/{{key}}.log",
     benchmark:
         f"{BENCHMARKS}/bundle/{{key}}.tsv"
-    params:
-        spec=spec_of("bundles"),
-        code=code_of("bundle"),
-        name=name_of("bundles"),
+    container:
+        CONTAINER
     threads: 1
     resources:
         mem_mb=memory(3000, per_input=2),
         runtime=minutes(20),
-    container:
-        CONTAINER
+    params:
+        spec=spec_of("bundles"),
+        code=code_of("bundle"),
+        name=name_of("bundles"),
+    message:
+        "Bundling {params.name}"
     script:
         "../scripts/bundle.py"

@@ -1,7 +1,5 @@
 # Cut the training or validation chips of a shard of scenes.
 rule chip:
-    message:
-        "Cutting {wildcards.split} chips: shard {wildcards.shard}"
     input:
         scenes=manifests_of("chips"),
         stats=stats_of("chips"),
@@ -11,17 +9,19 @@ rule chip:
         f"{LOGS}/chip/{{key}}/{{split}}-{{shard}}.log",
     benchmark:
         f"{BENCHMARKS}/chip/{{key}}/{{split}}-{{shard}}.tsv"
+    container:
+        CONTAINER
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=minutes(60),
     params:
         spec=spec_of("chips"),
         settings=settings_of("chips", "imagery", "chips", "labels"),
         classes=classes_of("chips"),
         ids=ids_of("chips"),
         code=code_of("chip"),
-    threads: 1
-    resources:
-        mem_mb=memory(3000),
-        runtime=minutes(60),
-    container:
-        CONTAINER
+    message:
+        "Cutting {wildcards.split} chips: shard {wildcards.shard}"
     script:
         "../scripts/chip.py"

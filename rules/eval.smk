@@ -1,7 +1,5 @@
 # Evaluate a split's predictions.
 rule eval:
-    message:
-        "Evaluating: {params.name}, {wildcards.split}"
     input:
         predictions=predictions_of_eval,
         config=model_of("evals", "pipeline-config.json"),
@@ -15,19 +13,20 @@ rule eval:
         f"{LOGS}/eval/{{key}}-{{split}}.log",
     benchmark:
         f"{BENCHMARKS}/eval/{{key}}-{{split}}.tsv"
+    container:
+        CONTAINER
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(60),
     params:
         spec=spec_of("evals"),
         settings=settings_of("evals", "imagery", "labels"),
         classes=classes_of("evals"),
         ids=ids_of("evals"),
-        folder=f"{RESULTS}/evals/{{key}}",
         code=code_of("eval"),
         name=name_of("evals"),
-    threads: 1
-    resources:
-        mem_mb=memory(4000),
-        runtime=minutes(60),
-    container:
-        CONTAINER
+    message:
+        "Evaluating: {params.name}, {wildcards.split}"
     script:
         "../scripts/eval.py"

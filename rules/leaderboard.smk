@@ -1,7 +1,5 @@
 # Compare the trials by their validation metrics.
 rule leaderboard:
-    message:
-        "Comparing the trials"
     input:
         evals=evals_of_experiment,
         timings=timings_of_experiment,
@@ -12,15 +10,17 @@ rule leaderboard:
         f"{LOGS}/experiments/{NAME}/leaderboard.log",
     benchmark:
         f"{BENCHMARKS}/experiments/{NAME}/leaderboard.tsv"
-    params:
-        runs=describe_runs(PLAN, RESULTS),
-        metric=PLAN.experiment.sweep.select.metric,
-        code=code_of("leaderboard"),
+    container:
+        CONTAINER
     threads: 1
     resources:
         mem_mb=memory(1000),
         runtime=minutes(10),
-    container:
-        CONTAINER
+    params:
+        runs=describe_runs(PLAN, RESULTS),
+        metric=PLAN.experiment.sweep.select.metric,
+        code=code_of("leaderboard"),
+    message:
+        "Comparing the trials"
     script:
         "../scripts/leaderboard.py"

@@ -1,7 +1,5 @@
 # Predict a shard of a split's scenes, as maps.
 rule predict:
-    message:
-        "Predicting: {params.name}, shard {wildcards.shard}"
     input:
         model=model_of("predictions", "model-bundle.zip"),
         config=model_of("predictions", "pipeline-config.json"),
@@ -13,21 +11,22 @@ rule predict:
         f"{LOGS}/predict/{{key}}/{{shard}}.log",
     benchmark:
         f"{BENCHMARKS}/predict/{{key}}/{{shard}}.tsv"
-    params:
-        spec=spec_of("predictions"),
-        settings=settings_of("predictions", "imagery"),
-        ids=ids_of("predictions"),
-        folder=f"{RESULTS}/predictions/{{key}}",
-        code=code_of("predict"),
-        colours=colours,
-        batch_size=batch_size_of_predictions,
-        name=name_of("predictions"),
+    container:
+        CONTAINER
     threads: 1
     resources:
         gpu=1,
         mem_mb=memory(5000, per_input=2),
         runtime=minutes(60),
-    container:
-        CONTAINER
+    params:
+        spec=spec_of("predictions"),
+        settings=settings_of("predictions", "imagery"),
+        ids=ids_of("predictions"),
+        code=code_of("predict"),
+        colours=colours,
+        batch_size=batch_size_of_predictions,
+        name=name_of("predictions"),
+    message:
+        "Predicting: {params.name}, shard {wildcards.shard}"
     script:
         "../scripts/predict.py"

@@ -1,7 +1,5 @@
 # Read headers and labels of a shard of scenes; harmonise and check the labels.
 rule scenes:
-    message:
-        "Reading scenes: shard {wildcards.shard}"
     input:
         files=files_of_shard,
     output:
@@ -10,16 +8,17 @@ rule scenes:
         f"{LOGS}/scenes/{{key}}/{{shard}}.log",
     benchmark:
         f"{BENCHMARKS}/scenes/{{key}}/{{shard}}.tsv"
-    params:
-        spec=spec_of("scenes"),
-        rows=rows_of_shard,
-        folder=f"{RESULTS}/scenes/{{key}}/{{shard}}",
-        code=code_of("scenes"),
+    container:
+        CONTAINER
     threads: 1
     resources:
         mem_mb=memory(1000, per_input=0.5),
         runtime=minutes(10, per_input=0.01),
-    container:
-        CONTAINER
+    params:
+        spec=spec_of("scenes"),
+        rows=rows_of_shard,
+        code=code_of("scenes"),
+    message:
+        "Reading scenes: shard {wildcards.shard}"
     script:
         "../scripts/scenes.py"

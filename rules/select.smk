@@ -1,7 +1,5 @@
 # The winner by the validation metric: only it meets the test scenes.
 checkpoint select:
-    message:
-        "Selecting the winner by validation"
     input:
         trials=rules.leaderboard.output.trials,
         leaderboard=rules.leaderboard.output.leaderboard,
@@ -11,14 +9,16 @@ checkpoint select:
         f"{LOGS}/experiments/{NAME}/select.log",
     benchmark:
         f"{BENCHMARKS}/experiments/{NAME}/select.tsv"
-    params:
-        metric=PLAN.experiment.sweep.select.metric,
-        code=code_of("select"),
+    container:
+        CONTAINER
     threads: 1
     resources:
         mem_mb=memory(1000),
         runtime=minutes(10),
-    container:
-        CONTAINER
+    params:
+        metric=PLAN.experiment.sweep.select.metric,
+        code=code_of("select_winner"),
+    message:
+        "Selecting the winner by validation"
     script:
-        "../scripts/select.py"
+        "../scripts/select_winner.py"

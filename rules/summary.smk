@@ -1,7 +1,5 @@
 # What won, where everything lies: readable links, a picture, a text.
 rule summary:
-    message:
-        "Summing up the experiment"
     input:
         winner=rules.select.output.winner,
         leaderboard=rules.leaderboard.output.leaderboard,
@@ -15,17 +13,18 @@ rule summary:
         f"{LOGS}/experiments/{NAME}/summary.log",
     benchmark:
         f"{BENCHMARKS}/experiments/{NAME}/summary.tsv"
-    params:
-        runs=describe_runs(PLAN, RESULTS),
-        metric=PLAN.experiment.sweep.select.metric,
-        folder=EXPERIMENT,
-        code=code_of("summary"),
-        colours=colours,
+    container:
+        CONTAINER
     threads: 1
     resources:
         mem_mb=memory(2000),
         runtime=minutes(20),
-    container:
-        CONTAINER
+    params:
+        runs=describe_runs(PLAN, RESULTS),
+        metric=PLAN.experiment.sweep.select.metric,
+        code=code_of("summary"),
+        colours=colours,
+    message:
+        "Summing up the experiment"
     script:
         "../scripts/summary.py"

@@ -1,8 +1,6 @@
 # Train one trial with one seed. Checkpoints lie in models/<key>/checkpoints, which Snakemake does not
 # know and therefore never deletes: a training that was killed goes on from there.
 rule train:
-    message:
-        "Training {params.name}"
     input:
         chips=chips_of_model,
         scenes=manifests_of("models"),
@@ -16,21 +14,22 @@ rule train:
         f"{LOGS}/train/{{key}}.log",
     benchmark:
         f"{BENCHMARKS}/train/{{key}}.tsv"
-    params:
-        spec=spec_of("models"),
-        settings=settings_of("models", "imagery", "chips", "labels"),
-        classes=classes_of("models"),
-        folder=f"{RESULTS}/models/{{key}}",
-        code=code_of("train"),
-        colours=colours,
-        num_workers=workers_of_model,
-        name=name_of("models"),
+    container:
+        CONTAINER
     threads: 2
     resources:
         gpu=1,
         mem_mb=memory(6000, per_input=3),
         runtime=minutes(240),
-    container:
-        CONTAINER
+    params:
+        spec=spec_of("models"),
+        settings=settings_of("models", "imagery", "chips", "labels"),
+        classes=classes_of("models"),
+        code=code_of("train"),
+        colours=colours,
+        num_workers=workers_of_model,
+        name=name_of("models"),
+    message:
+        "Training {params.name}"
     script:
         "../scripts/train.py"

@@ -15,6 +15,6 @@ with job(snakemake) as (inputs, output, params):
         scene_options(params.settings, inputs.stats, params.classes),
         Path(inputs.config).parent,
         Path(inputs.predictions[0]).parent,
-        Path(params.folder),
+        Path(snakemake.output.metrics).parent,
         vars(output),
     )

@@ -16,6 +16,6 @@ with job(snakemake) as (inputs, output, params):
         params.spec["predict"],
         params.batch_size,
         params.colours,
-        Path(params.folder),
+        Path(snakemake.output.manifest).parent,
         output.manifest,
     )

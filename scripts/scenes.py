@@ -6,4 +6,4 @@ from swath.job import job
 from swath.scenes.prepare import prepare_scenes
 
 with job(snakemake) as (_, output, params):
-    prepare_scenes(params.rows, params.spec, Path(params.folder), output.manifest)
+    prepare_scenes(params.rows, params.spec, Path(snakemake.output.manifest).with_suffix(""), output.manifest)

@@ -8,7 +8,7 @@ from swath.scenes.manifest import read_manifests
 
 with job(snakemake) as (inputs, output, params):
     sum_up(
-        Path(params.folder),
+        Path(snakemake.output.summary).parent,
         params.runs,
         inputs.winner,
         inputs.leaderboard,

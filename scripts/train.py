@@ -13,7 +13,7 @@ with job(snakemake) as (inputs, output, params):
     train_model(
         TrainingJob(
             name=params.name,
-            folder=Path(params.folder),
+            folder=Path(snakemake.output.bundle).parent,
             chips=list(inputs.chips),
             scenes=[facts for facts in read_manifests(inputs.scenes) if facts["split"] != "test"],
             options=scene_options(params.settings, inputs.stats, params.classes),

@@ -216,8 +216,13 @@ def _with_values(
         point = ", ".join(f"{setting}={value!r}" for setting, value in values.items())
         raise UserError(
             [
-                Problem(where(files, place), f"{'.'.join(map(str, place))} → {problem.field}", problem.found,
-                        problem.expected, f"{problem.cure} (trial {point})")
+                Problem(
+                    where(files, place),
+                    f"{'.'.join(map(str, place))} → {problem.field}",
+                    problem.found,
+                    problem.expected,
+                    f"{problem.cure} (trial {point})",
+                )
                 for problem in problems
             ]
         ) from None
@@ -273,9 +278,7 @@ def _run(plan: Plan, trial: Trial, seed: int, identity: Mapping[str, str]) -> Ru
     if experiment.imagery.normalize != "none":
         from_scenes = experiment.imagery.normalize == "statistics"
         stats = key("stats", {"imagery": imagery, "training_scenes": identity["train"] if from_scenes else None})
-    chips = key(
-        "chips", {"scenes": scenes, "stats": stats, "imagery": imagery, "chips": settings(experiment.chips)}
-    )
+    chips = key("chips", {"scenes": scenes, "stats": stats, "imagery": imagery, "chips": settings(experiment.chips)})
     models = key(
         "models",
         {
@@ -297,9 +300,7 @@ def _run(plan: Plan, trial: Trial, seed: int, identity: Mapping[str, str]) -> Ru
     evals = {
         split: key("evals", {"predictions": predictions[split], "labels": scenes, "split": split}) for split in splits
     }
-    return Run(
-        f"{trial.name},seed={seed}", trial, seed, scenes, stats, chips, models, bundles, predictions, evals
-    )
+    return Run(f"{trial.name},seed={seed}", trial, seed, scenes, stats, chips, models, bundles, predictions, evals)
 
 
 def predict_window(experiment: Experiment) -> dict[str, Any]:

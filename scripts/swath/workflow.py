@@ -44,8 +44,8 @@ def memory(base: int, per_input: float = 0.0) -> Resource:
         per_input: MB per MB of input files.
     """
 
-    def mem_mb(wildcards: Any, input: Any, attempt: int) -> int:  # noqa: A002 - Snakemake's name
-        return round((base + per_input * input.size_mb) * attempt)
+    def mem_mb(wildcards: Any, input: Any, attempt: int) -> int:
+        return int((base + per_input * input.size_mb) * attempt)
 
     return mem_mb
 
@@ -58,8 +58,8 @@ def minutes(base: int, per_input: float = 0.0) -> Resource:
         per_input: Minutes per MB of input files.
     """
 
-    def runtime(wildcards: Any, input: Any, attempt: int) -> int:  # noqa: A002 - Snakemake's name
-        return round((base + per_input * input.size_mb) * attempt)
+    def runtime(wildcards: Any, input: Any, attempt: int) -> int:
+        return int((base + per_input * input.size_mb) * attempt)
 
     return runtime
 

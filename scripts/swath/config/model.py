@@ -33,7 +33,7 @@ class Model(Section):
         if self.architecture == "deeplabv3":
             if self.encoder not in TORCHVISION_BACKBONES:
                 raise ValueError(
-                    f"encoder {self.encoder!r} does not go with deeplabv3: it takes {' or '.join(TORCHVISION_BACKBONES)}"
+                    f"encoder {self.encoder!r} does not go with deeplabv3; takes {' or '.join(TORCHVISION_BACKBONES)}"
                 )
             return self
         if self.architecture not in ARCHITECTURES:

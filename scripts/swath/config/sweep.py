@@ -77,4 +77,3 @@ class Sweep(Section):
 
     select: Select = Select()
     """How the winner is found."""
-

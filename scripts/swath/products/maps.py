@@ -37,8 +37,12 @@ def write_label_raster(
     with rasterio.open(image) as source:
         profile = {"crs": source.crs, "transform": source.transform}
     profile |= {
-        "driver": "GTiff", "dtype": "uint8", "count": 1, "nodata": NULL_CLASS_ID,
-        "height": labels.shape[0], "width": labels.shape[1],
+        "driver": "GTiff",
+        "dtype": "uint8",
+        "count": 1,
+        "nodata": NULL_CLASS_ID,
+        "height": labels.shape[0],
+        "width": labels.shape[1],
     }
     table = {index: (*ImageColor.getrgb(colour)[:3], 255) for index, colour in enumerate(colours)}
     table[NULL_CLASS_ID] = (0, 0, 0, 0)
@@ -53,7 +57,9 @@ def write_label_raster(
                 dataset, path, driver="COG", compress="DEFLATE", blocksize=256, overview_resampling="MODE"
             )
     categories = "".join(f"<Category>{escape(name)}</Category>" for name in classes)
-    sidecar = f'<PAMDataset><PAMRasterBand band="1"><CategoryNames>{categories}</CategoryNames></PAMRasterBand></PAMDataset>'
+    sidecar = (
+        f'<PAMDataset><PAMRasterBand band="1"><CategoryNames>{categories}</CategoryNames></PAMRasterBand></PAMDataset>'
+    )
     Path(f"{path}.aux.xml").write_text(sidecar + "\n")
 
 

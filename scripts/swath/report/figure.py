@@ -17,8 +17,8 @@ from rasterio.features import rasterize
 from swath.scenes.manifest import Facts
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402 - after the backend is chosen
-from matplotlib.patches import Patch  # noqa: E402
+from matplotlib import pyplot as plt
+from matplotlib.patches import Patch
 
 TRUE_COLOUR = (("B04", "B03", "B02"), ("red", "green", "blue"))
 UNLABELLED = (0.92, 0.92, 0.92)

@@ -69,7 +69,7 @@ def _cut_scene(
     """Let Raster Vision cut one scene's chips, then name them after the scene; return how many."""
     config = pipeline_config(
         classes=class_config(classes, ["black"] * len(classes)),
-        **{split: [scene_config(facts, options, aoi=facts["aoi"])]},  # type: ignore[arg-type]
+        **{split: [scene_config(facts, options, aoi=facts["aoi"])]},
         root_uri=str(work),
         chip_options=chip_options(chips, classes),
     )

@@ -19,15 +19,17 @@ def apply() -> None:
 
 
 def _restore_int0() -> None:
-    """numpy 2 dropped ``int0``, which BuildingVectorOutput uses. Can go when Raster Vision stops using it."""
+    """Numpy 2 dropped ``int0``, which BuildingVectorOutput uses. Can go when Raster Vision stops using it."""
     if not hasattr(np, "int0"):
         np.int0 = np.intp  # type: ignore[attr-defined]
 
 
 def _save_bundles_without_onnx() -> None:
-    """Raster Vision's train ends by exporting ONNX through torch's new exporter, which needs the package
-    onnxscript, and no setting turns it off. Can go when one does. Half of a bundle's size goes with it."""
+    """Raster Vision's train ends with an ONNX export that torch's new exporter refuses without onnxscript.
+
+    No setting turns it off; can go when one does. Half of a bundle's size goes with it.
+    """
     from rastervision.pytorch_learner.learner import Learner
 
     if not isinstance(Learner.__dict__["save_model_bundle"], partialmethod):
-        Learner.save_model_bundle = partialmethod(Learner.save_model_bundle, export_onnx=False)  # type: ignore[method-assign,assignment]
+        Learner.save_model_bundle = partialmethod(Learner.save_model_bundle, export_onnx=False)

@@ -142,7 +142,9 @@ def predict_options(window: Mapping[str, Any], batch_size: int) -> SemanticSegme
     )
 
 
-def model_config(model: Mapping[str, Any], bands: int, classes: int, definition: str) -> SemanticSegmentationModelConfig:
+def model_config(
+    model: Mapping[str, Any], bands: int, classes: int, definition: str
+) -> SemanticSegmentationModelConfig:
     """Describe the network: torchvision's DeepLabV3, or a segmentation-models-pytorch one by its hubconf.py.
 
     Args:

@@ -68,12 +68,19 @@ def check_imagery(scenes: Iterable[Facts], imagery: Mapping[str, Any]) -> int:
             problems += error.problems
         if imagery["normalize"] == "none" and facts["dtype"] != "uint8":
             problems.append(
-                Problem(facts["image"], "imagery.normalize: none", f"{facts['dtype']} values", "uint8 values",
-                        "set `normalize: statistics`, or a range such as {min: 0, max: 10000}")
+                Problem(
+                    facts["image"],
+                    "imagery.normalize: none",
+                    f"{facts['dtype']} values",
+                    "uint8 values",
+                    "set `normalize: statistics`, or a range such as {min: 0, max: 10000}",
+                )
             )
     if len(counts) > 1:
         found = ", ".join(f"{count} bands in {image}" for count, image in counts.items())
-        problems.append(Problem("scenes", "bands", found, "equal numbers of bands", "name the bands in `imagery.bands`"))
+        problems.append(
+            Problem("scenes", "bands", found, "equal numbers of bands", "name the bands in `imagery.bands`")
+        )
     if problems:
         raise UserError(problems)
     return next(iter(counts))

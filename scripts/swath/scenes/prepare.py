@@ -62,7 +62,7 @@ def _prepare_scene(row: Mapping[str, Any], spec: Mapping[str, Any], folder: Path
     aoi = None
     if row["aoi"]:
         aoi = _inside_image(_read_vector(row["aoi"], "aoi"), row["aoi"], "aoi", facts)
-        aoi.geometry.to_frame("geometry").to_file(folder / "aoi.geojson", driver="GeoJSON", engine="pyogrio")
+        aoi[["geometry"]].to_file(folder / "aoi.geojson", driver="GeoJSON", engine="pyogrio")
         checksums["aoi"] = sha256(folder / "aoi.geojson")
     evaluated = aoi
     if spec["labels"]["unlabelled"] == "ignore":
@@ -97,8 +97,13 @@ def read_header(image: str) -> dict[str, Any]:
         with rasterio.open(image) as dataset:
             if dataset.crs is None or dataset.transform.is_identity:
                 raise UserError(
-                    Problem(image, "georeference", f"CRS {dataset.crs}, transform {tuple(dataset.transform)[:6]}",
-                            "a CRS and a geotransform", "set them, for instance with `rio edit-info --crs --transform`")
+                    Problem(
+                        image,
+                        "georeference",
+                        f"CRS {dataset.crs}, transform {tuple(dataset.transform)[:6]}",
+                        "a CRS and a geotransform",
+                        "set them, for instance with `rio edit-info --crs --transform`",
+                    )
                 )
             return {
                 "width": dataset.width,
@@ -136,17 +141,24 @@ def read_labels(path: str, spec: Mapping[str, Any], facts: Mapping[str, Any]) ->
     labels = _read_vector(path, "labels")
     if labels.empty:
         if options["unlabelled"] == "ignore":
-            raise UserError(Problem(path, "labels", "no features", "at least one label", "leave the scene out, or say "
-                                    "what unlabelled means with `labels.unlabelled`"))
+            raise UserError(
+                Problem(
+                    path,
+                    "labels",
+                    "no features",
+                    "at least one label",
+                    "leave the scene out, or say what unlabelled means with `labels.unlabelled`",
+                )
+            )
         return gpd.GeoDataFrame({"class_id": [], "class_name": []}, geometry=[], crs=WGS84)
     labels = labels.assign(class_name=_classes_of(labels, path, options, spec["classes"]))
     labels = labels[labels["class_name"].notna()]
     labels = _as_polygons(labels, path, options["buffer"])
     labels = _inside_image(labels, path, "labels", facts)
-    labels["class_id"] = [spec["classes"].index(name) for name in labels["class_name"]]
+    ids = [spec["classes"].index(name) for name in labels["class_name"]]
     areas = labels.to_crs("EPSG:6933").area  # equal-area, so that "largest" means the same everywhere
     order = np.argsort(-areas.to_numpy(), kind="stable")
-    return labels.iloc[order][["class_id", "class_name", "geometry"]].reset_index(drop=True)
+    return labels.assign(class_id=ids).iloc[order][["class_id", "class_name", "geometry"]].reset_index(drop=True)
 
 
 def _read_vector(path: str, kind: str) -> gpd.GeoDataFrame:
@@ -163,7 +175,9 @@ def _read_vector(path: str, kind: str) -> gpd.GeoDataFrame:
         raise UserError(Problem(path, kind, "no geometry column", "polygons, lines or points", "check the file"))
     frame = frame[frame.geometry.notna() & ~frame.geometry.is_empty]
     if frame.crs is None and not frame.empty:
-        raise UserError(Problem(path, "CRS", "none", "a coordinate reference system", "add it (.prj file, or layer CRS)"))
+        raise UserError(
+            Problem(path, "CRS", "none", "a coordinate reference system", "add it (.prj file, or layer CRS)")
+        )
     return frame.to_crs(WGS84) if frame.crs is not None else frame
 
 
@@ -177,12 +191,17 @@ def _classes_of(
     if attribute not in labels.columns:
         columns = [column for column in labels.columns if column != "geometry"]
         raise UserError(
-            Problem(path, f"attribute {attribute}", "attributes " + (", ".join(columns) or "none"),
-                    f"the attribute {attribute!r} named by `labels.attribute`", did_you_mean(attribute, columns))
+            Problem(
+                path,
+                f"attribute {attribute}",
+                "attributes " + (", ".join(columns) or "none"),
+                f"the attribute {attribute!r} named by `labels.attribute`",
+                did_you_mean(attribute, columns),
+            )
         )
     mapping, names = options["mapping"], {}
     for value in labels[attribute].unique():
-        if value is None or value != value:
+        if pd.isna(value):
             names[value] = default
             continue
         text = str(int(value)) if isinstance(value, float | np.floating) and value == int(value) else str(value)
@@ -194,12 +213,16 @@ def _classes_of(
             names[value] = default
         else:
             raise UserError(
-                Problem(path, f"attribute {attribute}", f"unknown class {text!r}",
-                        "one of " + ", ".join(classes[1:]),
-                        f"add it to `classes`, or to `labels.mapping` ({text}: <class>, or {text}: null to ignore it); "
-                        + did_you_mean(text, classes[1:]))
+                Problem(
+                    path,
+                    f"attribute {attribute}",
+                    f"unknown class {text!r}",
+                    "one of " + ", ".join(classes[1:]),
+                    f"add it to `classes`, or to `labels.mapping` ({text}: <class>, or {text}: null to ignore it); "
+                    + did_you_mean(text, classes[1:]),
+                )
             )
-    return labels[attribute].map(lambda value: names.get(value, default)).astype(object)
+    return pd.Series([names.get(value, default) for value in labels[attribute]], index=labels.index, dtype=object)
 
 
 def _as_polygons(labels: gpd.GeoDataFrame, path: str, buffer: float) -> gpd.GeoDataFrame:
@@ -207,20 +230,25 @@ def _as_polygons(labels: gpd.GeoDataFrame, path: str, buffer: float) -> gpd.GeoD
     invalid = ~labels.geometry.is_valid
     if invalid.any():
         log.info("%s: %d invalid geometries repaired", path, int(invalid.sum()))
-        labels.loc[invalid, "geometry"] = labels.geometry[invalid].make_valid()
+        labels = labels.set_geometry(labels.geometry.make_valid())
     labels = labels.explode(ignore_index=True)
     thin = ~labels.geom_type.isin(["Polygon"])
     if thin.any() and buffer == 0:
         kinds = ", ".join(sorted(set(labels.geom_type[thin])))
         if len(labels) == int(thin.sum()) or not invalid.any():
             raise UserError(
-                Problem(path, "geometry", f"{kinds} features", "polygons",
-                        "set `labels.buffer` to half their width in metres")
+                Problem(
+                    path,
+                    "geometry",
+                    f"{kinds} features",
+                    "polygons",
+                    "set `labels.buffer` to half their width in metres",
+                )
             )
         labels = labels[~thin]  # what repairing left over: edges and corners
     elif thin.any():
-        metric = labels.geometry[thin].estimate_utm_crs()
-        labels.loc[thin, "geometry"] = labels.geometry[thin].to_crs(metric).buffer(buffer).to_crs(WGS84)
+        widened = labels.geometry.to_crs(labels.estimate_utm_crs()).buffer(buffer).to_crs(WGS84)
+        labels = labels.set_geometry(labels.geometry.where(~thin, widened))
     return labels
 
 
@@ -231,7 +259,9 @@ def _inside_image(frame: gpd.GeoDataFrame, path: str, kind: str, facts: Mapping[
         found = "bounds " + ", ".join(f"{value:.5f}" for value in frame.total_bounds)
         expected = "some within the image's bounds " + ", ".join(f"{value:.5f}" for value in facts["bounds"])
         raise UserError(
-            Problem(path, kind, f"all outside the image: {found}", f"{expected} (EPSG:4326)", "check the file and its CRS")
+            Problem(
+                path, kind, f"all outside the image: {found}", f"{expected} (EPSG:4326)", "check the file and its CRS"
+            )
         )
     return inside
 
@@ -244,7 +274,10 @@ def _labelled_pixels(labels: gpd.GeoDataFrame, facts: Mapping[str, Any], classes
         projected = labels.to_crs(facts["crs"])
         raster = rasterize(
             zip(projected.geometry, projected["class_id"], strict=True),
-            out_shape=shape, fill=NULL_CLASS_ID, dtype=np.uint8, transform=rasterio.Affine(*facts["transform"]),
+            out_shape=shape,
+            fill=NULL_CLASS_ID,
+            dtype=np.uint8,
+            transform=rasterio.Affine(*facts["transform"]),
         )
     counts = np.bincount(raster.ravel(), minlength=len(classes))
     return {name: int(counts[index]) for index, name in enumerate(classes)}

@@ -70,7 +70,9 @@ def _read_table(table: Path) -> list[Scene]:
     file = demo.SHIPPED_TABLE if not table.exists() and table == Path(demo.TABLE) else table
     if not file.is_file():
         raise UserError(
-            Problem("config", "scenes.table", f"{table}: no such file", "a CSV or GeoParquet scene table", "check the path")
+            Problem(
+                "config", "scenes.table", f"{table}: no such file", "a CSV or GeoParquet scene table", "check the path"
+            )
         )
     rows = _parquet_rows(file) if file.suffix in (".parquet", ".geoparquet") else _csv_rows(file)
     if not rows:
@@ -80,18 +82,28 @@ def _read_table(table: Path) -> list[Scene]:
         has = [str(column) for column in rows[0]]
         cure = "; ".join(f"{column}: {did_you_mean(column, has)}" for column in missing)
         raise UserError(
-            Problem(str(table), ", ".join(missing), "columns " + ", ".join(has), "columns scene, image, labels, split", cure)
+            Problem(
+                str(table), ", ".join(missing), "columns " + ", ".join(has), "columns scene, image, labels, split", cure
+            )
         )
     scenes, problems = [], []
     for number, row in enumerate(rows, start=2):
         split = _split_of(row["split"])
         if split is None:
             problems.append(
-                Problem(f"{table}:{number}", "split", repr(row["split"]), "train, validation or test", "correct the row")
+                Problem(
+                    f"{table}:{number}", "split", repr(row["split"]), "train, validation or test", "correct the row"
+                )
             )
         elif not SCENE_ID.match(row["scene"]):
             problems.append(
-                Problem(f"{table}:{number}", "scene", repr(row["scene"]), "letters, digits, `.`, `_`, `-`", "rename the scene")
+                Problem(
+                    f"{table}:{number}",
+                    "scene",
+                    repr(row["scene"]),
+                    "letters, digits, `.`, `_`, `-`",
+                    "rename the scene",
+                )
             )
         else:
             paths = {key: _beside(table, row.get(key)) for key in ("image", "labels", "aoi")}

@@ -147,7 +147,12 @@ class LearnerModule(pl.LightningModule):
         row = self.rows[-1]
         log.info(
             "%s: epoch %d/%s  loss %.4f  validation loss %.4f  macro-F1 %.3f  (%.1f s)",
-            self.name, row["epoch"], self.trainer.max_epochs, row["train_loss"], row["val_loss"], row[MONITOR],
+            self.name,
+            row["epoch"],
+            self.trainer.max_epochs,
+            row["train_loss"],
+            row["val_loss"],
+            row[MONITOR],
             self.seconds[-1],
         )
 

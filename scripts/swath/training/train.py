@@ -163,8 +163,13 @@ def _build_learner(job: TrainingJob, config: RVPipelineConfig, temporary: Path) 
         learner: Learner = learner_config.build(str(temporary), training=True)
     except (TypeError, ValueError, KeyError, OSError) as error:
         raise UserError(
-            Problem("config", "model", f"{job.model['architecture']} with {job.model['encoder']}: {error}",
-                    "a network that can be built", "change `model`")
+            Problem(
+                "config",
+                "model",
+                f"{job.model['architecture']} with {job.model['encoder']}: {error}",
+                "a network that can be built",
+                "change `model`",
+            )
         ) from error
     learner_config.data.uri = config.backend.data.uri
     learner_config.output_uri = config.train_uri
@@ -194,8 +199,13 @@ def _check_chips(job: TrainingJob, chips: Path) -> None:
         log.info("%s: %d %s chips", job.name, count, split)
         if count < least:
             raise UserError(
-                Problem("config", "chips", f"{count} {split} chips", f"at least {least}",
-                        "lower `chips.min_labelled`, or raise `chips.per_scene`")
+                Problem(
+                    "config",
+                    "chips",
+                    f"{count} {split} chips",
+                    f"at least {least}",
+                    "lower `chips.min_labelled`, or raise `chips.per_scene`",
+                )
             )
 
 

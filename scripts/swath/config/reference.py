@@ -1,0 +1,170 @@
+"""Writes what is generated from the config models: the schema, the annotated demo config, the reference page.
+
+Run it with `make reference`.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic.fields import FieldInfo
+
+from swath.config.base import Section
+from swath.config.experiment import Experiment
+from swath.config.imagery import Range
+from swath.config.sweep import Distribution
+
+REPOSITORY = Path(__file__).parents[3]
+SCHEMA, DEMO_CONFIG, PAGE = "config/schema.json", "config/config.yaml", "docs/reference.md"
+AGAIN = "Written by `make reference` from scripts/swath/config; change it there."
+
+DEMO: dict[str, Any] = {
+    "experiment": "havel-land-use",
+    "classes": {
+        "farmland": "#e3c567",
+        "forest": "#2f6b3a",
+        "grassland": "#9bc26b",
+        "residential": "#c2584f",
+        "water": "#2b6cb0",
+    },
+    "scenes": {"table": "resources/havel/scenes.csv"},
+    "imagery": {"bands": ["B02", "B03", "B04", "B08", "B11", "B12"]},
+    "labels": {"attribute": "class_name", "mapping": {"wetland": None}},
+    "chips": {"size": 96, "per_scene": 20, "min_labelled": 0.1},
+    "model": {"encoder": "resnet18"},
+    "train": {"epochs": 2},
+    "predict": {"stride": 48, "crop": 8, "smooth": True},
+    "sweep": {"grid": {"train.learning_rate": [1.0e-3, 3.0e-3]}},
+}
+"""The demo: what it says differently from the defaults, and what has no default."""
+
+EXPLAINED = {
+    "experiment": "Sentinel-2 of 16 February 2017, the Havel west of Berlin, with OpenStreetMap land use. "
+    "Every key there is stands here; those in comments show their defaults.",
+}
+
+
+def generated() -> dict[str, str]:
+    """Return every generated file's path in the repository and content."""
+    return {SCHEMA: schema(), DEMO_CONFIG: annotated_config(), PAGE: reference_page()}
+
+
+def schema() -> str:
+    """Write the JSON schema, for editors that check and complete YAML."""
+    return json.dumps(Experiment.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def annotated_config() -> str:
+    """Write the demo's config with every key explained."""
+    lines = [
+        *_comment(f"The demo. {AGAIN}"),
+        *_comment(EXPLAINED["experiment"]),
+        "# yaml-language-server: $schema=schema.json",
+    ]
+    for name, field in Experiment.model_fields.items():
+        lines += ["", *_comment(_description(field))]
+        section = _section(field)
+        lines += _section_lines(name, section) if section else _value_lines(name, DEMO.get(name, _default(field)), "")
+    return "\n".join(lines) + "\n"
+
+
+def _section_lines(name: str, section: type[Section]) -> Iterator[str]:
+    yield f"{name}:"
+    said = DEMO.get(name, {})
+    for key, field in section.model_fields.items():
+        yield from _comment(_description(field), "  ")
+        if key in said:
+            yield from _value_lines(key, said[key], "  ")
+        else:
+            yield from (f"  # {line.strip()}" for line in _value_lines(key, _default(field), ""))
+
+
+def _value_lines(key: str, value: Any, indent: str) -> Iterator[str]:
+    """Write a key and its value: mappings of the top level in lines, everything else on one."""
+    if isinstance(value, Mapping) and value and not indent:
+        yield f"{key}:"
+        for name, entry in value.items():
+            yield f"  {name}: {_flow(entry)}"
+    else:
+        yield f"{indent}{key}: {_flow(value)}"
+
+
+def _flow(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, Section):
+        value = value.model_dump(mode="json")
+    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000, allow_unicode=True)
+    return text.removesuffix("...\n").strip()
+
+
+def _comment(text: str, indent: str = "") -> list[str]:
+    return [f"{indent}# {line}" for line in textwrap.wrap(text, 116 - len(indent))]
+
+
+def reference_page() -> str:
+    """Write the reference: every section, every key, its type, default and meaning."""
+    lines = [
+        "# Reference: the config file",
+        "",
+        f"<!-- {AGAIN} -->",
+        "",
+        "Paths start at the folder Snakemake runs in (or its `--directory`); paths in a scene table start at the",
+        "table. Dotted names, such as `train.learning_rate`, are what `sweep` takes.",
+    ]
+    top = {name: field for name, field in Experiment.model_fields.items() if not _section(field)}
+    lines += ["", "## Top level", "", *_table(top)]
+    sections: list[tuple[str, type[Section]]] = []
+    for name, field in Experiment.model_fields.items():
+        section = _section(field)
+        if section:
+            sections.append((name, section))
+    for name, section in sections:
+        lines += ["", f"## `{name}`", "", section.__doc__ or "", "", *_table(section.model_fields)]
+        nested = {
+            "imagery": ("a range of `normalize`", Range),
+            "sweep": ("an entry of `random.settings`", Distribution),
+        }
+        if name in nested:
+            title, inner = nested[name]
+            lines += ["", f"### {title[0].upper()}{title[1:]}", "", *_table(inner.model_fields)]
+        for key, field in section.model_fields.items():
+            inner_section = _section(field)
+            if inner_section:
+                lines += ["", f"### `{name}.{key}`", "", *_table(inner_section.model_fields)]
+    return "\n".join(lines) + "\n"
+
+
+def _table(fields: Mapping[str, FieldInfo]) -> Iterator[str]:
+    yield "| key | default | meaning |"
+    yield "|---|---|---|"
+    for key, field in fields.items():
+        default = "*required*" if field.is_required() else "" if _section(field) else f"`{_flow(_default(field))}`"
+        yield f"| `{key}` | {default} | {_description(field)} |"
+
+
+def _description(field: FieldInfo) -> str:
+    section = _section(field)
+    text = field.description or (section.__doc__ if section else "") or ""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _default(field: FieldInfo) -> Any:
+    return None if field.is_required() else field.get_default(call_default_factory=True)
+
+
+def _section(field: FieldInfo) -> type[Section] | None:
+    candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
+    found = [c for c in candidates if isinstance(c, type) and issubclass(c, Section)]
+    return found[0] if found and found[0] is not Range else None
+
+
+if __name__ == "__main__":
+    for path, content in generated().items():
+        (REPOSITORY / path).write_text(content)
+        print(path)
