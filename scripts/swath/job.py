@@ -6,14 +6,16 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import yaml
+
 from swath.errors import UserError
-from swath.files import temporary_name
+from swath.files import publish, temporary_name
 
 log = logging.getLogger("swath")
 
@@ -45,6 +47,7 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
     _configure_logging(terminal)
     try:
         yield snakemake.input, SimpleNamespace(**temporary), snakemake.params
+        _write_spec(snakemake, outputs.values())
         for name, path in outputs.items():
             os.replace(temporary[name], path)
     except UserError as error:
@@ -60,6 +63,15 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
             path.unlink(missing_ok=True)
         sys.stdout.flush()
         sys.stderr.flush()
+
+
+def _write_spec(snakemake: Any, outputs: Iterable[Path]) -> None:
+    """Leave the spec in the folder that is named by its key."""
+    spec, key = snakemake.params.get("spec"), snakemake.wildcards.get("key")
+    if spec is not None and key is not None:
+        folder = next(parent for path in outputs for parent in path.parents if parent.name == key)
+        with publish(folder / "spec.yaml") as file:
+            file.write_text(yaml.safe_dump(spec, sort_keys=False, allow_unicode=True))
 
 
 def _configure_logging(terminal: Any) -> None:

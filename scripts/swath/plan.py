@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from swath.config.base import Section, settings
 from swath.config.classes import class_names
 from swath.config.experiment import Experiment
-from swath.config.load import Location, problems_of, where
+from swath.config.load import Location, problems_of, where, without_empty_sections
 from swath.config.sweep import Distribution
 from swath.errors import Problem, UserError, did_you_mean
 from swath.files import short_hash
@@ -200,7 +200,7 @@ def _with_values(
 ) -> Experiment:
     if not values:
         return experiment
-    changed = deepcopy(dict(config))
+    changed = deepcopy(without_empty_sections(config))
     for setting, value in values.items():
         *parents, last = setting.split(".")
         target = changed

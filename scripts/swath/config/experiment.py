@@ -19,6 +19,8 @@ from swath.config.sweep import Sweep
 from swath.config.train import Train
 from swath.errors import did_you_mean
 
+NEEDS_DIVISIBLE_WINDOWS = ("unet", "unetplusplus", "manet", "linknet")
+
 
 class Experiment(Section):
     """An experiment: everything its results depend on."""
@@ -58,6 +60,19 @@ class Experiment(Section):
         for field, name in used.items():
             if name not in self.classes:
                 raise ValueError(f"{field}: unknown class {name!r}; {did_you_mean(name, self.classes)}")
+        return self
+
+    @model_validator(mode="after")
+    def _windows_fit_the_network(self) -> Self:
+        if self.model.architecture in NEEDS_DIVISIBLE_WINDOWS:
+            factor = 2 ** int(self.model.arguments.get("encoder_depth", 5))
+            sizes = {"chips.size": self.chips.size, "predict.chip_size": self.predict.chip_size or self.chips.size}
+            for field, size in sizes.items():
+                if size % factor:
+                    nearest = max(round(size / factor), 1) * factor
+                    raise ValueError(
+                        f"{field}: {self.model.architecture} needs windows divisible by {factor}; try {nearest}"
+                    )
         return self
 
     @model_validator(mode="after")

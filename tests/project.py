@@ -1,0 +1,106 @@
+"""A small experiment on a cut of the demo's real data, and real Snakemake runs on it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import rasterio
+import yaml
+from rasterio.windows import Window
+from shapely.geometry import box
+
+REPOSITORY = Path(__file__).parents[1]
+SNAKEMAKE = [str(Path(sys.executable).with_name("snakemake")), "--snakefile", str(REPOSITORY / "Snakefile")]
+
+# scene → split, source scene, column and row of the cut
+CUTS = {
+    "a": ("train", "s2_havel_r1c2", 0, 0),
+    "b": ("train", "s2_havel_r1c2", 192, 0),
+    "c": ("train", "s2_havel_r0c2", 0, 192),
+    "d": ("validation", "s2_havel_r1c3", 0, 0),
+    "e": ("test", "s2_havel_r1c1", 100, 100),
+}
+SIDE = 192
+
+
+def cut_scene(havel: Path, source: str, column: int, row: int, folder: Path, scene: str) -> None:
+    """Cut a scene of 192 × 192 pixels out of one of the demo's, with all its labels."""
+    window = Window(column, row, SIDE, SIDE)
+    with rasterio.open(havel / "images" / f"{source}.tif") as image:
+        profile = image.profile | {"width": SIDE, "height": SIDE, "transform": image.window_transform(window)}
+        profile |= {"blockxsize": 64, "blockysize": 64}
+        with rasterio.open(folder / f"{scene}.tif", "w", **profile) as cut:
+            cut.write(image.read(window=window))
+            cut.descriptions = image.descriptions
+            footprint = gpd.GeoSeries([box(*cut.bounds)], crs=cut.crs).to_crs("EPSG:4326")
+    labels = gpd.read_file(havel / "labels" / f"{source}.geojson", engine="pyogrio")
+    labels.clip(footprint).to_file(folder / f"{scene}.geojson", driver="GeoJSON", engine="pyogrio")
+
+
+SMALL: dict[str, Any] = {
+    "experiment": "small",
+    "classes": {"open land": "#e3c567", "forest": "#2f6b3a", "residential": "#c2584f", "water": "#2b6cb0"},
+    "imagery": {"bands": ["B03", "B04", "B08", "B11"]},
+    "labels": {
+        "attribute": "class_name",
+        "mapping": {"farmland": "open land", "grassland": "open land", "wetland": None},
+    },
+    "chips": {"size": 64, "per_scene": 6},
+    "model": {"encoder": "resnet18", "arguments": {"encoder_depth": 3, "decoder_channels": [32, 16, 8]}},
+    "train": {"epochs": 2, "batch_size": 8},
+    "predict": {"stride": 48, "crop": 4, "smooth": True},
+    "sweep": {"grid": {"train.learning_rate": [0.001, 0.003]}},
+}
+
+
+@dataclass
+class Project:
+    """A working directory with a config.
+
+    Attributes:
+        folder: Where Snakemake runs.
+        config: The config's content, freely changed between runs.
+    """
+
+    folder: Path
+    config: dict[str, Any] = field(default_factory=dict)
+
+    def write(self) -> Path:
+        path = self.folder / "config.yaml"
+        path.write_text(yaml.safe_dump(self.config, sort_keys=False))
+        return path
+
+    def command(self, *arguments: str) -> list[str]:
+        directory = ["--directory", str(self.folder), "--configfile", str(self.write())]
+        return [*SNAKEMAKE, *directory, "--cores", "2", *arguments]
+
+    def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake for real; its output in one text."""
+        done = subprocess.run(
+            self.command(*arguments), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        )
+        if check:
+            assert done.returncode == 0, done.stdout
+        return done
+
+    def jobs(self, *arguments: str) -> dict[str, int]:
+        """Count the jobs that a dry run lists, by rule."""
+        lines = self.snakemake("--dry-run", *arguments).stdout.splitlines()
+        counts: dict[str, int] = {}
+        if "Job stats:" in lines:
+            start = lines.index("Job stats:")
+            for line in lines[start + 3 :]:
+                words = line.split()
+                if len(words) != 2:
+                    break
+                counts[words[0]] = int(words[1])
+        return counts
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results"

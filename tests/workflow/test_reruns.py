@@ -1,0 +1,89 @@
+"""What runs again when a setting, a scene or nothing changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from project import Project, cut_scene
+
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+
+EXPERIMENT = {"leaderboard", "select", "summary", "all"}
+
+
+def test_a_second_run_has_nothing_to_do(finished: Project) -> None:
+    assert "Nothing to be done" in finished.snakemake().stdout
+
+
+def test_a_new_learning_rate_makes_that_trial_alone(project: Project) -> None:
+    project.config["sweep"]["grid"]["train.learning_rate"] = [0.001, 0.005]
+    jobs = project.jobs()
+    assert set(jobs) - EXPERIMENT == {"train", "predict", "eval", "bundle"}
+    assert [jobs[rule] for rule in ("train", "predict", "eval", "bundle")] == [1, 1, 1, 1]
+
+
+def test_a_new_prediction_stride_trains_nothing(project: Project) -> None:
+    project.config["predict"]["stride"] = 32
+    jobs = project.jobs()
+    assert set(jobs) - EXPERIMENT == {"predict", "eval", "bundle"}
+
+
+def test_settings_without_influence_run_nothing(project: Project) -> None:
+    project.config["train"]["num_workers"] = 2
+    project.config["predict"]["batch_size"] = 4
+    project.config["classes"]["forest"] = "#00ff00"
+    assert project.jobs() == {}
+
+
+def add_scene(project: Project, havel: Path, split: str = "train") -> None:
+    cut_scene(havel, "s2_havel_r1c0", 100, 100, project.folder / "data", "f")
+    with (project.folder / "data" / "scenes.csv").open("a") as table:
+        table.write(f"f,f.tif,f.geojson,{split}\n")
+
+
+def test_a_new_scene_touches_its_shards_alone_and_trains_again(
+    cut_scenes: Path, havel: Path, finished: Project, project: Project
+) -> None:
+    project.config["imagery"]["normalize"] = {"min": 0, "max": 6000}
+    everything = project.jobs("--set-scatter", "scenes=4", "chip=4")
+    assert everything["scenes"] > 1
+    assert everything["chip"] > 2
+    project.snakemake("--set-scatter", "scenes=4", "chip=4", "--until", "chip")
+    add_scene(project, havel)
+    jobs = project.jobs("--set-scatter", "scenes=4", "chip=4")
+    assert jobs["scenes"] == 1
+    assert jobs["chip"] == 1
+    assert "analyze" not in jobs
+    assert jobs["train"] == 2
+
+
+def test_with_statistics_a_new_training_scene_chips_everything_anew(project: Project, havel: Path) -> None:
+    add_scene(project, havel)
+    jobs = project.jobs()
+    assert jobs["analyze"] == 1
+    assert jobs["chip"] == 3
+    assert jobs["scenes"] == 1
+
+
+def test_a_new_test_scene_trains_nothing(project: Project, havel: Path) -> None:
+    add_scene(project, havel, split="test")
+    jobs = project.jobs()
+    assert set(jobs) - EXPERIMENT <= {"scenes", "predict", "eval"}
+
+
+def test_changed_labels_run_through_to_the_end(project: Project) -> None:
+    labels = project.folder / "data" / "a.geojson"
+    labels.write_text(labels.read_text().replace('"forest"', '"water"'))
+    jobs = project.jobs()
+    assert jobs["scenes"] == 1
+    assert jobs["train"] == 2
+
+
+def test_a_dropped_folder_is_made_again(project: Project) -> None:
+    import shutil
+
+    shutil.rmtree(next((project.results / "bundles").iterdir()))
+    jobs = project.jobs()
+    assert jobs["bundle"] == 1
+    assert "train" not in jobs

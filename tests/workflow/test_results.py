@@ -1,0 +1,159 @@
+"""What a finished experiment leaves behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+from project import Project
+from rio_cogeo.cogeo import cog_validate
+
+from swath.files import read_json, sha256
+
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+RASTER_VISION = str(Path(sys.executable).with_name("rastervision"))
+
+
+def experiment(project: Project) -> Path:
+    return project.results / "experiments" / "small"
+
+
+def maps(project: Project) -> list[Path]:
+    return sorted(project.results.glob("predictions/*/*/labels.tif"))
+
+
+def test_the_leaderboard_ranks_the_trials(finished: Project) -> None:
+    table = pd.read_csv(experiment(finished) / "leaderboard.csv")
+    assert list(table["rank"]) == [1, 2]
+    assert set(table["train.learning_rate"]) == {0.001, 0.003}
+    assert table["macro_f1_mean"].is_monotonic_decreasing
+    assert (table["seconds"] > 0).all()
+    assert {"macro_f1_std", "f1.open land_mean", "epochs", "repeats"} <= set(table.columns)
+
+
+def test_only_the_winner_met_the_test_scenes(finished: Project) -> None:
+    assert len(list(finished.results.glob("evals/*/test.json"))) == 1
+    assert len(list(finished.results.glob("evals/*/validation.json"))) == 2
+    winner = read_json(experiment(finished) / "winner.json")
+    table = pd.read_csv(experiment(finished) / "leaderboard.csv")
+    assert winner["trial"] == table["trial"][0]
+
+
+def test_readable_links_lead_to_the_results(finished: Project) -> None:
+    trial = experiment(finished) / "trials" / "learning_rate=0.001,seed=0"
+    assert (trial / "model" / "metrics.csv").is_file()
+    assert (trial / "model-bundle.zip").is_file()
+    assert (trial / "predictions-validation" / "d" / "labels.tif").is_file()
+    assert (experiment(finished) / "winner" / "predictions-test" / "e" / "labels.tif").is_file()
+    assert read_json(experiment(finished) / "winner" / "metrics-test.json")["split"] == "test"
+
+
+def test_the_summary_says_what_won_and_where_it_lies(finished: Project) -> None:
+    text = (experiment(finished) / "summary.txt").read_text()
+    assert "Winner by validation macro_f1: learning_rate=" in text
+    assert "results/experiments/small/winner/" in text
+    assert (experiment(finished) / "prediction.png").stat().st_size > 10_000
+
+
+def test_maps_are_cloud_optimized_with_colours_names_and_nodata(finished: Project) -> None:
+    assert len(maps(finished)) == 3
+    for path in maps(finished):
+        valid, errors, _ = cog_validate(path, quiet=True)
+        assert valid, errors
+        with rasterio.open(path) as dataset:
+            assert dataset.crs.to_epsg() == 32633
+            assert dataset.nodata == 0
+            assert dataset.colormap(1)[2] == (0x2F, 0x6B, 0x3A, 255)
+            assert dataset.tags(1)["class_2"] == "forest"
+            assert set(np.unique(dataset.read(1))) <= {1, 2, 3, 4}
+        assert "<Category>open land</Category>" in Path(f"{path}.aux.xml").read_text()
+
+
+def test_polygons_carry_class_names_and_cover_the_map(finished: Project) -> None:
+    for path in maps(finished):
+        polygons = gpd.read_parquet(path.with_name("polygons.parquet"))
+        assert polygons.crs.to_epsg() == 32633
+        assert set(polygons["class_name"]) <= {"open land", "forest", "residential", "water"}
+        assert polygons.area.sum() == pytest.approx(192 * 192 * 100)
+
+
+def test_every_result_folder_carries_its_spec(finished: Project) -> None:
+    for stage in ("scenes", "stats", "chips", "models", "predictions", "evals", "bundles"):
+        for folder in (finished.results / stage).iterdir():
+            assert (folder / "spec.yaml").is_file(), folder
+
+
+def test_raster_visions_own_predict_gives_the_same_pixels(finished: Project, tmp_path: Path) -> None:
+    trial = experiment(finished) / "trials" / "learning_rate=0.001,seed=0"
+    command = [RASTER_VISION, "predict", str(trial / "model-bundle.zip"), "data/d.tif", str(tmp_path / "out")]
+    subprocess.run(command, cwd=finished.folder, check=True, capture_output=True)
+    with rasterio.open(tmp_path / "out" / "labels.tif") as theirs:
+        with rasterio.open(trial / "predictions-validation" / "d" / "labels.tif") as ours:
+            assert np.array_equal(theirs.read(1), ours.read(1))
+
+
+def test_raster_visions_own_eval_gives_the_same_metrics(project: Project) -> None:
+    evaluation = next(project.results.glob("evals/*/validation.json")).parent
+    own = evaluation / "raster-vision" / "validation_scenes" / "eval.json"
+    before = read_json(own)
+    shutil.rmtree(evaluation / "raster-vision")
+    config = (evaluation / "validation-pipeline-config.json").relative_to(project.folder)
+    command = [RASTER_VISION, "run_command", str(config), "eval"]
+    subprocess.run(command, cwd=project.folder, check=True, capture_output=True)
+    assert read_json(own) == before
+    # unlabelled pixels do not count: Raster Vision's F1 by class is ours
+    ours = read_json(evaluation / "validation.json")["overall"]["f1"]
+    for item in before["overall"]:
+        if item["class_name"] in ours and item["gt_count"]:
+            theirs = item["metrics"]["f1"]
+            assert ours[item["class_name"]] == pytest.approx(0.0 if np.isnan(theirs) else theirs, abs=0.01)
+
+
+def test_the_models_config_is_one_that_raster_vision_reads(finished: Project) -> None:
+    from swath.rv.pipeline import read_config
+
+    model = next((finished.results / "models").iterdir())
+    config = read_config(model / "pipeline-config.json")
+    assert config.dataset.class_config.names[0] == "null"
+    assert [scene.id for scene in config.dataset.train_scenes] == ["a", "b", "c"]
+
+
+def test_nothing_in_a_bundle_knows_where_it_was_made(finished: Project) -> None:
+    bundle = next(finished.results.glob("bundles/*/model-bundle.zip"))
+    with zipfile.ZipFile(bundle) as archive:
+        assert str(finished.folder) not in archive.read("pipeline-config.json").decode()
+        assert {entry.date_time[0] for entry in archive.infolist()} == {1980}
+
+
+def test_another_place_and_other_shards_give_the_same_bytes(
+    finished: Project, cut_scenes: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(cut_scenes, tmp_path / "data")
+    elsewhere = Project(tmp_path, {**finished.config, "sweep": {"grid": {"train.learning_rate": [0.001]}}})
+    elsewhere.snakemake("--set-scatter", "scenes=1", "chip=3", "predict=1")
+    for pattern in ("models/*/model-bundle.zip", "bundles/*/model-bundle.zip", "evals/*/validation.json"):
+        for path in elsewhere.results.glob(pattern):
+            assert sha256(path) == sha256(finished.results / path.relative_to(elsewhere.results)), path
+    for path in elsewhere.results.glob("models/*/metrics.csv"):
+        assert path.read_bytes() == (finished.results / path.relative_to(elsewhere.results)).read_bytes()
+
+
+def test_metrics_have_a_row_per_epoch(finished: Project) -> None:
+    for path in finished.results.glob("models/*/metrics.csv"):
+        assert list(pd.read_csv(path)["epoch"]) == [1, 2]
+
+
+def test_predictions_manifest_knows_its_files(finished: Project) -> None:
+    for manifest in finished.results.glob("predictions/*/*.json"):
+        for scene, files in json.loads(manifest.read_text())["scenes"].items():
+            for name, checksum in files.items():
+                assert sha256(manifest.parent / scene / name) == checksum
