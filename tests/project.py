@@ -98,6 +98,8 @@ class Project:
                 words = line.split()
                 if len(words) != 2:
                     break
+                if words[0] == "total":
+                    continue
                 counts[words[0]] = int(words[1])
         return counts
 

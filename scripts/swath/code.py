@@ -49,7 +49,9 @@ def _imports(path: Path) -> list[str]:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
-    return [name for name in names if name.split(".")[0] == "swath" and not name.startswith(WITHOUT_INFLUENCE)]
+    ours = [name for name in names if name.split(".")[0] == "swath" and not name.startswith(WITHOUT_INFLUENCE)]
+    packages = {name.rpartition(".")[0] for name in ours}  # importing a module runs its package first
+    return [*ours, *packages]
 
 
 def _files_of(module: str) -> list[Path]:

@@ -27,6 +27,11 @@ def experiment(project: Project) -> Path:
     return project.results / "experiments" / "small"
 
 
+def pixels(folder: Path) -> np.ndarray:
+    with rasterio.open(folder / "labels.tif") as dataset:
+        return dataset.read(1)
+
+
 def maps(project: Project) -> list[Path]:
     return sorted(project.results.glob("predictions/*/*/labels.tif"))
 
@@ -96,9 +101,7 @@ def test_raster_visions_own_predict_gives_the_same_pixels(finished: Project, tmp
     trial = experiment(finished) / "trials" / "learning_rate=0.001,seed=0"
     command = [RASTER_VISION, "predict", str(trial / "model-bundle.zip"), "data/d.tif", str(tmp_path / "out")]
     subprocess.run(command, cwd=finished.folder, check=True, capture_output=True)
-    with rasterio.open(tmp_path / "out" / "labels.tif") as theirs:
-        with rasterio.open(trial / "predictions-validation" / "d" / "labels.tif") as ours:
-            assert np.array_equal(theirs.read(1), ours.read(1))
+    assert np.array_equal(pixels(tmp_path / "out"), pixels(trial / "predictions-validation" / "d"))
 
 
 def test_raster_visions_own_eval_gives_the_same_metrics(project: Project) -> None:

@@ -1,0 +1,82 @@
+"""What every script does around its work: log, messages, temporary names, rename."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from project import REPOSITORY
+
+PREAMBLE = """
+import sys
+from types import SimpleNamespace
+sys.path.insert(0, {scripts!r})
+from swath.errors import Problem, UserError
+from swath.job import job
+class Named(dict):
+    __getattr__ = dict.get
+snakemake = SimpleNamespace(
+    log=["log/x.log"], input=Named(), wildcards=Named(key="k1"), params=Named(spec={{"a": 1}}),
+    output=Named(one="out/k1/one.txt", two="out/k1/two.txt"),
+)
+"""
+
+
+def run(folder: Path, work: str) -> subprocess.CompletedProcess[str]:
+    code = PREAMBLE.format(scripts=str(REPOSITORY / "scripts")) + textwrap.dedent(work)
+    return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_outputs_appear_together_with_their_spec(tmp_path: Path) -> None:
+    done = run(
+        tmp_path,
+        """
+        with job(snakemake) as (inputs, output, params):
+            output.one.write_text("1"); output.two.write_text("2"); print("chatter")
+        """,
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in (tmp_path / "out/k1").iterdir()) == ["one.txt", "spec.yaml", "two.txt"]
+    assert done.stdout == ""
+    assert "chatter" in (tmp_path / "log/x.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("failure", "shown"),
+    [
+        ('raise UserError(Problem("f", "field", "this", "that", "do so"))', "found:    this"),
+        ('raise KeyError("oops")', "KeyError: 'oops' (more in log/x.log)"),
+    ],
+)
+def test_a_failure_leaves_nothing_and_shows_no_traceback(tmp_path: Path, failure: str, shown: str) -> None:
+    done = run(
+        tmp_path,
+        f"""
+        with job(snakemake) as (inputs, output, params):
+            output.one.write_text("half")
+            {failure}
+        """,
+    )
+    assert done.returncode == 1
+    assert shown in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list((tmp_path / "out/k1").iterdir()) == []
+    assert ("Traceback" in (tmp_path / "log/x.log").read_text()) == ("oops" in failure)
+
+
+def test_progress_is_shown_and_logged(tmp_path: Path) -> None:
+    done = run(
+        tmp_path,
+        """
+        import logging
+        with job(snakemake) as (inputs, output, params):
+            output.one.touch(); output.two.touch()
+            logging.getLogger("swath.x").info("half way"); logging.getLogger("other").info("noise")
+        """,
+    )
+    assert "half way" in done.stderr
+    assert "noise" not in done.stderr
+    assert "noise" in (tmp_path / "log/x.log").read_text()

@@ -1,0 +1,89 @@
+"""Accuracy and F1 from confusion matrices; leaderboard and winner from those."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from swath.files import read_json, write_json
+from swath.report.leaderboard import compare, select_winner
+from swath.rv.evaluate import metrics_of
+
+CLASSES = ["null", "field", "forest", "water"]
+
+
+def result(*confusions: list[list[int]]) -> dict[str, Any]:
+    return {
+        "per_scene": {f"s{i}": [{"class_name": "average", "conf_mat": matrix}] for i, matrix in enumerate(confusions)}
+    }
+
+
+def test_unlabelled_pixels_do_not_count() -> None:
+    metrics = metrics_of(result([[500, 90, 10, 0], [0, 6, 2, 0], [0, 2, 10, 0], [0, 0, 0, 0]]), CLASSES)["overall"]
+    assert metrics["labelled_pixels"] == 20
+    assert metrics["accuracy"] == pytest.approx(16 / 20)
+    assert metrics["f1"]["field"] == pytest.approx(2 * 6 / (8 + 8))
+    assert metrics["f1"]["forest"] == pytest.approx(2 * 10 / (12 + 12))
+    assert metrics["f1"]["water"] is None
+    assert metrics["macro_f1"] == pytest.approx((0.75 + 10 / 12) / 2)
+    assert metrics["confusion"] == [[0, 6, 2, 0], [0, 2, 10, 0], [0, 0, 0, 0]]
+
+
+def test_a_class_never_predicted_scores_zero() -> None:
+    metrics = metrics_of(result([[0, 0, 0, 0], [0, 5, 0, 0], [0, 5, 0, 0], [0, 0, 0, 0]]), CLASSES)["overall"]
+    assert metrics["f1"]["forest"] == 0.0
+    assert metrics["precision"]["forest"] is None
+
+
+def test_scenes_add_up() -> None:
+    one, two = [[0] * 4, [0, 3, 1, 0], [0] * 4, [0] * 4], [[0] * 4, [0, 1, 3, 0], [0] * 4, [0] * 4]
+    metrics = metrics_of(result(one, two), CLASSES)
+    assert metrics["overall"]["accuracy"] == 0.5
+    assert metrics["scenes"]["s0"]["accuracy"] == 0.75
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> list[dict[str, Any]]:
+    """Two trials with two repeats; the second is better on average, the first has the best single run."""
+    scores = {("a", 0): 0.9, ("a", 1): 0.1, ("b", 0): 0.6, ("b", 1): 0.7}
+    made = []
+    for (trial, seed), score in scores.items():
+        folder = tmp_path / f"{trial}{seed}"
+        folder.mkdir()
+        metrics = {"macro_f1": score, "accuracy": score / 2, "f1": {"field": score, "forest": None}}
+        write_json(folder / "validation.json", {"overall": metrics})
+        (folder / "timing.csv").write_text("epoch,seconds\n1,2.0\n2,3.0\n")
+        made.append(
+            {
+                "run": f"{trial},seed={seed}",
+                "trial": trial,
+                "values": {"train.learning_rate": {"a": 0.1, "b": 0.2}[trial]},
+                "seed": seed,
+                "model": str(folder),
+                "bundle": str(folder),
+                "evals": {"validation": str(folder)},
+            }
+        )
+    return made
+
+
+def test_the_winner_has_the_best_mean_over_repeats(tmp_path: Path, runs: list[dict[str, Any]]) -> None:
+    trials, board, winner = (tmp_path / name for name in ("trials.csv", "leaderboard.csv", "winner.json"))
+    compare(runs, "macro_f1", trials, board)
+    table = pd.read_csv(board)
+    assert list(table["trial"]) == ["b", "a"]
+    assert table["macro_f1_mean"].tolist() == pytest.approx([0.65, 0.5])
+    assert table["macro_f1_std"].tolist() == pytest.approx([0.05, 0.4])
+    assert table["seconds"].tolist() == [5.0, 5.0]
+    assert table["epochs"].tolist() == [2, 2]
+    select_winner(trials, board, "macro_f1", winner)
+    assert read_json(winner) == {
+        "trial": "b",
+        "run": "b,seed=1",
+        "metric": "macro_f1",
+        "mean": pytest.approx(0.65),
+        "score": 0.7,
+    }

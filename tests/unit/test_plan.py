@@ -1,0 +1,324 @@
+"""From config and scenes to trials and stage keys."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from project import REPOSITORY, SMALL
+
+from swath.config import load_experiment
+from swath.config.experiment import Experiment
+from swath.errors import UserError
+from swath.plan import STAGES, SWEEPABLE, Plan, make_plan, shards, trial_name
+from swath.scenes.table import Scene
+
+SCENES = [
+    Scene(name, split, f"{name}.tif", f"{name}.geojson")
+    for name, split in {"a": "train", "b": "train", "c": "validation", "d": "test"}.items()
+]
+
+
+def plan_of(config: dict[str, Any], scenes: list[Scene] = SCENES) -> Plan:
+    return make_plan(load_experiment(config), scenes, config)
+
+
+def base(**sweep: Any) -> dict[str, Any]:
+    return {**deepcopy(SMALL), "scenes": {"table": "scenes.csv"}, "sweep": sweep}
+
+
+def keys(plan: Plan) -> dict[str, Any]:
+    """The keys of the first run by stage; predictions and evals of the validation split."""
+    run = plan.runs[0]
+    values = {stage: getattr(run, stage) for stage in STAGES}
+    return {stage: value["validation"] if isinstance(value, dict) else value for stage, value in values.items()}
+
+
+# --- what a setting reaches: every setting stands here -----------------------------------------------
+
+EVERYTHING = frozenset(STAGES)
+FROM_LABELS = EVERYTHING - {"stats"}
+FROM_CHIPS = EVERYTHING - {"scenes", "stats"}
+FROM_MODEL = FROM_CHIPS - {"chips"}
+FROM_WINDOW = frozenset({"predictions", "evals", "bundles"})
+NOTHING: frozenset[str] = frozenset()
+
+REACH: dict[str, tuple[Any, frozenset[str]]] = {
+    "imagery.bands": (["B04"], EVERYTHING - {"scenes"}),
+    "imagery.normalize": ({"min": 0, "max": 1}, EVERYTHING - {"scenes"}),
+    "labels.attribute": ("fclass", FROM_LABELS),
+    "labels.mapping": ({}, FROM_LABELS),
+    "labels.default_class": ("water", FROM_LABELS),
+    "labels.buffer": (5.0, FROM_LABELS),
+    "labels.unlabelled": ("water", FROM_LABELS),
+    "chips.size": (128, FROM_CHIPS),
+    "chips.sampling": ("sliding", FROM_CHIPS),
+    "chips.per_scene": (7, FROM_CHIPS),
+    "chips.padding": (3, FROM_CHIPS),
+    "chips.min_labelled": (0.3, FROM_CHIPS),
+    "chips.max_nodata": (0.5, FROM_CHIPS),
+    "chips.within_aoi": (False, FROM_CHIPS),
+    "chips.seed": (1, FROM_CHIPS),
+    "model.architecture": ("fpn", FROM_MODEL),
+    "model.encoder": ("resnet34", FROM_MODEL),
+    "model.weights": ("imagenet", FROM_MODEL),
+    "model.arguments": ({"encoder_depth": 4}, FROM_MODEL),
+    "train.epochs": (3, FROM_MODEL),
+    "train.batch_size": (3, FROM_MODEL),
+    "train.learning_rate": (0.5, FROM_MODEL),
+    "train.schedule": ("constant", FROM_MODEL),
+    "train.augmentations": ([], FROM_MODEL),
+    "train.class_weights": ({"water": 3.0}, FROM_MODEL),
+    "train.keep": ("last", FROM_MODEL),
+    "train.seed": (5, FROM_MODEL),
+    "train.num_workers": (3, NOTHING),
+    "predict.chip_size": (128, FROM_WINDOW),
+    "predict.stride": (24, FROM_WINDOW),
+    "predict.crop": (0, FROM_WINDOW),
+    "predict.smooth": (False, FROM_WINDOW),
+    "predict.batch_size": (1, NOTHING),
+    "experiment": ("another", NOTHING),
+    "classes": ({"open land": "red", "forest": "green", "residential": "blue", "water": "white"}, NOTHING),
+    "evaluate.test": (False, NOTHING),
+    "sweep.repeats": (2, NOTHING),
+    "sweep.select": ({"metric": "accuracy"}, NOTHING),
+}
+TOGETHER = {
+    "chips.stride": ({"chips.sampling": "sliding"}, 32, FROM_CHIPS),
+    "train.milestones": ({"train.schedule": "multi_step", "train.milestones": [1]}, [2], FROM_MODEL),
+}
+LEFT_OUT = {"task", "scenes.table", "scenes.image", "scenes.labels", "scenes.aoi"}  # one value; the scenes' own
+LEFT_OUT |= {"sweep.grid", "sweep.trials", "sweep.random"}  # make trials out of the settings above
+
+
+def with_setting(config: dict[str, Any], field: str, value: Any) -> dict[str, Any]:
+    changed = deepcopy(config)
+    *parents, last = field.split(".")
+    target = changed
+    for parent in parents:
+        target = target.setdefault(parent, {})
+    target[last] = value
+    return changed
+
+
+def reached(before: Plan, after: Plan) -> set[str]:
+    return {stage for stage in STAGES if keys(before)[stage] != keys(after)[stage]}
+
+
+@pytest.mark.parametrize("field", REACH)
+def test_a_setting_reaches_these_stages_and_no_others(field: str) -> None:
+    value, expected = REACH[field]
+    assert reached(plan_of(base()), plan_of(with_setting(base(), field, value))) == expected
+
+
+@pytest.mark.parametrize("field", TOGETHER)
+def test_a_setting_that_needs_another_reaches_these_stages(field: str) -> None:
+    needed, value, expected = TOGETHER[field]
+    config = base()
+    for setting, needed_value in needed.items():
+        config = with_setting(config, setting, needed_value)
+    assert reached(plan_of(config), plan_of(with_setting(config, field, value))) == expected
+
+
+def test_every_setting_is_pinned() -> None:
+    settings = set()
+    for name, info in Experiment.model_fields.items():
+        section = info.annotation
+        fields = getattr(section, "model_fields", None)
+        settings |= {f"{name}.{key}" for key in fields} if fields else {name}
+    assert settings == set(REACH) | set(TOGETHER) | LEFT_OUT
+
+
+def test_a_class_more_changes_everything_but_statistics() -> None:
+    config = with_setting(base(), "classes.wetland", "cyan")
+    assert reached(plan_of(base()), plan_of(config)) == FROM_LABELS
+
+
+def test_without_normalisation_there_are_no_statistics() -> None:
+    assert plan_of(with_setting(base(), "imagery.normalize", "none")).runs[0].stats is None
+
+
+def test_what_is_said_and_what_is_the_default_are_the_same() -> None:
+    config = with_setting(base(), "predict", {"chip_size": 64, "stride": 48, "crop": 4, "smooth": True})
+    assert reached(plan_of(base()), plan_of(config)) == set()
+
+
+# --- scenes --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("split", "expected"),
+    [
+        ("train", EVERYTHING - {"scenes"}),
+        ("validation", FROM_MODEL),
+        ("test", NOTHING),
+    ],
+)
+def test_a_new_scene_reaches_these_keys(split: str, expected: frozenset[str]) -> None:
+    more = [*SCENES, Scene("z", split, "z.tif", "z.geojson")]
+    assert reached(plan_of(base()), plan_of(base(), more)) == expected
+
+
+def test_a_new_test_scene_changes_the_test_predictions() -> None:
+    before = plan_of(base()).runs[0]
+    after = plan_of(base(), [*SCENES, Scene("z", "test", "z.tif", "z.geojson")]).runs[0]
+    assert before.predictions["test"] != after.predictions["test"]
+    assert before.models == after.models
+
+
+@given(st.sets(st.text("abcdef0123456789", min_size=1, max_size=6), min_size=1, max_size=60), st.integers(1, 9))
+def test_shards_hold_every_scene_once_and_a_new_one_touches_one_shard(names: set[str], number: int) -> None:
+    scenes = [Scene(name, "train", name, name) for name in sorted(names)]
+    spread = shards(scenes, number)
+    assert sorted(scene.id for held in spread.values() for scene in held) == sorted(names)
+    more = shards([*scenes, Scene("new", "train", "n", "n")], number)
+    assert len(set(more) - set(spread)) == 1
+
+
+# --- trials --------------------------------------------------------------------------------------
+
+
+def test_a_grid_is_every_combination_and_shares_what_is_equal() -> None:
+    plan = plan_of(base(grid={"train.learning_rate": [0.1, 0.01], "chips.size": [64, 128]}, repeats=3))
+    assert [trial.name for trial in plan.trials] == [
+        "learning_rate=0.1,size=64",
+        "learning_rate=0.1,size=128",
+        "learning_rate=0.01,size=64",
+        "learning_rate=0.01,size=128",
+    ]
+    assert len(plan.runs) == 12
+    assert {stage: len(plan.specs[stage]) for stage in ("scenes", "stats", "chips", "models")} == {
+        "scenes": 1,
+        "stats": 1,
+        "chips": 2,
+        "models": 12,
+    }
+
+
+def test_trials_that_differ_in_prediction_share_the_model() -> None:
+    plan = plan_of(base(grid={"predict.stride": [16, 32, 64]}))
+    assert len(plan.specs["models"]) == 1
+    assert len(plan.specs["bundles"]) == 3
+
+
+def test_listed_and_random_trials_join_the_grid() -> None:
+    plan = plan_of(
+        base(
+            grid={"train.learning_rate": [0.1]},
+            trials=[{"train.epochs": 9, "model.encoder": "resnet34"}],
+            random={
+                "samples": 4,
+                "seed": 1,
+                "settings": {
+                    "train.learning_rate": {"min": 1e-5, "max": 1e-1, "log": True},
+                    "train.epochs": {"min": 1, "max": 50, "integer": True},
+                    "model.encoder": {"choices": ["resnet18", "resnet34"]},
+                },
+            },
+        )
+    )
+    assert len(plan.trials) == 6
+    assert plan.trials[1].settings.train.epochs == 9
+    for trial in plan.trials[2:]:
+        assert 1e-5 <= trial.settings.train.learning_rate <= 1e-1
+        assert 1 <= trial.settings.train.epochs <= 50
+    assert len({trial.values["train.learning_rate"] for trial in plan.trials[2:]}) == 4
+
+
+def test_random_trials_are_the_same_every_time() -> None:
+    sweep = {"random": {"samples": 5, "settings": {"train.learning_rate": {"min": 1e-4, "max": 1e-2}}}}
+    assert plan_of(base(**sweep)).runs == plan_of(base(**sweep)).runs
+
+
+def test_equal_trials_run_once() -> None:
+    assert len(plan_of(base(trials=[{"train.epochs": 3}, {"train.epochs": 3.0}])).trials) == 1
+
+
+def test_repeats_count_seeds_up() -> None:
+    plan = plan_of(with_setting(base(repeats=3), "train.seed", 7))
+    assert [run.name for run in plan.runs] == ["default,seed=7", "default,seed=8", "default,seed=9"]
+    assert len({run.models for run in plan.runs}) == 3
+
+
+@pytest.mark.parametrize(
+    ("sweep", "words"),
+    [
+        ({"grid": {"train.learnin_rate": [1]}}, "did you mean 'train.learning_rate'?"),
+        ({"grid": {"experiment": ["x"]}}, "unknown setting 'experiment'"),
+        ({"grid": {"train.epochs": [3, "many"]}}, "valid integer"),
+        ({"trials": [{"model.encoder": "resnt18"}]}, "did you mean 'resnet18'?"),
+        ({"grid": {"train.epochs": []}}, "at least 1 item"),
+        ({"random": {"samples": 2, "settings": {"train.epochs": {"min": 3}}}}, "either `min` and `max`, or `choices`"),
+        ({"random": {"samples": 2, "settings": {"train.learning_rate": {"min": 0, "max": 1, "log": True}}}}, "above 0"),
+    ],
+)
+def test_a_wrong_sweep_is_told(sweep: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError) as caught:
+        plan_of(base(**sweep))
+    assert words in str(caught.value)
+    assert "sweep" in str(caught.value)
+
+
+def test_a_wrong_swept_value_names_its_trial() -> None:
+    with pytest.raises(UserError, match=r"sweep.grid → train.epochs[\s\S]*trial train.epochs=-1"):
+        plan_of(base(grid={"train.epochs": [3, -1]}))
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ({}, "default"),
+        ({"train.learning_rate": 0.0003}, "learning_rate=0.0003"),
+        ({"model.encoder": "tu-resnet10t", "predict.smooth": True}, "encoder=tu-resnet10t,smooth=True"),
+        ({"imagery.bands": ["B02", "B03"]}, "bands=B02+B03"),
+        ({"imagery.normalize": {"min": 0.0, "max": 10.0}}, "normalize=min-0+max-10"),
+        ({"train.augmentations": []}, "augmentations=none"),
+    ],
+)
+def test_a_trials_name_is_readable(values: dict[str, Any], name: str) -> None:
+    assert trial_name(values) == name
+
+
+def test_settings_with_the_same_last_word_are_named_in_full() -> None:
+    plan = plan_of(base(grid={"chips.seed": [1], "train.seed": [2]}))
+    assert plan.trials[0].name == "chips.seed=1,train.seed=2"
+
+
+def test_a_long_name_is_cut_and_stays_unique() -> None:
+    names = {trial_name({"imagery.bands": [f"band{i}" for i in range(40)] + [last]}) for last in ("x", "y")}
+    assert len(names) == 2
+    assert max(map(len, names)) <= 120
+
+
+# --- speed and weight ------------------------------------------------------------------------------
+
+
+def test_a_thousand_trials_plan_in_two_seconds() -> None:
+    config = base(grid={"train.learning_rate": [i / 1e4 for i in range(1, 101)], "train.epochs": list(range(1, 11))})
+    scenes = [Scene(f"s{i}", ("train", "validation", "test")[i % 3], f"{i}.tif", f"{i}.json") for i in range(1060)]
+    experiment = load_experiment(config)
+    start = time.perf_counter()
+    plan = make_plan(experiment, scenes, config)
+    assert time.perf_counter() - start < 2
+    assert len(plan.runs) == 1000
+
+
+def test_planning_imports_neither_torch_nor_raster_vision() -> None:
+    code = (
+        "import sys; import swath.workflow, swath.code; "
+        "print([m for m in ('torch', 'rastervision', 'rasterio', 'geopandas', 'pandas', 'numpy') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": str(REPOSITORY / "scripts")}, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_sections_that_can_be_swept_exist() -> None:
+    assert set(SWEEPABLE) < set(Experiment.model_fields)

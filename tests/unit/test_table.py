@@ -1,0 +1,149 @@
+"""Scenes from a table and from folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import geopandas as gpd
+import pandas as pd
+import pytest
+from shapely.geometry import Point
+
+from swath import demo
+from swath.config.scenes import Scenes
+from swath.errors import UserError
+from swath.scenes.table import read_scenes
+
+HEADER = "scene,image,labels,split\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def touch(*paths: str) -> None:
+    for path in paths:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).touch()
+
+
+def table(rows: str, header: str = HEADER) -> Scenes:
+    Path("data").mkdir(exist_ok=True)
+    Path("data/scenes.csv").write_text(header + rows)
+    return Scenes(table="data/scenes.csv")
+
+
+def told(scenes: Scenes) -> str:
+    with pytest.raises(UserError) as caught:
+        read_scenes(scenes)
+    return str(caught.value)
+
+
+@pytest.mark.usefixtures("folder")
+class TestTable:
+    def test_paths_start_at_the_table_and_splits_have_synonyms(self) -> None:
+        touch("data/a.tif", "data/a.gpkg", "data/sub/b.tif", "data/b.gpkg", "data/aoi.geojson")
+        scenes = read_scenes(
+            table(
+                "b,sub/b.tif,b.gpkg,val,aoi.geojson\na,a.tif,a.gpkg,Training,\n", HEADER.replace("split", "split,aoi")
+            )
+        )
+        assert [(scene.id, scene.split, scene.image, scene.aoi) for scene in scenes] == [
+            ("a", "train", "data/a.tif", None),
+            ("b", "validation", "data/sub/b.tif", "data/aoi.geojson"),
+        ]
+
+    def test_a_geoparquet_table_is_read(self) -> None:
+        touch("data/a.tif", "data/a.gpkg")
+        frame = pd.DataFrame(
+            {"scene": ["a", "b"], "image": "a.tif", "labels": "a.gpkg", "split": ["train", "validation"]}
+        )
+        gpd.GeoDataFrame(frame, geometry=[Point(0, 0)] * 2, crs=4326).to_parquet("data/scenes.parquet")
+        assert [scene.id for scene in read_scenes(Scenes(table="data/scenes.parquet"))] == ["a", "b"]
+
+    def test_a_missing_table_is_told(self) -> None:
+        assert "nowhere.csv: no such file" in told(Scenes(table="nowhere.csv"))
+
+    def test_a_missing_column_is_told_with_the_nearest(self) -> None:
+        message = told(table("a,a.tif,a.gpkg,train\n", "scene,image,label,split\n"))
+        assert "found:    columns scene, image, label, split" in message
+        assert "labels: did you mean 'label'?" in message
+
+    def test_an_unknown_split_names_row_and_value(self) -> None:
+        message = told(table("a,a.tif,a.gpkg,trian\n"))
+        assert "data/scenes.csv:2: split" in message
+        assert "'trian'" in message
+
+    def test_a_missing_file_is_told_with_its_scene(self) -> None:
+        touch("data/a.gpkg")
+        message = told(table("a,a.tif,a.gpkg,train\n"))
+        assert "image of scene a" in message
+        assert "data/a.tif: no such file" in message
+
+    def test_many_missing_files_are_counted(self) -> None:
+        rows = "".join(f"s{i},s{i}.tif,s{i}.gpkg,train\n" for i in range(10))
+        assert "15 more missing files" in told(table(rows))
+
+    def test_two_scenes_with_one_id_are_told_with_both_images(self) -> None:
+        touch("data/a.tif", "data/b.tif", "data/a.gpkg")
+        message = told(table("a,a.tif,a.gpkg,train\na,b.tif,a.gpkg,val\n"))
+        assert "'a' stands for data/a.tif (train) and for data/b.tif (validation)" in message
+
+    def test_an_empty_split_is_told_with_what_there_is(self) -> None:
+        touch("data/a.tif", "data/a.gpkg")
+        message = told(table("a,a.tif,a.gpkg,train\n"))
+        assert "split validation" in message
+        assert "1 train, 0 validation, 0 test scenes" in message
+
+    def test_no_rows_empty_cells_and_odd_ids_are_told(self) -> None:
+        assert "no rows" in told(table(""))
+        assert "an empty cell" in told(table("a,,a.gpkg,train\n"))
+        assert "'a/b'" in told(table("a/b,a.tif,a.gpkg,train\n"))
+
+    def test_the_demos_table_is_known_before_it_is_made(self) -> None:
+        scenes = read_scenes(Scenes(table=demo.TABLE))
+        assert len(scenes) == 8
+        assert {scene.split for scene in scenes} == {"train", "validation", "test"}
+
+
+@pytest.mark.usefixtures("folder")
+class TestPatterns:
+    def patterns(self, **more: str) -> Scenes:
+        return Scenes(image="data/{split}/RGB_img{scene}.tif", labels="data/{split}/build_img{scene}.geojson", **more)
+
+    def test_scenes_are_found_in_the_folders_of_the_splits(self) -> None:
+        for split, number in (("train", 1), ("train", 10), ("val", 2), ("test", 3)):
+            touch(f"data/{split}/RGB_img{number}.tif", f"data/{split}/build_img{number}.geojson")
+        touch("data/train/other.tif", "data/train/RGB_img7.tif.aux.xml")
+        scenes = read_scenes(self.patterns())
+        assert [(scene.id, scene.split) for scene in scenes] == [
+            ("1", "train"),
+            ("10", "train"),
+            ("2", "validation"),
+            ("3", "test"),
+        ]
+        assert scenes[0].labels == "data/train/build_img1.geojson"
+
+    def test_a_missing_label_file_is_told(self) -> None:
+        touch("data/train/RGB_img1.tif", "data/val/RGB_img2.tif", "data/val/build_img2.geojson")
+        assert "data/train/build_img1.geojson: no such file" in told(self.patterns())
+
+    def test_empty_folders_are_told_with_where_was_looked(self) -> None:
+        message = told(self.patterns())
+        assert "0 train, 0 validation, 0 test scenes" in message
+        assert "data/train/RGB_img{scene}.tif" in message
+
+    def test_one_id_in_two_splits_is_told(self) -> None:
+        for split in ("train", "val"):
+            touch(f"data/{split}/RGB_img1.tif", f"data/{split}/build_img1.geojson")
+        assert "'1' stands for data/train/RGB_img1.tif (train)" in told(self.patterns())
+
+    def test_areas_of_interest_have_a_pattern(self) -> None:
+        for split in ("train", "val"):
+            touch(
+                f"data/{split}/RGB_img{split}.tif", f"data/{split}/build_img{split}.geojson", f"aoi/{split}{split}.json"
+            )
+        scenes = read_scenes(self.patterns(aoi="aoi/{split}{scene}.json"))
+        assert scenes[0].aoi == "aoi/traintrain.json"

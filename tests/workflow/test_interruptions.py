@@ -1,0 +1,66 @@
+"""Pulling the plug while a model trains."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from copy import deepcopy
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from project import Project
+
+from swath.files import sha256
+
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+
+
+def one_trial(finished: Project, folder: Path) -> Project:
+    """The finished experiment up to its chips, with one longer trial to train."""
+    shutil.copytree(finished.folder, folder, symlinks=True, ignore=shutil.ignore_patterns("models", "evals", "bundles"))
+    config = deepcopy(finished.config)
+    config["train"]["epochs"] = 6
+    config["sweep"] = {"grid": {"train.learning_rate": [0.002]}}
+    return Project(folder, config)
+
+
+def wait_for(pattern: str, folder: Path, seconds: float = 120) -> Path:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = sorted(folder.glob(pattern))
+        if found:
+            return found[0]
+        time.sleep(0.05)
+    raise TimeoutError(pattern)
+
+
+def test_a_training_killed_with_everything_goes_on_from_its_last_epoch(finished: Project, tmp_path: Path) -> None:
+    project = one_trial(finished, tmp_path / "killed")
+    process = subprocess.Popen(
+        project.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        wait_for("results/models/*/checkpoints/*/last-epoch=00001.ckpt", project.folder)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert not list(project.results.glob("models/*/model-bundle.zip"))
+
+    project.snakemake("--unlock")
+    done = project.snakemake("--rerun-incomplete")
+    assert "going on from last-epoch=0000" in done.stdout
+    assert "epoch 1/6" not in done.stdout
+    assert "epoch 6/6" in done.stdout
+    assert (project.results / "experiments" / "small" / "summary.txt").is_file()
+
+    undisturbed = one_trial(finished, tmp_path / "undisturbed")
+    undisturbed.snakemake("--until", "train")
+    for path in undisturbed.results.glob("models/*/m*"):
+        resumed = project.results / path.relative_to(undisturbed.results)
+        assert sha256(path) == sha256(resumed), f"{path.name} differs after the interruption"
+    history = pd.read_csv(next(project.results.glob("models/*/metrics.csv")))
+    assert list(history["epoch"]) == [1, 2, 3, 4, 5, 6]

@@ -1,0 +1,175 @@
+"""A user's mistakes through the real command: one message each, no traceback, nothing written, quickly."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+from project import REPOSITORY, SMALL, SNAKEMAKE, Project
+
+pytestmark = pytest.mark.workflow
+
+
+@pytest.fixture
+def fresh(cut_scenes: Path, tmp_path: Path) -> Project:
+    shutil.copytree(cut_scenes, tmp_path / "data")
+    return Project(tmp_path, {**deepcopy(SMALL), "scenes": {"table": "data/scenes.csv"}})
+
+
+def told(project: Project, *arguments: str) -> str:
+    """What Snakemake says; asserts that it refuses, quickly and without traces."""
+    start = time.monotonic()
+    done = project.snakemake(*arguments, check=False)
+    assert time.monotonic() - start < 10
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout
+    assert not list(project.folder.glob("results/*/*/*.json"))
+    return done.stdout
+
+
+def test_a_wrong_key(fresh: Project) -> None:
+    fresh.config["train"]["learningrate"] = 0.1
+    message = told(fresh)
+    assert "config.yaml:" in message
+    assert "train.learningrate" in message
+    assert "did you mean 'learning_rate'?" in message
+    assert not fresh.results.exists()
+
+
+def test_a_wrong_type(fresh: Project) -> None:
+    fresh.config["train"]["epochs"] = "many"
+    message = told(fresh)
+    assert "train.epochs" in message
+    assert "'many'" in message
+    assert not fresh.results.exists()
+
+
+def test_a_missing_file(fresh: Project) -> None:
+    (fresh.folder / "data" / "b.tif").unlink()
+    message = told(fresh)
+    assert "image of scene b" in message
+    assert "data/b.tif: no such file" in message
+    assert not fresh.results.exists()
+
+
+def test_an_unknown_class_in_the_config(fresh: Project) -> None:
+    fresh.config["train"]["class_weights"] = {"watre": 2.0}
+    message = told(fresh)
+    assert "train.class_weights.watre" in message
+    assert "did you mean 'water'?" in message
+    assert not fresh.results.exists()
+
+
+def test_an_unknown_class_in_the_labels(fresh: Project) -> None:
+    del fresh.config["labels"]["mapping"]["farmland"]
+    message = told(fresh)
+    assert "attribute class_name" in message
+    assert "unknown class 'farmland'" in message
+    assert "labels.mapping" in message
+
+
+def test_two_scenes_with_one_id(fresh: Project) -> None:
+    with (fresh.folder / "data" / "scenes.csv").open("a") as table:
+        table.write("a,b.tif,b.geojson,train\n")
+    message = told(fresh)
+    assert "'a' stands for data/a.tif (train) and for data/b.tif (train)" in message
+    assert not fresh.results.exists()
+
+
+def test_an_empty_split(fresh: Project) -> None:
+    table = fresh.folder / "data" / "scenes.csv"
+    table.write_text(table.read_text().replace("validation", "train"))
+    message = told(fresh)
+    assert "split validation" in message
+    assert "4 train, 0 validation, 1 test scenes" in message
+    assert not fresh.results.exists()
+
+
+def test_a_damaged_image(fresh: Project) -> None:
+    (fresh.folder / "data" / "b.tif").write_bytes(b"nonsense")
+    assert "a raster that GDAL reads" in told(fresh, "--until", "scenes")
+
+
+def test_a_missing_config(fresh: Project) -> None:
+    command = [*SNAKEMAKE, "--directory", str(fresh.folder), "--configfile", "nowhere.yaml", "-n"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=fresh.folder)
+    assert done.returncode != 0
+    assert "nowhere.yaml" in done.stdout + done.stderr
+
+
+def test_a_config_on_the_command_line_replaces_the_demo(fresh: Project) -> None:
+    output = fresh.snakemake("--dry-run").stdout
+    assert "havel" not in output
+    assert "learning_rate=0.003" in output
+
+
+def dry_run(*arguments: str) -> str:
+    command = [str(Path(SNAKEMAKE[0])), *arguments, "--dry-run"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("profile", ["slurm", "profiles/slurm", "profiles/local"])
+def test_the_profiles_are_found_from_the_clone(profile: str) -> None:
+    assert "This was a dry-run" in dry_run("--profile", profile)
+
+
+def test_the_slurm_profile_sends_training_to_gpus_and_the_rest_to_cpus() -> None:
+    text = dry_run("--profile", "slurm", "--forceall")
+    for block in text.split("\n\n"):
+        if "Training learning_rate" in block or "Predicting: " in block:
+            assert "slurm_partition=gpu" in block or "slurm_partition" not in block
+
+
+def spacenet(folder: Path, train: int, validation: int, test: int) -> None:
+    """An empty folder tree with the file names of the SCINet tutorial."""
+    number = 0
+    for split, count in (("train", train), ("val", validation), ("test", test)):
+        (folder / "data" / split).mkdir(parents=True)
+        for _ in range(count):
+            number += 1
+            (folder / "data" / split / f"RGB-PanSharpen_AOI_2_Vegas_img{number}.tif").touch()
+            (folder / "data" / split / f"buildings_AOI_2_Vegas_img{number}.geojson").touch()
+
+
+def counted(output: str) -> dict[str, int]:
+    lines = [line.split() for line in output.splitlines()]
+    return {words[0]: int(words[1]) for words in lines if len(words) == 2 and words[1].isdigit()}
+
+
+def test_the_scinet_tutorial_is_a_dry_run_on_its_folders(tmp_path: Path) -> None:
+    spacenet(tmp_path, 12, 4, 2)
+    example = str(REPOSITORY / "config/examples/spacenet-vegas.yaml")
+    done = subprocess.run(
+        [*SNAKEMAKE, "--directory", str(tmp_path), "--configfile", example, "--dry-run"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    jobs = counted(done.stdout)
+    assert jobs["train"] == 4
+    assert "havel" not in jobs
+
+
+def test_a_plan_of_the_tutorials_size_is_quick_and_has_few_jobs(tmp_path: Path) -> None:
+    spacenet(tmp_path, 1000, 50, 10)
+    example = (REPOSITORY / "config/examples/spacenet-vegas.yaml").read_text()
+    rates = "[1.0e-2, 1.0e-3, 1.0e-4, 1.0e-5, 5.0e-3, 2.0e-3, 8.0e-2, 3.0e-4]\n  repeats: 3"
+    config = tmp_path / "config.yaml"
+    config.write_text(example.replace("[1.0e-2, 1.0e-3, 1.0e-4, 1.0e-5]", rates))
+    command = [*SNAKEMAKE, "--directory", str(tmp_path), "--configfile", str(config), "--dry-run"]
+    start = time.monotonic()
+    done = subprocess.run(
+        [*command, "--set-scatter", "scenes=8", "chip=8", "predict=4"], capture_output=True, text=True
+    )
+    assert time.monotonic() - start < 10
+    assert done.returncode == 0, done.stdout + done.stderr
+    jobs = counted(done.stdout)
+    assert jobs["train"] == 24
+    assert jobs["total"] < 300

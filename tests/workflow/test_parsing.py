@@ -1,0 +1,42 @@
+"""Parsing is free: no torch, no Raster Vision, under a second beyond Snakemake's own start."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from project import REPOSITORY, SNAKEMAKE
+
+pytestmark = pytest.mark.workflow
+
+PROBE = """
+import atexit, sys
+heavy = ("torch", "rastervision", "rasterio", "geopandas", "pytorch_lightning")
+atexit.register(lambda: print("loaded:", [m for m in heavy if m in sys.modules], file=sys.stderr))
+from snakemake.cli import main
+main(sys.argv[1:])
+"""
+
+
+def test_a_dry_run_imports_neither_torch_nor_raster_vision() -> None:
+    command = [sys.executable, "-c", PROBE, "--dry-run", "--quiet"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert "loaded: []" in done.stderr, done.stderr
+
+
+def test_the_snakefile_parses_within_a_second_of_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "Snakefile").write_text("rule all:\n    shell: 'true'\n")
+
+    def seconds(*arguments: str) -> float:
+        best = float("inf")
+        for _ in range(3):
+            start = time.perf_counter()
+            subprocess.run([*arguments, "--list-rules"], capture_output=True, check=True, cwd=tmp_path)
+            best = min(best, time.perf_counter() - start)
+        return best
+
+    ours, empty = seconds(*SNAKEMAKE), seconds(SNAKEMAKE[0], "--snakefile", "Snakefile")
+    assert ours - empty < 1
