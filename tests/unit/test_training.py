@@ -61,7 +61,7 @@ def test_seeds_differ_wherever_anything_differs() -> None:
 def test_a_checkpoint_is_whole_or_not_there(tmp_path: Path) -> None:
     checkpoints = AtomicCheckpointIO()
     checkpoints.save_checkpoint({"x": torch.ones(2)}, tmp_path / "last-epoch=00001.ckpt")
-    with pytest.raises(Exception, match="pickle|local"):
+    with pytest.raises(Exception, match=r"pickle|local"):
         checkpoints.save_checkpoint({"x": lambda: 0}, tmp_path / "last-epoch=00002.ckpt")
     assert [path.name for path in tmp_path.iterdir()] == ["last-epoch=00001.ckpt"]
 

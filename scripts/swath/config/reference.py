@@ -25,21 +25,18 @@ AGAIN = "Written by `make reference` from scripts/swath/config; change it there.
 
 DEMO: dict[str, Any] = {
     "experiment": "havel-land-use",
-    "classes": {
-        "farmland": "#e3c567",
-        "forest": "#2f6b3a",
-        "grassland": "#9bc26b",
-        "residential": "#c2584f",
-        "water": "#2b6cb0",
-    },
+    "classes": {"open land": "#e3c567", "forest": "#2f6b3a", "residential": "#c2584f", "water": "#2b6cb0"},
     "scenes": {"table": "resources/havel/scenes.csv"},
-    "imagery": {"bands": ["B02", "B03", "B04", "B08", "B11", "B12"]},
-    "labels": {"attribute": "class_name", "mapping": {"wetland": None}},
-    "chips": {"size": 96, "per_scene": 20, "min_labelled": 0.1},
-    "model": {"encoder": "resnet18"},
-    "train": {"epochs": 2},
-    "predict": {"stride": 48, "crop": 8, "smooth": True},
-    "sweep": {"grid": {"train.learning_rate": [1.0e-3, 3.0e-3]}},
+    "imagery": {"bands": ["B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12"]},
+    "labels": {
+        "attribute": "class_name",
+        "mapping": {"farmland": "open land", "grassland": "open land", "wetland": None},
+    },
+    "chips": {"size": 64, "per_scene": 250, "min_labelled": 0.3},
+    "model": {"encoder": "tu-resnet10t", "arguments": {"encoder_depth": 2, "decoder_channels": [32, 16]}},
+    "train": {"epochs": 8, "batch_size": 8},
+    "predict": {"chip_size": 128, "stride": 64, "smooth": True},
+    "sweep": {"grid": {"train.learning_rate": [1.0e-3, 3.0e-3, 1.0e-2]}},
 }
 """The demo: what it says differently from the defaults, and what has no default."""
 
@@ -119,25 +116,26 @@ def reference_page() -> str:
     ]
     top = {name: field for name, field in Experiment.model_fields.items() if not _section(field)}
     lines += ["", "## Top level", "", *_table(top)]
-    sections: list[tuple[str, type[Section]]] = []
     for name, field in Experiment.model_fields.items():
         section = _section(field)
         if section:
-            sections.append((name, section))
-    for name, section in sections:
-        lines += ["", f"## `{name}`", "", section.__doc__ or "", "", *_table(section.model_fields)]
-        nested = {
-            "imagery": ("a range of `normalize`", Range),
-            "sweep": ("an entry of `random.settings`", Distribution),
-        }
-        if name in nested:
-            title, inner = nested[name]
-            lines += ["", f"### {title[0].upper()}{title[1:]}", "", *_table(inner.model_fields)]
-        for key, field in section.model_fields.items():
-            inner_section = _section(field)
-            if inner_section:
-                lines += ["", f"### `{name}.{key}`", "", *_table(inner_section.model_fields)]
+            lines += ["", f"## `{name}`", "", section.__doc__ or "", "", *_table(section.model_fields)]
+            lines += _nested_tables(name, section)
     return "\n".join(lines) + "\n"
+
+
+def _nested_tables(name: str, section: type[Section]) -> Iterator[str]:
+    nested: dict[str, tuple[str, type[Section]]] = {
+        "imagery": ("A range of `normalize`", Range),
+        "sweep": ("An entry of `random.settings`", Distribution),
+    }
+    if name in nested:
+        title, inner = nested[name]
+        yield from ("", f"### {title}", "", *_table(inner.model_fields))
+    for key, field in section.model_fields.items():
+        inner_section = _section(field)
+        if inner_section:
+            yield from ("", f"### `{name}.{key}`", "", *_table(inner_section.model_fields))
 
 
 def _table(fields: Mapping[str, FieldInfo]) -> Iterator[str]:
