@@ -20,9 +20,7 @@ min_version("9.27")
 REPOSITORY = Path(workflow.basedir)
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
-if (
-    not workflow.config_settings.configfiles
-):  # a config on the command line replaces the demo's
+if not workflow.config_settings.configfiles:  # a config on the command line replaces the demo's
 
     configfile: str(REPOSITORY / "config" / "config.yaml")
 

@@ -15,12 +15,10 @@ BENCHMARKS = f"{RESULTS}/benchmarks"
 
 SCENE_SHARDS = shards(PLAN.scenes, len(gather.scenes("{scatteritem}")))
 CHIP_SHARDS = {
-    split: shards(PLAN.scenes_of(split), len(gather.chip("{scatteritem}")))
-    for split in ("train", "validation")
+    split: shards(PLAN.scenes_of(split), len(gather.chip("{scatteritem}"))) for split in ("train", "validation")
 }
 PREDICT_SHARDS = {
-    split: shards(PLAN.scenes_of(split), len(gather.predict("{scatteritem}")))
-    for split in ("validation", "test")
+    split: shards(PLAN.scenes_of(split), len(gather.predict("{scatteritem}"))) for split in ("validation", "test")
 }
 
 
@@ -48,9 +46,7 @@ def scenes_behind(stage, wildcards):
     if stage == "chips":
         return CHIP_SHARDS[wildcards.split][wildcards.shard]
     if stage == "predictions":
-        return PREDICT_SHARDS[PLAN.specs[stage][wildcards.key]["split"]][
-            wildcards.shard
-        ]
+        return PREDICT_SHARDS[PLAN.specs[stage][wildcards.key]["split"]][wildcards.shard]
     if stage == "evals":
         return PLAN.scenes_of(wildcards.split)
     training = PLAN.scenes_of("train")
@@ -74,12 +70,7 @@ def rows_of_shard(wildcards):
 def files_of_shard(wildcards):
     """The images, labels and areas of interest of a shard's scenes."""
     held = SCENE_SHARDS[wildcards.shard]
-    return [
-        path
-        for scene in held
-        for path in (scene.image, scene.labels, scene.aoi)
-        if path
-    ]
+    return [path for scene in held for path in (scene.image, scene.labels, scene.aoi) if path]
 
 
 def manifests_of(stage):
@@ -102,11 +93,7 @@ def stats_of(stage):
 
 def chips_of_model(wildcards):
     key = PLAN.run_with("models", wildcards.key).chips
-    return [
-        f"{RESULTS}/chips/{key}/{split}-{shard}.zip"
-        for split, held in CHIP_SHARDS.items()
-        for shard in held
-    ]
+    return [f"{RESULTS}/chips/{key}/{split}-{shard}.zip" for split, held in CHIP_SHARDS.items() for shard in held]
 
 
 def model_of(stage, file):
@@ -120,18 +107,12 @@ def model_of(stage, file):
 
 def predictions_of_eval(wildcards):
     key = PLAN.run_with("evals", wildcards.key).predictions[wildcards.split]
-    return [
-        f"{RESULTS}/predictions/{key}/{shard}.json"
-        for shard in PREDICT_SHARDS[wildcards.split]
-    ]
+    return [f"{RESULTS}/predictions/{key}/{shard}.json" for shard in PREDICT_SHARDS[wildcards.split]]
 
 
 def evals_of_experiment(wildcards):
     """The validation metrics of every run."""
-    return [
-        f"{RESULTS}/evals/{run.evals['validation']}/validation.json"
-        for run in PLAN.runs
-    ]
+    return [f"{RESULTS}/evals/{run.evals['validation']}/validation.json" for run in PLAN.runs]
 
 
 def timings_of_experiment(wildcards):
@@ -169,10 +150,7 @@ def settings_of(stage, *sections):
 
     def settings(wildcards):
         experiment = PLAN.run_with(stage, wildcards.key).trial.settings
-        return {
-            section: getattr(experiment, section).model_dump(mode="json")
-            for section in sections
-        }
+        return {section: getattr(experiment, section).model_dump(mode="json") for section in sections}
 
     return settings
 
@@ -181,9 +159,7 @@ def classes_of(stage):
     """Class names by id."""
 
     def classes(wildcards):
-        return PLAN.specs["scenes"][PLAN.run_with(stage, wildcards.key).scenes][
-            "classes"
-        ]
+        return PLAN.specs["scenes"][PLAN.run_with(stage, wildcards.key).scenes]["classes"]
 
     return classes
 
@@ -204,6 +180,12 @@ def colours(wildcards, input):
 
 def workers_of_model(wildcards, input):
     return PLAN.run_with("models", wildcards.key).trial.settings.train.num_workers
+
+
+def threads_of_model(wildcards):
+    """Cores to ask for: what computes, and what loads chips."""
+    train = PLAN.run_with("models", wildcards.key).trial.settings.train
+    return train.threads + train.num_workers
 
 
 def batch_size_of_predictions(wildcards, input):

@@ -14,9 +14,10 @@ rule train:
         f"{LOGS}/train/{{key}}.log",
     benchmark:
         f"{BENCHMARKS}/train/{{key}}.tsv"
+    priority: 1
     container:
         CONTAINER
-    threads: 2
+    threads: threads_of_model
     resources:
         gpu=1,
         mem_mb=memory(6000, per_input=3),

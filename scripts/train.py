@@ -9,7 +9,7 @@ with job(snakemake) as (inputs, output, params):
     from swath.scenes.manifest import read_manifests
     from swath.training.train import TrainingJob, train_model, use_threads
 
-    use_threads(snakemake.threads)
+    use_threads(params.spec["train"]["threads"])
     train_model(
         TrainingJob(
             name=params.name,

@@ -52,7 +52,7 @@ SMALL: dict[str, Any] = {
     },
     "chips": {"size": 64, "per_scene": 6},
     "model": {"encoder": "resnet18", "arguments": {"encoder_depth": 3, "decoder_channels": [32, 16, 8]}},
-    "train": {"epochs": 2, "batch_size": 8},
+    "train": {"epochs": 2, "batch_size": 8, "threads": 1},
     "predict": {"stride": 48, "crop": 4, "smooth": True},
     "sweep": {"grid": {"train.learning_rate": [0.001, 0.003]}},
 }

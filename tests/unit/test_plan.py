@@ -77,6 +77,7 @@ REACH: dict[str, tuple[Any, frozenset[str]]] = {
     "train.class_weights": ({"water": 3.0}, FROM_MODEL),
     "train.keep": ("last", FROM_MODEL),
     "train.seed": (5, FROM_MODEL),
+    "train.threads": (1, FROM_MODEL),
     "train.num_workers": (3, NOTHING),
     "predict.chip_size": (128, FROM_WINDOW),
     "predict.stride": (24, FROM_WINDOW),

@@ -55,6 +55,10 @@ class Train(Section):
     seed: NonNegativeInt = 0
     """First weights, order of chips, augmentation. Repeats count up from here."""
 
+    threads: PositiveInt = 2
+    """CPU threads that compute. Sums in another order are other numbers, so this is part of the result, on whatever
+    machine; GPUs do not care."""
+
     num_workers: NonNegativeInt = 0
     """Processes that load chips; changes speed, not results."""
 
