@@ -63,5 +63,9 @@ rule all:
         f"{EXPERIMENT}/summary.txt",
 
 
+onstart:
+    claim_lock()
+
+
 onsuccess:
     print_summary()

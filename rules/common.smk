@@ -3,9 +3,11 @@
 from swath import demo
 from swath.code import code_of
 from swath.files import read_json
+from swath.lock import claim_lock, release_lock_of_dead_run
 from swath.plan import shards
 from swath.workflow import colours_by_id, describe_runs, memory, minutes, plan_or_exit
 
+release_lock_of_dead_run()
 PLAN = plan_or_exit(config, workflow.configfiles)
 NAME = PLAN.experiment.experiment
 RESULTS = "results"

@@ -77,7 +77,7 @@ REACH: dict[str, tuple[Any, frozenset[str]]] = {
     "train.class_weights": ({"water": 3.0}, FROM_MODEL),
     "train.keep": ("last", FROM_MODEL),
     "train.seed": (5, FROM_MODEL),
-    "train.threads": (1, FROM_MODEL),
+    "train.threads": (4, FROM_MODEL),
     "train.num_workers": (3, NOTHING),
     "predict.chip_size": (128, FROM_WINDOW),
     "predict.stride": (24, FROM_WINDOW),
@@ -300,6 +300,7 @@ def test_a_long_name_is_cut_and_stays_unique() -> None:
 # --- speed and weight ------------------------------------------------------------------------------
 
 
+@pytest.mark.timed
 def test_a_thousand_trials_plan_in_two_seconds() -> None:
     config = base(grid={"train.learning_rate": [i / 1e4 for i in range(1, 101)], "train.epochs": list(range(1, 11))})
     scenes = [Scene(f"s{i}", ("train", "validation", "test")[i % 3], f"{i}.tif", f"{i}.json") for i in range(1060)]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from project import REPOSITORY, SMALL, SNAKEMAKE, Project
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.timed]
 
 
 @pytest.fixture
@@ -115,15 +115,23 @@ def dry_run(*arguments: str) -> str:
 
 
 @pytest.mark.parametrize("profile", ["slurm", "profiles/slurm", "profiles/local"])
-def test_the_profiles_are_found_from_the_clone(profile: str) -> None:
-    assert "This was a dry-run" in dry_run("--profile", profile)
+def test_the_profiles_are_found_from_the_clone(profile: str, tmp_path: Path) -> None:
+    assert "This was a dry-run" in dry_run("--profile", profile, "--directory", str(tmp_path))
 
 
-def test_the_slurm_profile_sends_training_to_gpus_and_the_rest_to_cpus() -> None:
-    text = dry_run("--profile", "slurm", "--forceall")
-    for block in text.split("\n\n"):
-        if "Training learning_rate" in block or "Predicting: " in block:
-            assert "slurm_partition=gpu" in block or "slurm_partition" not in block
+def test_the_slurm_profile_sends_training_to_gpus_and_the_rest_to_cpus(tmp_path: Path) -> None:
+    text = dry_run("--profile", "slurm", "--directory", str(tmp_path), "--verbose")
+    partitions: dict[str, set[str]] = {}
+    rule = ""
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) == 2 and words[0] in ("rule", "localrule", "checkpoint") and words[1].endswith(":"):
+            rule = words[1].rstrip(":")
+        elif line.strip().startswith("resources:"):
+            partitions.setdefault(rule, set()).add("gpu" if "slurm_partition=gpu" in line else "cpu")
+            assert ("gpu=1" in line) == (rule in ("train", "predict"))
+    assert partitions["train"] == partitions["predict"] == {"gpu"}
+    assert all(used == {"cpu"} for name, used in partitions.items() if name not in ("train", "predict"))
 
 
 def spacenet(folder: Path, train: int, validation: int, test: int) -> None:

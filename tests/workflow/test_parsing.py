@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from project import REPOSITORY, SNAKEMAKE
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.timed]
 
 PROBE = """
 import atexit, sys

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from project import Project, cut_scene
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+pytestmark = pytest.mark.workflow
 
 EXPERIMENT = {"leaderboard", "select", "summary", "all"}
 

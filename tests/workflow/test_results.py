@@ -19,7 +19,7 @@ from rio_cogeo.cogeo import cog_validate
 
 from swath.files import read_json, sha256
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+pytestmark = pytest.mark.workflow
 RASTER_VISION = str(Path(sys.executable).with_name("rastervision"))
 
 
