@@ -9,6 +9,7 @@ from copy import deepcopy
 from pathlib import Path
 
 import pytest
+import yaml
 from project import REPOSITORY, SMALL, SNAKEMAKE, Project
 
 pytestmark = [pytest.mark.workflow, pytest.mark.timed]
@@ -27,7 +28,6 @@ def told(project: Project, *arguments: str) -> str:
     assert time.monotonic() - start < 10
     assert done.returncode != 0
     assert "Traceback" not in done.stdout
-    assert not list(project.folder.glob("results/*/*/*.json"))
     return done.stdout
 
 
@@ -67,6 +67,7 @@ def test_an_unknown_class_in_the_config(fresh: Project) -> None:
 def test_an_unknown_class_in_the_labels(fresh: Project) -> None:
     del fresh.config["labels"]["mapping"]["farmland"]
     message = told(fresh)
+    assert not list(fresh.results.glob("scenes/*/*.json"))
     assert "attribute class_name" in message
     assert "unknown class 'farmland'" in message
     assert "labels.mapping" in message
@@ -119,19 +120,22 @@ def test_the_profiles_are_found_from_the_clone(profile: str, tmp_path: Path) -> 
     assert "This was a dry-run" in dry_run("--profile", profile, "--directory", str(tmp_path))
 
 
-def test_the_slurm_profile_sends_training_to_gpus_and_the_rest_to_cpus(tmp_path: Path) -> None:
-    text = dry_run("--profile", "slurm", "--directory", str(tmp_path), "--verbose")
-    partitions: dict[str, set[str]] = {}
-    rule = ""
-    for line in text.splitlines():
-        words = line.split()
-        if len(words) == 2 and words[0] in ("rule", "localrule", "checkpoint") and words[1].endswith(":"):
-            rule = words[1].rstrip(":")
-        elif line.strip().startswith("resources:"):
-            partitions.setdefault(rule, set()).add("gpu" if "slurm_partition=gpu" in line else "cpu")
-            assert ("gpu=1" in line) == (rule in ("train", "predict"))
-    assert partitions["train"] == partitions["predict"] == {"gpu"}
-    assert all(used == {"cpu"} for name, used in partitions.items() if name not in ("train", "predict"))
+def test_the_slurm_profile_sends_training_to_gpus_and_the_rest_to_cpus() -> None:
+    profile = yaml.safe_load((REPOSITORY / "slurm" / "profile.yaml").read_text())
+    on_gpus = {path.stem for path in (REPOSITORY / "rules").glob("*.smk") if "gpu=1" in path.read_text()}
+    assert on_gpus == {"train", "predict"}
+    assert profile["default-resources"]["slurm_partition"] == "cpu"
+    assert {rule: changed["slurm_partition"] for rule, changed in profile["set-resources"].items()} == {
+        "train": "gpu",
+        "predict": "gpu",
+    }
+
+
+def test_every_rule_names_its_container() -> None:
+    for path in (REPOSITORY / "rules").glob("*.smk"):
+        text = path.read_text()
+        rules = [line for line in text.splitlines() if line.startswith(("rule ", "checkpoint "))]
+        assert text.count("    container:\n        CONTAINER\n") == len(rules), path
 
 
 def spacenet(folder: Path, train: int, validation: int, test: int) -> None:

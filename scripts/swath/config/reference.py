@@ -41,7 +41,8 @@ DEMO: dict[str, Any] = {
 """The demo: what it says differently from the defaults, and what has no default."""
 
 EXPLAINED = {
-    "experiment": "Sentinel-2 of 16 February 2017, the Havel west of Berlin, with OpenStreetMap land use (attribution: see README.md). "
+    "experiment": "Sentinel-2 of 16 February 2017, the Havel west of Berlin, with OpenStreetMap land use (attribution: "
+    "see README.md). "
     "Every key there is stands here; those in comments show their defaults.",
 }
 
