@@ -1,6 +1,6 @@
 # Swath: Raster Vision experiments as file-tracked steps.
 #
-#   results/scenes/<key>/        labels harmonised and checked, by shard of scenes
+#   results/scenes/<key>/        labels harmonised and checked, by split and shard of scenes
 #   results/stats/<key>/         band statistics of the training scenes
 #   results/chips/<key>/         training and validation chips, by shard of scenes
 #   results/models/<key>/        train bundle, metrics per epoch, pipeline config
@@ -57,9 +57,15 @@ localrules:
     summary,
 
 
+# everything that is worth keeping, so that a dropped folder is made again
 rule all:
     default_target: True
     input:
+        MODELS,
+        MAPS,
+        EVALS,
+        BUNDLES,
+        test_of_winner,
         f"{EXPERIMENT}/summary.txt",
 
 
@@ -68,4 +74,4 @@ onstart:
 
 
 onsuccess:
-    print_summary()
+    print_summary(EXPERIMENT)

@@ -5,7 +5,8 @@ from swath.code import code_of
 from swath.files import read_json
 from swath.lock import claim_lock, release_lock_of_dead_run
 from swath.plan import shards
-from swath.workflow import colours_by_id, describe_runs, memory, minutes, plan_or_exit
+from swath.scenes.table import SPLITS
+from swath.workflow import colours_by_id, describe_runs, memory, minutes, plan_or_exit, print_summary
 
 release_lock_of_dead_run()
 PLAN = plan_or_exit(config, workflow.configfiles)
@@ -15,13 +16,10 @@ EXPERIMENT = f"{RESULTS}/experiments/{NAME}"
 LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
 
-SCENE_SHARDS = shards(PLAN.scenes, len(gather.scenes("{scatteritem}")))
-CHIP_SHARDS = {
-    split: shards(PLAN.scenes_of(split), len(gather.chip("{scatteritem}"))) for split in ("train", "validation")
-}
-PREDICT_SHARDS = {
-    split: shards(PLAN.scenes_of(split), len(gather.predict("{scatteritem}"))) for split in ("validation", "test")
-}
+# split → shard → its scenes
+SCENE_SHARDS = {split: shards(PLAN.scenes_of(split), len(gather.scenes("{scatteritem}"))) for split in SPLITS}
+CHIP_SHARDS = {split: shards(PLAN.scenes_of(split), len(gather.chip("{scatteritem}"))) for split in SPLITS[:2]}
+PREDICT_SHARDS = {split: shards(PLAN.scenes_of(split), len(gather.predict("{scatteritem}"))) for split in SPLITS[1:]}
 
 
 wildcard_constraints:
@@ -34,8 +32,9 @@ def manifests(key, scenes):
     """The manifests that hold some scenes' facts."""
     wanted = {scene.id for scene in scenes}
     return [
-        f"{RESULTS}/scenes/{key}/{shard}.json"
-        for shard, held in SCENE_SHARDS.items()
+        f"{RESULTS}/scenes/{key}/{split}-{shard}.json"
+        for split in SPLITS
+        for shard, held in SCENE_SHARDS[split].items()
         if wanted & {scene.id for scene in held}
     ]
 
@@ -45,6 +44,8 @@ def manifests(key, scenes):
 
 def scenes_behind(stage, wildcards):
     """The scenes that a job of a stage works on."""
+    if stage == "scenes":
+        return SCENE_SHARDS[wildcards.split][wildcards.shard]
     if stage == "chips":
         return CHIP_SHARDS[wildcards.split][wildcards.shard]
     if stage == "predictions":
@@ -62,8 +63,11 @@ def ids_of(stage):
     return ids
 
 
-def rows_of_shard(wildcards):
-    return [scene.row() for scene in SCENE_SHARDS[wildcards.shard]]
+def rows_of(stage):
+    def rows(wildcards):
+        return [scene.row() for scene in scenes_behind(stage, wildcards)]
+
+    return rows
 
 
 # --- what a rule reads ----------------------------------------------------------------------------
@@ -71,7 +75,7 @@ def rows_of_shard(wildcards):
 
 def files_of_shard(wildcards):
     """The images, labels and areas of interest of a shard's scenes."""
-    held = SCENE_SHARDS[wildcards.shard]
+    held = scenes_behind("scenes", wildcards)
     return [path for scene in held for path in (scene.image, scene.labels, scene.aoi) if path]
 
 
@@ -112,21 +116,22 @@ def predictions_of_eval(wildcards):
     return [f"{RESULTS}/predictions/{key}/{shard}.json" for shard in PREDICT_SHARDS[wildcards.split]]
 
 
-def evals_of_experiment(wildcards):
-    """The validation metrics of every run."""
-    return [f"{RESULTS}/evals/{run.evals['validation']}/validation.json" for run in PLAN.runs]
-
-
-def timings_of_experiment(wildcards):
-    return [f"{RESULTS}/models/{run.models}/timing.csv" for run in PLAN.runs]
-
-
-def bundles_of_experiment(wildcards):
-    return [f"{RESULTS}/bundles/{run.bundles}/model-bundle.zip" for run in PLAN.runs]
-
-
 def manifests_of_experiment(wildcards):
     return manifests(PLAN.runs[0].scenes, PLAN.scenes)
+
+
+EVALS = [f"{RESULTS}/evals/{run.evals['validation']}/validation.json" for run in PLAN.runs]
+BUNDLES = [f"{RESULTS}/bundles/{run.bundles}/model-bundle.zip" for run in PLAN.runs]
+MODELS = [
+    f"{RESULTS}/models/{run.models}/{file}"
+    for run in PLAN.runs
+    for file in ("model-bundle.zip", "metrics.csv", "timing.csv", "pipeline-config.json")
+]
+MAPS = [
+    f"{RESULTS}/predictions/{run.predictions['validation']}/{shard}.json"
+    for run in PLAN.runs
+    for shard in PREDICT_SHARDS["validation"]
+]
 
 
 def test_of_winner(wildcards):
@@ -192,10 +197,3 @@ def threads_of_model(wildcards):
 
 def batch_size_of_predictions(wildcards, input):
     return PLAN.run_with("predictions", wildcards.key).trial.settings.predict.batch_size
-
-
-def print_summary():
-    """Say on the terminal what won and where everything lies."""
-    summary = Path(EXPERIMENT) / "summary.txt"
-    if summary.exists():
-        print(summary.read_text(), file=sys.stderr)

@@ -1,8 +1,8 @@
 # Compare the trials by their validation metrics.
 rule leaderboard:
     input:
-        evals=evals_of_experiment,
-        timings=timings_of_experiment,
+        evals=EVALS,
+        models=MODELS,
     output:
         trials=f"{EXPERIMENT}/trials.csv",
         leaderboard=f"{EXPERIMENT}/leaderboard.csv",

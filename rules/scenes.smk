@@ -3,11 +3,11 @@ rule scenes:
     input:
         files=files_of_shard,
     output:
-        manifest=f"{RESULTS}/scenes/{{key}}/{{shard}}.json",
+        manifest=f"{RESULTS}/scenes/{{key}}/{{split}}-{{shard}}.json",
     log:
-        f"{LOGS}/scenes/{{key}}/{{shard}}.log",
+        f"{LOGS}/scenes/{{key}}/{{split}}-{{shard}}.log",
     benchmark:
-        f"{BENCHMARKS}/scenes/{{key}}/{{shard}}.tsv"
+        f"{BENCHMARKS}/scenes/{{key}}/{{split}}-{{shard}}.tsv"
     container:
         CONTAINER
     threads: 1
@@ -16,9 +16,9 @@ rule scenes:
         runtime=minutes(10, per_input=0.01),
     params:
         spec=spec_of("scenes"),
-        rows=rows_of_shard,
+        rows=rows_of("scenes"),
         code=code_of("scenes"),
     message:
-        "Reading scenes: shard {wildcards.shard}"
+        "Reading {wildcards.split} scenes: shard {wildcards.shard}"
     script:
         "../scripts/scenes.py"

@@ -3,7 +3,7 @@ rule summary:
     input:
         winner=rules.select.output.winner,
         leaderboard=rules.leaderboard.output.leaderboard,
-        bundles=bundles_of_experiment,
+        bundles=BUNDLES,
         test=test_of_winner,
         scenes=manifests_of_experiment,
     output:

@@ -64,6 +64,13 @@ def minutes(base: int, per_input: float = 0.0) -> Resource:
     return runtime
 
 
+def print_summary(experiment: str) -> None:
+    """Say on the terminal what won and where everything lies."""
+    summary = Path(experiment) / "summary.txt"
+    if summary.exists():
+        print(f"\n{summary.read_text()}", file=sys.stderr)
+
+
 def describe_runs(plan: Plan, results: str) -> list[dict[str, Any]]:
     """List every run's readable name, values, seed, and the folders its results lie in."""
     return [

@@ -46,12 +46,13 @@ def test_a_new_scene_touches_its_shards_alone_and_trains_again(
     cut_scenes: Path, havel: Path, finished: Project, project: Project
 ) -> None:
     project.config["imagery"]["normalize"] = {"min": 0, "max": 6000}
-    everything = project.jobs("--set-scatter", "scenes=4", "chip=4")
-    assert everything["scenes"] > 1
-    assert everything["chip"] > 2
-    project.snakemake("--set-scatter", "scenes=4", "chip=4", "--until", "chip")
+    shards = ["--set-scatter", "scenes=8", "chip=8"]
+    everything = project.jobs(*shards)
+    assert everything["scenes"] > 2
+    assert everything["chip"] > 1
+    project.snakemake(*shards, "--until", "chip")
     add_scene(project, havel)
-    jobs = project.jobs("--set-scatter", "scenes=4", "chip=4")
+    jobs = project.jobs(*shards)
     assert jobs["scenes"] == 1
     assert jobs["chip"] == 1
     assert "analyze" not in jobs
@@ -62,7 +63,7 @@ def test_with_statistics_a_new_training_scene_chips_everything_anew(project: Pro
     add_scene(project, havel)
     jobs = project.jobs()
     assert jobs["analyze"] == 1
-    assert jobs["chip"] == 3
+    assert jobs["chip"] == project.jobs("--forceall")["chip"]
     assert jobs["scenes"] == 1
 
 

@@ -22,8 +22,10 @@ def bundle_model(model: Path, window: Mapping[str, Any], output: Path) -> None:
     """
     config = read_config(model / "pipeline-config.json")
     config.predict_options = predict_options(window, batch_size=8)
+    config.backend.data.uri = None  # where the chips lay says nothing about the model
     for scene in config.dataset.all_scenes:
         scene.label_store.smooth_output = window["smooth"]
+        scene.label_source, scene.aoi_uris = None, None  # predicting needs no labels
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         write_config(config, work / "pipeline-config.json")

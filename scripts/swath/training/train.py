@@ -174,7 +174,7 @@ def _build_learner(job: TrainingJob, config: RVPipelineConfig, temporary: Path) 
                 "change `model`",
             )
         ) from error
-    learner_config.data.uri = config.backend.data.uri
+    config.backend.data.uri = list(job.chips)  # the learner config's data is the same object
     learner_config.output_uri = config.train_uri
     silence_null_class(learner.model, len(job.classes))
     return learner
@@ -250,6 +250,8 @@ def _save_bundle(job: TrainingJob, learner: Learner, config: RVPipelineConfig, t
 
     A model in a bundle is built before its weights are loaded: nothing pretrained has to be fetched for that.
     """
+    learner.cfg = learner.cfg.model_copy(deep=True)
+    learner.cfg.data.uri = None  # where the chips lay says nothing about the model
     model = learner.cfg.model
     model.pretrained = False
     if model.external_def:
