@@ -50,7 +50,7 @@ def test_a_new_scene_touches_its_shards_alone_and_trains_again(
     everything = project.jobs(*shards)
     assert everything["scenes"] > 2
     assert everything["chip"] > 1
-    project.snakemake(*shards, "--until", "chip")
+    project.snakemake(*shards, "--until", "scenes", "chip")
     add_scene(project, havel)
     jobs = project.jobs(*shards)
     assert jobs["scenes"] == 1
