@@ -17,6 +17,7 @@ setup: $(READY)  ## install everything, pinned, into .venv
 $(READY): envs/requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Swath needs Python 3.11; name it with PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
+	@echo "Installing PyTorch, Raster Vision and the rest into .venv: 7 GB, about five minutes"
 	$(BIN)/python -m pip install --quiet --require-hashes -r envs/requirements.lock
 	touch $@
 
