@@ -52,8 +52,9 @@ def scenes_behind(stage, wildcards):
         return PREDICT_SHARDS[PLAN.specs[stage][wildcards.key]["split"]][wildcards.shard]
     if stage == "evals":
         return PLAN.scenes_of(wildcards.split)
-    training = PLAN.scenes_of("train")
-    return training if stage == "stats" else training + PLAN.scenes_of("validation")
+    if stage == "stats":  # a fixed range needs no scenes
+        return PLAN.scenes_of("train") if PLAN.specs[stage][wildcards.key]["training_scenes"] else []
+    return PLAN.scenes_of("train") + PLAN.scenes_of("validation")
 
 
 def ids_of(stage):

@@ -87,3 +87,15 @@ def test_the_winner_has_the_best_mean_over_repeats(tmp_path: Path, runs: list[di
         "mean": pytest.approx(0.65),
         "score": 0.7,
     }
+
+
+def test_a_fixed_range_becomes_0_to_255_for_any_number_of_bands(tmp_path: Path) -> None:
+    import numpy as np
+    from rastervision.core.data import StatsTransformer
+
+    from swath.rv.analyze import analyze
+
+    analyze([], {"bands": None, "normalize": {"min": 1000.0, "max": 3000.0}}, tmp_path / "stats.json")
+    transformer = StatsTransformer.from_stats_json(str(tmp_path / "stats.json"))
+    chip = np.array([[[500, 1000, 2000], [3000, 4000, 1500]]], np.uint16)
+    assert transformer.transform(chip).tolist() == [[[0, 0, 127], [255, 255, 63]]]

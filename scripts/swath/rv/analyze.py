@@ -20,20 +20,20 @@ def analyze(scenes: Sequence[Facts], imagery: Mapping[str, Any], output: Path) -
     """Write the statistics that normalise the imagery.
 
     Args:
-        scenes: The training scenes.
+        scenes: The training scenes; none for a fixed range.
         imagery: The `imagery` settings. With a fixed range no pixel is read: the statistics are chosen so that
-            ``min`` becomes 0 and ``max`` becomes 255 (mean ± 3 standard deviations span the range).
+            ``min`` becomes 0 and ``max`` becomes 255 (mean ± 3 standard deviations span the range), for all bands.
         output: stats.json with `means` and `stds` per band, in the images' unit, in the order of the bands.
 
     Raises:
         UserError: If a scene does not have the bands.
     """
-    bands = check_imagery(scenes, imagery)
     if isinstance(imagery["normalize"], Mapping):
         low, high = imagery["normalize"]["min"], imagery["normalize"]["max"]
         mean, std = (low + high) / 2, (high - low) / (2 * STANDARD_DEVIATIONS)
-        write_json(output, {"means": [mean] * bands, "stds": [std] * bands, "counts": None})
+        write_json(output, {"means": [mean], "stds": [std], "counts": None})
         return
+    check_imagery(scenes, imagery)
     classes = class_config(["null"], ["black"])
     options = SceneOptions(imagery, stats=None)
     with tempfile.TemporaryDirectory() as temporary:
