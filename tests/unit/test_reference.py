@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from project import REPOSITORY
@@ -31,5 +32,5 @@ def test_every_key_stands_in_the_annotated_demo_and_on_the_page() -> None:
 
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "config/examples").glob("*.yaml")), ids=lambda path: path.stem)
-def test_an_example_is_a_good_config(path) -> None:  # type: ignore[no-untyped-def]
+def test_an_example_is_a_good_config(path: Path) -> None:
     load_experiment(read_yaml(path), [path])
