@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,17 @@ SMALL: dict[str, Any] = {
     "predict": {"stride": 48, "crop": 4, "smooth": True},
     "sweep": {"grid": {"train.learning_rate": [0.001, 0.003]}},
 }
+
+
+def with_setting(config: dict[str, Any], field: str, value: Any) -> dict[str, Any]:
+    """A copy of a config with one dotted setting changed."""
+    changed = deepcopy(config)
+    *parents, last = field.split(".")
+    target = changed
+    for parent in parents:
+        target = target.setdefault(parent, {})
+    target[last] = value
+    return changed
 
 
 @dataclass

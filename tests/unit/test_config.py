@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
-from project import SMALL
+from project import SMALL, with_setting
 
 from swath.config import load_experiment, read_yaml
 from swath.errors import Problem, UserError
@@ -17,13 +16,7 @@ GOOD: dict[str, Any] = {**SMALL, "scenes": {"table": "scenes.csv"}}
 
 def changed(field: str, value: Any) -> dict[str, Any]:
     """The good config with one dotted field changed."""
-    config = deepcopy(GOOD)
-    *parents, last = field.split(".")
-    target = config
-    for parent in parents:
-        target = target.setdefault(parent, {})
-    target[last] = value
-    return config
+    return with_setting(GOOD, field, value)
 
 
 def problem(config: dict[str, Any]) -> Problem:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from project import REPOSITORY, SMALL
+from project import REPOSITORY, SMALL, with_setting
 
 from swath.config import load_experiment
 from swath.config.experiment import Experiment
@@ -96,16 +96,6 @@ TOGETHER = {
 }
 LEFT_OUT = {"task", "scenes.table", "scenes.image", "scenes.labels", "scenes.aoi"}  # one value; the scenes' own
 LEFT_OUT |= {"sweep.grid", "sweep.trials", "sweep.random"}  # make trials out of the settings above
-
-
-def with_setting(config: dict[str, Any], field: str, value: Any) -> dict[str, Any]:
-    changed = deepcopy(config)
-    *parents, last = field.split(".")
-    target = changed
-    for parent in parents:
-        target = target.setdefault(parent, {})
-    target[last] = value
-    return changed
 
 
 def reached(before: Plan, after: Plan) -> set[str]:
