@@ -36,10 +36,12 @@ scattergather:
 
 
 include: "rules/common.smk"
+include: "rules/params.smk"
 include: "rules/havel.smk"
 include: "rules/scenes.smk"
 include: "rules/analyze.smk"
 include: "rules/chip.smk"
+include: "rules/weights.smk"
 include: "rules/train.smk"
 include: "rules/predict.smk"
 include: "rules/eval.smk"
@@ -51,10 +53,12 @@ include: "rules/summary.smk"
 
 localrules:
     all,
+    encoder_weights,
     havel,
     leaderboard,
     select,
     summary,
+    weights,
 
 
 # everything that is worth keeping, so that a dropped folder is made again

@@ -6,7 +6,16 @@ from swath.files import read_json
 from swath.lock import claim_lock, release_lock_of_dead_run
 from swath.plan import shards
 from swath.scenes.table import SPLITS
-from swath.workflow import colours_by_id, describe_runs, memory, minutes, plan_or_exit, print_summary
+from swath.config.train import WITHOUT_INFLUENCE
+from swath.workflow import (
+    colours_by_id,
+    describe_runs,
+    first_weights,
+    memory,
+    minutes,
+    plan_or_exit,
+    print_summary,
+)
 
 release_lock_of_dead_run()
 PLAN = plan_or_exit(config, workflow.configfiles)
@@ -15,6 +24,7 @@ RESULTS = "results"
 EXPERIMENT = f"{RESULTS}/experiments/{NAME}"
 LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
+WEIGHTS = "resources/weights"
 
 # split → shard → its scenes
 SCENE_SHARDS = {split: shards(PLAN.scenes_of(split), len(gather.scenes("{scatteritem}"))) for split in SPLITS}
@@ -103,6 +113,11 @@ def chips_of_model(wildcards):
     return [f"{RESULTS}/chips/{key}/{split}-{shard}.zip" for split, held in CHIP_SHARDS.items() for shard in held]
 
 
+def weights_of_model(wildcards):
+    """The files of the first weights, if they are not random."""
+    return first_weights(PLAN.specs["models"][wildcards.key]["model"], RESULTS, WEIGHTS)
+
+
 def model_of(stage, file):
     """A file of the model."""
 
@@ -128,6 +143,9 @@ MODELS = [
     for run in PLAN.runs
     for file in ("model-bundle.zip", "metrics.csv", "timing.csv", "pipeline-config.json")
 ]
+WEIGHTS_WANTED = sorted(
+    {file for spec in PLAN.specs["models"].values() for file in first_weights(spec["model"], RESULTS, WEIGHTS)}
+)
 MAPS = [
     f"{RESULTS}/predictions/{run.predictions['validation']}/{shard}.json"
     for run in PLAN.runs
@@ -141,60 +159,3 @@ def test_of_winner(wildcards):
     run = next(run for run in PLAN.runs if run.name == winner)
     meets_test = PLAN.experiment.evaluate.test and "test" in run.evals
     return [f"{RESULTS}/evals/{run.evals['test']}/test.json"] if meets_test else []
-
-
-# --- what a result depends on ---------------------------------------------------------------------
-
-
-def spec_of(stage):
-    def spec(wildcards):
-        return PLAN.specs[stage][wildcards.key]
-
-    return spec
-
-
-def settings_of(stage, *sections):
-    """Sections of the settings, as plain values."""
-
-    def settings(wildcards):
-        experiment = PLAN.run_with(stage, wildcards.key).trial.settings
-        return {section: getattr(experiment, section).model_dump(mode="json") for section in sections}
-
-    return settings
-
-
-def classes_of(stage):
-    """Class names by id."""
-
-    def classes(wildcards):
-        return PLAN.specs["scenes"][PLAN.run_with(stage, wildcards.key).scenes]["classes"]
-
-    return classes
-
-
-# --- what changes no result: the second argument keeps Snakemake from running again for it --------
-
-
-def name_of(stage):
-    def name(wildcards, input):
-        return PLAN.run_with(stage, wildcards.key).name
-
-    return name
-
-
-def colours(wildcards, input):
-    return colours_by_id(PLAN.experiment)
-
-
-def workers_of_model(wildcards, input):
-    return PLAN.run_with("models", wildcards.key).trial.settings.train.num_workers
-
-
-def threads_of_model(wildcards):
-    """Cores to ask for: what computes, and what loads chips."""
-    train = PLAN.run_with("models", wildcards.key).trial.settings.train
-    return train.threads + train.num_workers
-
-
-def batch_size_of_predictions(wildcards, input):
-    return PLAN.run_with("predictions", wildcards.key).trial.settings.predict.batch_size

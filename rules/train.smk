@@ -5,6 +5,7 @@ rule train:
         chips=chips_of_model,
         scenes=manifests_of("models"),
         stats=stats_of("models"),
+        weights=weights_of_model,
     output:
         bundle=f"{RESULTS}/models/{{key}}/model-bundle.zip",
         metrics=f"{RESULTS}/models/{{key}}/metrics.csv",
@@ -19,7 +20,7 @@ rule train:
         CONTAINER
     threads: threads_of_model
     resources:
-        gpu=1,
+        gpu=gpus_of_model,
         mem_mb=memory(6000, per_input=3),
         runtime=minutes(240),
     params:
@@ -28,7 +29,8 @@ rule train:
         classes=classes_of("models"),
         code=code_of("train"),
         colours=colours,
-        num_workers=workers_of_model,
+        without_influence=speed_of_model,
+        time_limit=time_limit_of_job,
         name=name_of("models"),
     message:
         "Training {params.name}"

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from swath.job import job
+from swath.training.processes import forget_launchers
 
 with job(snakemake) as (inputs, output, params):
+    forget_launchers()
     from swath.rv.pipeline import scene_options
     from swath.scenes.manifest import read_manifests
-    from swath.training.train import TrainingJob, train_model, use_threads
+    from swath.training.train import TrainingJob, TrainingOutputs, train_model
 
-    use_threads(params.spec["train"]["threads"])
     train_model(
         TrainingJob(
             name=params.name,
@@ -21,8 +22,10 @@ with job(snakemake) as (inputs, output, params):
             colours=params.colours,
             chip_size=params.settings["chips"]["size"],
             model=params.spec["model"],
-            train={**params.spec["train"], "num_workers": params.num_workers},
+            train={**params.spec["train"], **params.without_influence},
             seed=params.spec["seed"],
+            weights=Path(inputs.weights[0]) if inputs.weights else None,
+            time_limit=params.time_limit,
         ),
-        vars(output),
+        TrainingOutputs(**vars(output)),
     )

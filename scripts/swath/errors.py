@@ -41,6 +41,13 @@ class UserError(Exception):
         self.problems = [problems] if isinstance(problems, Problem) else list(problems)
         super().__init__("\n\n".join(str(problem) for problem in self.problems))
 
+    def __reduce__(self) -> tuple[type[UserError], tuple[list[Problem]]]:
+        return type(self), (self.problems,)
+
+
+class ToBeContinued(Exception):  # noqa: N818 -- no error: nothing is wrong, and nothing is lost
+    """Work has stopped before its end, in a state from which the same command goes on."""
+
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """Name the candidate nearest to ``word``, as a question, or list them all."""

@@ -14,10 +14,11 @@ from typing import Any
 
 import yaml
 
-from swath.errors import UserError
+from swath.errors import ToBeContinued, UserError
 from swath.files import publish, temporary_name
+from swath.terminal import show_on
 
-log = logging.getLogger("swath")
+TO_BE_CONTINUED = 75  # EX_TEMPFAIL: try again
 
 
 @contextmanager
@@ -32,7 +33,8 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
         into place on success, removed otherwise), and its params.
 
     A ``UserError`` is shown on the terminal as its message; anything else goes to the log with
-    its traceback and to the terminal as one line. Both end the process with exit status 1.
+    its traceback and to the terminal as one line. Both end the process with exit status 1; ``ToBeContinued``
+    ends it with 75: the same command goes on.
     """
     log_path = Path(str(snakemake.log[0]))
     log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,6 +56,10 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
         print(f"\n{error}\n", file=terminal)
         print(error, file=sys.stderr)
         raise SystemExit(1) from None
+    except ToBeContinued as stop:
+        print(f"\n{stop}\n", file=terminal)
+        print(stop, file=sys.stderr)
+        raise SystemExit(TO_BE_CONTINUED) from None
     except Exception as error:
         traceback.print_exc()
         print(f"{type(error).__name__}: {error} (more in {log_path})", file=terminal)
@@ -76,11 +82,7 @@ def _write_spec(snakemake: Any, outputs: Iterable[Path]) -> None:
 
 def _configure_logging(terminal: Any) -> None:
     """Send Swath's own lines to the terminal and the log, everyone else's to the log alone."""
-    form = logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
     everything = logging.StreamHandler(sys.stderr)
     everything.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[everything], force=True)
-    shown = logging.StreamHandler(terminal)
-    shown.setFormatter(form)
-    log.addHandler(shown)
-    log.setLevel(logging.INFO)
+    show_on(terminal)

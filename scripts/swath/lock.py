@@ -6,14 +6,11 @@ the lock; Swath does, when a run starts.
 
 from __future__ import annotations
 
-import socket
 import sys
 from pathlib import Path
-from typing import Any
-
-import psutil
 
 from swath.files import read_json, write_json
+from swath.processes import is_dead, this_process
 
 LOCKS = Path(".snakemake/locks")
 OWNER = Path(".snakemake/swath-owner.json")
@@ -21,26 +18,13 @@ OWNER = Path(".snakemake/swath-owner.json")
 
 def claim_lock() -> None:
     """Note that this process holds the lock."""
-    write_json(OWNER, {"host": socket.gethostname(), **_identity(psutil.Process())})
+    write_json(OWNER, this_process())
 
 
 def release_lock_of_dead_run() -> None:
     """Remove the lock if the run that held it was on this machine and is no longer alive."""
     locks = list(LOCKS.glob("*.lock"))
-    if locks and OWNER.is_file() and _is_dead(read_json(OWNER)):
+    if locks and OWNER.is_file() and is_dead(read_json(OWNER)):
         print("The last run was killed: its lock is released, what it left unfinished goes on.", file=sys.stderr)
         for lock in locks:
             lock.unlink(missing_ok=True)
-
-
-def _is_dead(owner: dict[str, Any]) -> bool:
-    if owner["host"] != socket.gethostname():
-        return False
-    try:
-        return _identity(psutil.Process(owner["pid"])) != {"pid": owner["pid"], "started": owner["started"]}
-    except psutil.NoSuchProcess:
-        return True
-
-
-def _identity(process: psutil.Process) -> dict[str, Any]:
-    return {"pid": process.pid, "started": process.create_time()}

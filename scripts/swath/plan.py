@@ -21,7 +21,9 @@ from swath.config.base import Section, settings
 from swath.config.classes import class_names
 from swath.config.experiment import Experiment
 from swath.config.load import Location, problems_of, where, without_empty_sections
+from swath.config.model import TrialWeights
 from swath.config.sweep import Distribution
+from swath.config.train import WITHOUT_INFLUENCE
 from swath.errors import Problem, UserError, did_you_mean
 from swath.files import short_hash
 from swath.scenes.table import SPLITS, Scene
@@ -117,10 +119,7 @@ def make_plan(
     plan = Plan(experiment, list(scenes))
     plan.trials = list(_trials(experiment, config, files))
     identity = {split: short_hash([scene.row() for scene in plan.scenes_of(split)]) for split in SPLITS}
-    for trial in plan.trials:
-        first = trial.settings.train.seed
-        for seed in range(first, first + experiment.sweep.repeats):
-            plan.runs.append(_run(plan, trial, seed, identity))
+    plan.runs = list(_runs(plan, identity, files))
     return plan
 
 
@@ -251,7 +250,7 @@ def _readable(value: Any) -> str:
         text = f"{value:g}"
         return text if float(text) == value else repr(value)
     if isinstance(value, Mapping):
-        value = "+".join(f"{key}-{_readable(entry)}" for key, entry in value.items()) or "none"
+        value = "+".join(f"{key}-{_readable(entry)}" for key, entry in value.items() if entry is not None) or "none"
     elif isinstance(value, list | tuple):
         value = "+".join(_readable(entry) for entry in value) or "none"
     text = str(value)
@@ -261,7 +260,16 @@ def _readable(value: Any) -> str:
 # --- stage keys -----------------------------------------------------------------------------------
 
 
-def _run(plan: Plan, trial: Trial, seed: int, identity: Mapping[str, str]) -> Run:
+def _run(plan: Plan, trial: Trial, seed: int, identity: Mapping[str, str], start: str | None) -> Run:
+    """Plan one run.
+
+    Args:
+        plan: Gets the specs.
+        trial: The trial.
+        seed: The training seed.
+        identity: Split → hash of its scenes.
+        start: Key of the model whose weights the training starts with, if it is of the same experiment.
+    """
     experiment = trial.settings
 
     def key(stage: str, spec: dict[str, Any]) -> str:
@@ -285,8 +293,8 @@ def _run(plan: Plan, trial: Trial, seed: int, identity: Mapping[str, str]) -> Ru
             "chips": chips,
             "training_scenes": identity["train"],
             "validation_scenes": identity["validation"],
-            "model": settings(experiment.model),
-            "train": settings(experiment.train, "num_workers", "seed"),
+            "model": {**settings(experiment.model), "weights": _first_weights(experiment, seed, start)},
+            "train": settings(experiment.train, "seed", *WITHOUT_INFLUENCE),
             "seed": seed,
         },
     )
@@ -301,6 +309,57 @@ def _run(plan: Plan, trial: Trial, seed: int, identity: Mapping[str, str]) -> Ru
         split: key("evals", {"predictions": predictions[split], "labels": scenes, "split": split}) for split in splits
     }
     return Run(f"{trial.name},seed={seed}", trial, seed, scenes, stats, chips, models, bundles, predictions, evals)
+
+
+def _first_weights(experiment: Experiment, seed: int, start: str | None) -> Any:
+    """Describe the first weights: a word, a file, a model of this experiment by key, or another experiment's run."""
+    weights = experiment.model.weights
+    if isinstance(weights, str):
+        return weights
+    return {"model": start} if start else {"seed": seed, **weights.model_dump(exclude_none=True)}
+
+
+def _runs(plan: Plan, identity: Mapping[str, str], files: Sequence[Any]) -> Iterator[Run]:
+    """Plan every trial with every seed; a run that starts with another one's weights comes after that one."""
+    repeats = plan.experiment.sweep.repeats
+    wanted = {
+        (trial.name, seed): trial
+        for trial in plan.trials
+        for seed in range(trial.settings.train.seed, trial.settings.train.seed + repeats)
+    }
+    runs: dict[tuple[str, int], Run] = {}
+
+    def planned(place: tuple[str, int], waiting: tuple[tuple[str, int], ...] = ()) -> Run:
+        if place not in runs:
+            trial, seed = wanted[place], place[1]
+            start = _start(trial, seed, plan.experiment.experiment)
+            if start in (*waiting, place) or (start and start not in wanted):
+                raise UserError(_wrong_start(start, [f"{name} with seed {s}" for name, s in wanted], files))
+            models = planned(start, (*waiting, place)).models if start else None
+            runs[place] = _run(plan, trial, seed, identity, models)
+        return runs[place]
+
+    for place in wanted:
+        yield planned(place)
+
+
+def _start(trial: Trial, seed: int, experiment: str) -> tuple[str, int] | None:
+    """Return the trial and seed of this experiment whose weights a run starts with, if there is one."""
+    weights = trial.settings.model.weights
+    if not isinstance(weights, TrialWeights) or weights.experiment not in (None, experiment):
+        return None
+    return weights.trial, seed if weights.seed is None else weights.seed
+
+
+def _wrong_start(start: tuple[str, int], known: Sequence[str], files: Sequence[Any]) -> Problem:
+    found = f"{start[0]} with seed {start[1]}"
+    expected, cure = "a trial of this experiment", did_you_mean(found, known)
+    if found in known:
+        expected, cure = (
+            "a trial that does not, itself or through others, start with this one",
+            "begin with another one",
+        )
+    return Problem(where(files, ("model", "weights")), "model.weights", found, expected, cure)
 
 
 def predict_window(experiment: Experiment) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from typing import Any
 
 from swath.config.classes import NULL_CLASS
 from swath.config.experiment import Experiment
-from swath.config.load import load_experiment
-from swath.errors import UserError
+from swath.config.load import load_experiment, where
+from swath.config.names import weights_name
+from swath.errors import Problem, UserError
 from swath.plan import Plan, make_plan
 from swath.scenes.table import read_scenes
 
@@ -21,10 +22,57 @@ def plan_or_exit(config: Mapping[str, Any], files: Sequence[str | Path]) -> Plan
     """Make the plan; a user's mistakes are printed and end the program with exit status 1."""
     try:
         experiment = load_experiment(config, files)
-        return make_plan(experiment, read_scenes(experiment.scenes), config, files)
+        plan = make_plan(experiment, read_scenes(experiment.scenes), config, files)
+        _check_weights(plan, files)
+        return plan
     except UserError as error:
         print(f"\n{error}\n", file=sys.stderr)
         sys.exit(1)
+
+
+def first_weights(spec: Mapping[str, Any], results: str, weights: str) -> list[str]:
+    """List the files of a model's first weights: nothing, one file, or fetched weights with their record.
+
+    Args:
+        spec: The model's `model` settings, resolved.
+        results: Folder of the results.
+        weights: Folder of fetched weights.
+    """
+    start = spec["weights"]
+    if start == "none":
+        return []
+    if start == "imagenet":
+        name = weights_name(spec["architecture"], spec["encoder"])
+        return [f"{weights}/{name}.pth", f"{weights}/{name}.json"]
+    if isinstance(start, str):
+        return [start]
+    if "model" in start:
+        return [f"{results}/models/{start['model']}/model-bundle.zip"]
+    run = f"{start['trial']},seed={start['seed']}"
+    return [f"{results}/experiments/{start['experiment']}/trials/{run}/model-bundle.zip"]
+
+
+def _check_weights(plan: Plan, files: Sequence[str | Path]) -> None:
+    """Make sure that first weights which no rule makes are there."""
+    problems = []
+    for spec in plan.specs["models"].values():
+        start = spec["model"]["weights"]
+        if start in ("none", "imagenet") or (isinstance(start, dict) and "model" in start):
+            continue  # a rule makes them
+        path = Path(first_weights(spec["model"], "results", "")[0])
+        if not path.exists():
+            other = isinstance(start, dict)
+            problems.append(
+                Problem(
+                    where(files, ("model", "weights")),
+                    "model.weights",
+                    f"no file {path}",
+                    "a trial that has been trained" if other else "a file of weights, or a Raster Vision bundle",
+                    f"run the experiment {start['experiment']} first" if other else "check the path",
+                )
+            )
+    if problems:
+        raise UserError(problems)
 
 
 def colours_by_id(experiment: Experiment) -> list[str]:

@@ -53,6 +53,13 @@ def test_an_unknown_key_names_the_nearest_one() -> None:
         ("imagery.normalize", "stats", "'statistics' or 'none'"),
         ("predict.stride", 500, "500 is larger than the window (64)".removeprefix("500 ")),
         ("sweep.repeats", 0, "greater than 0"),
+        ("train.loss", "dise", "'cross_entropy', 'focal', 'dice' or 'jaccard'"),
+        ("train.monitor", "f1.watr", "unknown class 'watr'"),
+        ("train.monitor", "loss", "is not macro_f1, val_loss or f1.<class>"),
+        ("train.gpus", 3, "a number that divides `batch_size` (8)"),
+        ("train.warmup_epochs", 1, "none with `schedule: one_cycle`"),
+        ("model.weights", "imagnet", "none, imagenet, a file"),
+        ("model.weights", 5, "a valid string"),
     ],
 )
 def test_a_wrong_value_names_field_value_and_what_is_expected(field: str, value: Any, expected: str) -> None:
@@ -137,3 +144,14 @@ def test_an_unreadable_config_is_told(tmp_path: Path, text: str | None, words: s
         path.write_text(text)
     with pytest.raises(UserError, match=words):
         read_yaml(path)
+
+
+def test_a_mistake_inside_first_weights_is_told_where_it_is() -> None:
+    with pytest.raises(UserError) as caught:
+        load_experiment(changed("model.weights", {"trail": "default"}), ["config.yaml"])
+    assert {told.field for told in caught.value.problems} == {"model.weights.trail", "model.weights.trial"}
+
+
+def test_class_weights_need_the_loss_they_go_with() -> None:
+    config = with_setting(changed("train.loss", "dice"), "train.class_weights", "balanced")
+    assert problem(config).field == "train.class_weights"

@@ -18,6 +18,7 @@ from swath.config.experiment import Experiment
 from swath.errors import UserError
 from swath.plan import STAGES, SWEEPABLE, Plan, make_plan, shards, trial_name
 from swath.scenes.table import Scene
+from swath.workflow import first_weights
 
 SCENES = [
     Scene(name, split, f"{name}.tif", f"{name}.geojson")
@@ -78,7 +79,23 @@ REACH: dict[str, tuple[Any, frozenset[str]]] = {
     "train.keep": ("last", FROM_MODEL),
     "train.seed": (5, FROM_MODEL),
     "train.threads": (4, FROM_MODEL),
+    "train.accumulate": (2, FROM_MODEL),
+    "train.optimizer": ("sgd", FROM_MODEL),
+    "train.weight_decay": (0.1, FROM_MODEL),
+    "train.loss": ({"cross_entropy": 1, "dice": 1}, FROM_MODEL),
+    "train.freeze_encoder": (1, FROM_MODEL),
+    "train.clip_gradients": (1.0, FROM_MODEL),
+    "train.monitor": ("val_loss", FROM_MODEL),
+    "train.patience": (2, FROM_MODEL),
+    "train.max_gpu_hours": (2.5, FROM_MODEL),
+    "train.mixed_precision": ("bf16", FROM_MODEL),
+    "train.channels_last": (True, FROM_MODEL),
+    "train.compile": (True, FROM_MODEL),
+    "train.deterministic": (True, FROM_MODEL),
+    "train.gpus": (2, FROM_MODEL),
     "train.num_workers": (3, NOTHING),
+    "train.cache_gb": (1.0, NOTHING),
+    "train.checkpoint_minutes": (5, NOTHING),
     "predict.chip_size": (128, FROM_WINDOW),
     "predict.stride": (24, FROM_WINDOW),
     "predict.crop": (0, FROM_WINDOW),
@@ -93,6 +110,7 @@ REACH: dict[str, tuple[Any, frozenset[str]]] = {
 TOGETHER = {
     "chips.stride": ({"chips.sampling": "sliding"}, 32, FROM_CHIPS),
     "train.milestones": ({"train.schedule": "multi_step", "train.milestones": [1]}, [2], FROM_MODEL),
+    "train.warmup_epochs": ({"train.schedule": "cosine"}, 0.5, FROM_MODEL),
 }
 LEFT_OUT = {"task", "scenes.table", "scenes.image", "scenes.labels", "scenes.aoi"}  # one value; the scenes' own
 LEFT_OUT |= {"sweep.grid", "sweep.trials", "sweep.random"}  # make trials out of the settings above
@@ -314,3 +332,72 @@ def test_planning_imports_neither_torch_nor_raster_vision() -> None:
 
 def test_sections_that_can_be_swept_exist() -> None:
     assert set(SWEEPABLE) < set(Experiment.model_fields)
+
+
+# --- training that starts with another one's weights ---------------------------------------------------
+
+
+def starting_with(*weights: Any, repeats: int = 1) -> dict[str, Any]:
+    """Trials with these first weights."""
+    return base(trials=[{"model.weights": entry} for entry in weights], repeats=repeats)
+
+
+def start_of(plan: Plan, number: int) -> Any:
+    return plan.specs["models"][plan.runs[number].models]["model"]["weights"]
+
+
+def test_a_trial_can_start_with_the_weights_of_another() -> None:
+    plan = plan_of(starting_with("none", {"trial": "weights=none"}, repeats=2))
+    assert [run.name for run in plan.runs[:3:2]] == ["weights=none,seed=0", "weights=trial-weights_none,seed=0"]
+    assert start_of(plan, 2) == {"model": plan.runs[0].models}
+    assert start_of(plan, 3) == {"model": plan.runs[1].models}, "the repeat with the same seed"
+
+
+def test_the_repeat_to_start_with_can_be_chosen() -> None:
+    plan = plan_of(starting_with({"trial": "weights=none", "seed": 0}, "none", repeats=2))
+    assert start_of(plan, 0) == start_of(plan, 1) == {"model": plan.runs[2].models}
+
+
+def test_what_changes_a_trial_changes_those_that_start_with_it() -> None:
+    config = starting_with("none", {"trial": "weights=none"})
+    before, after = plan_of(config), plan_of(with_setting(config, "train.epochs", 9))
+    assert before.runs[1].models != after.runs[1].models
+    assert start_of(after, 1) == {"model": after.runs[0].models}
+
+
+def test_another_experiments_trial_is_named_with_its_seed() -> None:
+    plan = plan_of(starting_with({"experiment": "pretraining", "trial": "default"}, repeats=2))
+    assert start_of(plan, 1) == {"experiment": "pretraining", "trial": "default", "seed": 1}
+
+
+@pytest.mark.parametrize(
+    ("weights", "expected"),
+    [
+        (["none", {"trial": "weights=nun"}], "did you mean 'weights=none with seed 0'"),
+        (["none", {"trial": "weights=none", "seed": 7}], "a trial of this experiment"),
+        ([{"trial": "default"}], "a trial of this experiment"),
+    ],
+)
+def test_a_trial_that_does_not_exist_is_no_start(weights: list[Any], expected: str) -> None:
+    with pytest.raises(UserError, match=expected):
+        plan_of(starting_with(*weights))
+
+
+def test_trials_cannot_start_with_each_other() -> None:
+    config = base()
+    config["model"]["weights"] = {"trial": "default"}
+    with pytest.raises(UserError, match="does not, itself or through others, start with this one"):
+        plan_of(config)
+
+
+def test_first_weights_are_files() -> None:
+    def files(**model: Any) -> list[str]:
+        return first_weights({"architecture": "unet", "encoder": "resnet18", **model}, "results", "weights")
+
+    assert files(weights="none") == []
+    assert files(weights="imagenet") == ["weights/smp-resnet18.pth", "weights/smp-resnet18.json"]
+    assert files(weights="my/weights.pth") == ["my/weights.pth"]
+    assert files(weights={"model": "abc"}) == ["results/models/abc/model-bundle.zip"]
+    assert files(weights={"experiment": "x", "trial": "lr=1", "seed": 3}) == [
+        "results/experiments/x/trials/lr=1,seed=3/model-bundle.zip"
+    ]

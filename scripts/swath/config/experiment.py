@@ -47,7 +47,8 @@ class Experiment(Section):
     @model_validator(mode="after")
     def _classes_are_known(self) -> Self:
         used = {f"labels.mapping.{value}": name for value, name in self.labels.mapping.items() if name}
-        used |= {f"train.class_weights.{name}": name for name in self.train.class_weights}
+        if isinstance(self.train.class_weights, dict):
+            used |= {f"train.class_weights.{name}": name for name in self.train.class_weights}
         if self.labels.default_class:
             used["labels.default_class"] = self.labels.default_class
         if self.labels.unlabelled != "ignore":
@@ -57,6 +58,11 @@ class Experiment(Section):
             used["sweep.select.metric"] = metric.removeprefix("f1.")
         elif metric not in ("macro_f1", "accuracy"):
             raise ValueError(f"sweep.select.metric: {metric!r} is not macro_f1, accuracy or f1.<class>")
+        monitor = self.train.monitor
+        if monitor.startswith("f1."):
+            used["train.monitor"] = monitor.removeprefix("f1.")
+        elif monitor not in ("macro_f1", "val_loss"):
+            raise ValueError(f"train.monitor: {monitor!r} is not macro_f1, val_loss or f1.<class>")
         for field, name in used.items():
             if name not in self.classes:
                 raise ValueError(f"{field}: unknown class {name!r}; {did_you_mean(name, self.classes)}")

@@ -65,11 +65,13 @@ def problems_of(
 
 def _without_other_branches(error: ValidationError) -> list[Any]:
     """Keep one error per place: unions report every branch that did not fit."""
+    details = error.errors(include_url=False)
+    places = [_place(detail["loc"]) for detail in details]
     seen: dict[Location, Any] = {}
-    for detail in error.errors(include_url=False):
-        if detail["type"] == "literal_error" and isinstance(detail["input"], dict):
+    for detail, place in zip(details, places, strict=True):
+        inside = any(len(other) > len(place) and other[: len(place)] == place for other in places)
+        if detail["type"] in ("literal_error", "string_type") and isinstance(detail["input"], dict) and inside:
             continue  # a section where a word could stand too: its own mistakes say more
-        place = _place(detail["loc"])
         if place in seen:
             seen[place]["msg"] += f", or {detail['msg'][0].lower()}{detail['msg'][1:]}"
         else:
@@ -83,7 +85,7 @@ def _place(location: Location) -> Location:
 
 
 def _is_branch(part: str) -> bool:
-    return "[" in part or part in ("str", "int", "float", "bool", "Range", "constrained-int", "none")
+    return "[" in part or part in ("str", "int", "float", "bool", "Range", "TrialWeights", "constrained-int", "none")
 
 
 def _problem(detail: Any, config: Mapping[str, Any], files: Sequence[str | Path], prefix: Location) -> Problem:

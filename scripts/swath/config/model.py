@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import model_validator
+from pydantic import AfterValidator, NonNegativeInt, model_validator
 
-from swath.config.base import Section
+from swath.config.base import FileSafeName, Section
 from swath.config.names import ARCHITECTURES, ENCODERS, TORCHVISION_BACKBONES
 from swath.errors import did_you_mean
+
+WEIGHT_FILES = (".pth", ".pt", ".ckpt", ".safetensors", ".zip")
+
+
+class TrialWeights(Section):
+    """A trained trial, whose weights another training starts with."""
+
+    experiment: FileSafeName | None = None
+    """Another experiment, which has been run in the same folder; this one when left out."""
+
+    trial: str
+    """The trial's name without its seed, as in `results/experiments/<experiment>/trials/`."""
+
+    seed: NonNegativeInt | None = None
+    """The repeat; the seed of the training that starts with it when left out."""
+
+
+def _known_weights(weights: str) -> str:
+    if weights not in ("none", "imagenet") and not weights.endswith(WEIGHT_FILES):
+        raise ValueError(f"none, imagenet, a file ({', '.join(WEIGHT_FILES)}) or {{trial: ...}}")
+    return weights
 
 
 class Model(Section):
@@ -22,8 +43,10 @@ class Model(Section):
     """The backbone: resnet50 or resnet101 with `deeplabv3`; else any encoder of segmentation-models-pytorch,
     or `tu-` and the name of any timm model."""
 
-    weights: Literal["none", "imagenet"] = "none"
-    """The encoder's first weights: random, or ImageNet's (downloaded by torch when training starts)."""
+    weights: Annotated[str, AfterValidator(_known_weights)] | TrialWeights = "none"
+    """The first weights: `none` (random), `imagenet` (the encoder's; fetched once by `snakemake weights`), a file
+    (state dict, or a Raster Vision bundle), or a trained trial, `{trial: learning_rate=0.001}`, of this or, with
+    `experiment:`, of another experiment."""
 
     arguments: dict[str, Any] = {}
     """Further arguments of the architecture, such as `encoder_depth: 4`."""

@@ -41,3 +41,20 @@ AUGMENTATIONS = frozenset(
     UnsharpMask VerticalFlip XYMasking ZoomBlur
     """.split()
 )
+
+
+def weights_name(architecture: str, encoder: str) -> str:
+    """Name an encoder's ImageNet weights: `<library>-<encoder>`, a file's name in `resources/weights/`.
+
+    Args:
+        architecture, encoder: As in the section `model`.
+
+    Returns:
+        `torchvision-resnet50` for `deeplabv3`, which is torchvision's; `timm-convnext_tiny` for the encoder
+        `tu-convnext_tiny`, whatever the architecture; `smp-resnet18` for one of segmentation-models-pytorch.
+    """
+    if architecture == "deeplabv3":
+        return f"torchvision-{encoder}"
+    if encoder.startswith("tu-"):
+        return f"timm-{encoder.removeprefix('tu-')}"
+    return f"smp-{encoder}"

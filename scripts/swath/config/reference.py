@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from swath.config.base import Section
 from swath.config.experiment import Experiment
 from swath.config.imagery import Range
+from swath.config.model import TrialWeights
 from swath.config.sweep import Distribution
 
 REPOSITORY = Path(__file__).parents[3]
@@ -128,6 +129,7 @@ def reference_page() -> str:
 def _nested_tables(name: str, section: type[Section]) -> Iterator[str]:
     nested: dict[str, tuple[str, type[Section]]] = {
         "imagery": ("A range of `normalize`", Range),
+        "model": ("A trial as `weights`", TrialWeights),
         "sweep": ("An entry of `random.settings`", Distribution),
     }
     if name in nested:
@@ -160,7 +162,7 @@ def _default(field: FieldInfo) -> Any:
 def _section(field: FieldInfo) -> type[Section] | None:
     candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
     found = [c for c in candidates if isinstance(c, type) and issubclass(c, Section)]
-    return found[0] if found and found[0] is not Range else None
+    return found[0] if found and found[0] not in (Range, TrialWeights) else None
 
 
 if __name__ == "__main__":

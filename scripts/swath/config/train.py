@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from swath.config.base import Section
 from swath.config.names import AUGMENTATIONS
@@ -24,6 +33,9 @@ def _known_augmentations(augmentations: list[str | dict[str, dict[str, Any]]]) -
 Augmentations = Annotated[list[str | dict[str, dict[str, Any]]], AfterValidator(_known_augmentations)]
 
 
+Loss = Literal["cross_entropy", "focal", "dice", "jaccard"]
+
+
 class Train(Section):
     """The training loop."""
 
@@ -31,39 +43,122 @@ class Train(Section):
     """Passes over the training chips."""
 
     batch_size: PositiveInt = 16
-    """Chips per step."""
+    """Chips per step, over all GPUs."""
+
+    accumulate: PositiveInt = 1
+    """Steps whose gradients are added up before the weights move: a larger batch than fits into memory."""
+
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    """Adam, AdamW, or stochastic gradient descent with Nesterov momentum 0.9."""
 
     learning_rate: PositiveFloat = 1.0e-3
-    """Adam's learning rate: the peak with `one_cycle`."""
+    """The learning rate: the highest one, where a schedule moves it."""
 
-    schedule: Literal["one_cycle", "multi_step", "constant"] = "one_cycle"
-    """How the learning rate moves: `one_cycle` (a tenth → full → a tenth over the whole training),
+    weight_decay: NonNegativeFloat = 0.0
+    """Pulls weights towards zero at every step."""
+
+    schedule: Literal["one_cycle", "cosine", "multi_step", "constant"] = "one_cycle"
+    """How the learning rate moves: `one_cycle` (a tenth → full → a tenth over the whole training), `cosine` (full → 0),
     `multi_step` (divided by ten at each of `milestones`), or `constant`."""
 
     milestones: list[PositiveInt] = []
     """`multi_step`: the epochs after which the learning rate is divided by ten."""
 
+    warmup_epochs: NonNegativeFloat = 0.0
+    """Epochs, or a part of one, in which the learning rate rises from 0; not with `one_cycle`, which has its own."""
+
+    loss: Loss | Annotated[Mapping[Loss, PositiveFloat], Field(min_length=1)] = "cross_entropy"
+    """`cross_entropy`, `focal`, `dice` or `jaccard`, or a weighted sum such as `{cross_entropy: 1, dice: 0.5}`."""
+
+    class_weights: Literal["balanced"] | dict[str, PositiveFloat] = {}
+    """Class → weight in the cross-entropy; classes not named weigh 1. `balanced`: the rarer a class is in the training
+    chips, the more it weighs."""
+
     augmentations: Augmentations = ["HorizontalFlip", "VerticalFlip", "RandomRotate90"]
     """Albumentations transforms for training chips, by name or as `{Name: {argument: value}}`."""
 
-    class_weights: dict[str, PositiveFloat] = {}
-    """Class → weight in the loss; classes not named weigh 1."""
+    freeze_encoder: NonNegativeInt = 0
+    """For so many epochs the encoder's weights stay as they are."""
+
+    clip_gradients: PositiveFloat | None = None
+    """The largest norm of all gradients together; larger ones are scaled down to it."""
+
+    monitor: str = "macro_f1"
+    """The validation metric that says which epoch is best: macro_f1, `f1.` and a class name, or val_loss."""
 
     keep: Literal["best", "last"] = "best"
-    """Which epoch's weights are the model: the `best` by validation macro-F1, or the `last`."""
+    """Which epoch's weights are the model: the `best` by `monitor`, or the `last`."""
+
+    patience: PositiveInt | None = None
+    """Stop early after so many epochs without a better `monitor`."""
+
+    max_gpu_hours: PositiveFloat | None = None
+    """Stop after so many hours on the GPU (hours × GPUs, over all interruptions), with the best model so far. How far
+    a training comes then depends on the machine."""
+
+    mixed_precision: Literal["none", "bf16", "fp16"] = "none"
+    """Compute in 16 bits where it does no harm: faster on GPUs. On a CPU, bf16 is used where it has instructions for
+    it, fp16 never."""
+
+    channels_last: bool = False
+    """Keep bands innermost in memory: often faster."""
+
+    compile: bool = False
+    """Compile the network with torch.compile: a minute or more at the start, faster steps. Needs a C++ compiler."""
+
+    deterministic: bool = False
+    """Ask torch for deterministic GPU kernels, where there are any. On a CPU training repeats to the byte anyway."""
+
+    gpus: PositiveInt = 1
+    """GPUs that train one model together, exactly so many; on a machine without any, as many processes."""
 
     seed: NonNegativeInt = 0
     """First weights, order of chips, augmentation. Repeats count up from here."""
 
     threads: PositiveInt = 2
-    """CPU threads that compute. Sums in another order are other numbers, so this is part of the result, on whatever
-    machine; GPUs do not care."""
+    """CPU threads that compute, per GPU. Sums in another order are other numbers, so this is part of the result, on
+    whatever machine; GPUs do not care."""
 
     num_workers: NonNegativeInt = 0
-    """Processes that load chips; changes speed, not results."""
+    """Processes that load chips, per GPU; changes speed, not results."""
+
+    cache_gb: NonNegativeFloat = 4.0
+    """Memory for decoded chips, which are then read once; changes speed, not results."""
+
+    checkpoint_minutes: NonNegativeFloat | None = None
+    """Write a checkpoint every so many minutes within an epoch, too, for epochs that last hours; changes no result."""
 
     @model_validator(mode="after")
     def _milestones_belong_to_multi_step(self) -> Self:
         if bool(self.milestones) != (self.schedule == "multi_step"):
             raise ValueError("`milestones` and `schedule: multi_step` go together")
         return self
+
+    @model_validator(mode="after")
+    def _one_cycle_warms_up_by_itself(self) -> Self:
+        if self.warmup_epochs and self.schedule == "one_cycle":
+            raise ValueError("train.warmup_epochs: none with `schedule: one_cycle`, which rises by itself")
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(f"train.warmup_epochs: fewer than `epochs` ({self.epochs})")
+        return self
+
+    @model_validator(mode="after")
+    def _class_weights_need_cross_entropy(self) -> Self:
+        if self.class_weights and "cross_entropy" not in loss_weights(self.loss):
+            raise ValueError("train.class_weights: none without cross_entropy, which `loss` does not have")
+        return self
+
+    @model_validator(mode="after")
+    def _batches_can_be_shared(self) -> Self:
+        if self.batch_size % self.gpus:
+            raise ValueError(f"train.gpus: a number that divides `batch_size` ({self.batch_size})")
+        return self
+
+
+def loss_weights(loss: str | Mapping[Any, float]) -> dict[str, float]:
+    """Write the setting `loss` as a weighted sum: name → weight."""
+    return {loss: 1.0} if isinstance(loss, str) else dict(loss)
+
+
+WITHOUT_INFLUENCE = ("num_workers", "cache_gb", "checkpoint_minutes")
+"""Settings that change speed, not results."""

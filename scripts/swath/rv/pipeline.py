@@ -147,16 +147,17 @@ def model_config(
 ) -> SemanticSegmentationModelConfig:
     """Describe the network: torchvision's DeepLabV3, or a segmentation-models-pytorch one by its hubconf.py.
 
+    Its first weights are random: Swath loads others from files, so that no stage ever needs the network.
+
     Args:
         model: The `model` settings.
         bands: Number of input channels.
         classes: Number of classes, the null class included.
         definition: Folder with ``hubconf.py``; it travels in the bundle.
     """
-    pretrained = model["weights"] == "imagenet"
     if model["architecture"] == "deeplabv3":
         return SemanticSegmentationModelConfig(
-            backbone=model["encoder"], pretrained=pretrained, extra_args=model["arguments"]
+            backbone=model["encoder"], pretrained=False, extra_args=model["arguments"]
         )
     return SemanticSegmentationModelConfig(
         pretrained=False,
@@ -167,7 +168,6 @@ def model_config(
             "entrypoint_kwargs": {
                 "architecture": model["architecture"].removeprefix("smp-"),
                 "encoder": model["encoder"],
-                "encoder_weights": "imagenet" if pretrained else None,
                 "in_channels": bands,
                 "classes": classes,
                 **model["arguments"],
@@ -176,18 +176,12 @@ def model_config(
     )
 
 
-def solver_config(train: Mapping[str, Any], classes: Sequence[str]) -> SolverConfig:
-    """Turn the `train` settings into Raster Vision's solver: Adam, schedule, loss."""
-    weights = None
-    if train["class_weights"]:
-        weights = [float(train["class_weights"].get(name, 1.0)) for name in classes]
+def solver_config(train: Mapping[str, Any]) -> SolverConfig:
+    """Tell Raster Vision what its bundle says about a training; the loop, loss and optimizer are Swath's."""
     return SolverConfig(
         lr=train["learning_rate"],
         num_epochs=train["epochs"],
         batch_sz=train["batch_size"],
-        one_cycle=train["schedule"] == "one_cycle",
-        multi_stage=train["milestones"],
-        class_loss_weights=weights,
         ignore_class_index=NULL_CLASS_ID,
     )
 

@@ -1,53 +1,123 @@
-"""Checkpoints that are complete or not there."""
+"""Checkpoints that are complete or not there, and of which one older than the newest is always kept."""
 
 from __future__ import annotations
 
 import logging
 import os
 import re
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from swath.files import temporary_name
 
-LAST, BEST = "last", "best"
+KEPT = 2
+"""Checkpoints that are kept: the newest and, in case it is damaged, the one before."""
+
 log = logging.getLogger("swath.train")
 
 
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Write a checkpoint under a temporary name beside its target, flush it to the disk, rename it."""
+class Position(NamedTuple):
+    """Where training stands: finished epochs, and steps done in the one after them."""
+
+    epoch: int
+    step: int
+
+
+class DurableCheckpointIO(TorchCheckpointIO):
+    """Write a checkpoint under a temporary name beside its target, flush it to the disk, rename it, read it back.
+
+    Args:
+        check: Called before anything is written and again before the rename; raises when this process may not write.
+    """
+
+    def __init__(self, check: Callable[[], None] = lambda: None):
+        self.check = check
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Save a checkpoint; see the class."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = temporary_name(target)
+        self.check()
         try:
             with temporary.open("wb") as file:
                 torch.save(checkpoint, file)
                 file.flush()
                 os.fsync(file.fileno())
+            self.check()
             os.replace(temporary, target)
+            _flush_directory(target.parent)
         finally:
             temporary.unlink(missing_ok=True)
 
 
-def newest_checkpoint(folder: Path) -> Path | None:
-    """Find the checkpoint of the latest epoch that can be read; an unreadable one is passed over, loudly."""
-    found = sorted(folder.glob(f"{LAST}-*.ckpt"), key=_epoch_of, reverse=True)
-    for path in found:
-        try:
+class CheckpointFolder:
+    """The checkpoints of one training: ``last-<epochs>-<steps>.ckpt`` and ``best-<epoch>.ckpt``.
+
+    Args:
+        path: The folder.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.write_seconds = 0.0
+
+    def last(self, position: Position) -> Path:
+        """Name the checkpoint of a position."""
+        return self.path / f"last-{position.epoch:05d}-{position.step:07d}.ckpt"
+
+    def best(self, epoch: int) -> Path:
+        """Name the weights of an epoch that was the best so far; epochs count from 1."""
+        return self.path / f"best-{epoch:05d}.ckpt"
+
+    def newest(self) -> tuple[Path, dict[str, Any]] | None:
+        """Find and load the newest checkpoint that can be read; damaged ones are removed, loudly."""
+        for path in reversed(self._positions()):
+            try:
+                return path, torch.load(path, map_location="cpu", weights_only=False)
+            except Exception as error:
+                log.warning("checkpoint %s cannot be read (%s): going back to the one before", path, error)
+                path.unlink(missing_ok=True)
+        return None
+
+    def write(self, position: Position, save: Callable[[Path], None]) -> None:
+        """Write a checkpoint, prove that it can be read, and only then drop what is older than the one before."""
+        started = time.perf_counter()
+        path = self.last(position)
+        save(path)
+        if path.is_file():  # only one process of several writes
             torch.load(path, map_location="cpu", weights_only=False)
-        except Exception as error:
-            log.warning("checkpoint %s cannot be read (%s): going back to the one before", path, error)
-            continue
-        return path
-    return None
+        self.write_seconds = time.perf_counter() - started
+
+    def tidy(self, best: Iterable[int | None]) -> None:
+        """Remove what no interruption can need any more: old checkpoints, surpassed best weights, torn files.
+
+        Args:
+            best: The best epochs so far of the checkpoints that are kept.
+        """
+        for path in self._positions()[:-KEPT]:
+            path.unlink(missing_ok=True)
+        needed = {self.best(epoch) for epoch in best if epoch}
+        for path in set(self.path.glob("best-*.ckpt")) - needed:
+            path.unlink(missing_ok=True)
+        for path in self.path.glob(".*.tmp.ckpt"):
+            path.unlink(missing_ok=True)
+
+    def _positions(self) -> list[Path]:
+        """List the checkpoints by position."""
+        found = (path for path in self.path.glob("last-*.ckpt") if re.fullmatch(r"last-\d+-\d+", path.stem))
+        return sorted(found)
 
 
-def _epoch_of(path: Path) -> int:
-    match = re.search(r"(\d+)", path.stem)
-    return int(match[1]) if match else -1
+def _flush_directory(folder: Path) -> None:
+    """Make a rename survive a power cut, too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

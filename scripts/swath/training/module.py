@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import logging
+import resource
 import time
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from rastervision.pytorch_learner.dataset.transform import TF_TYPE_TO_TF_FUNC
 from rastervision.pytorch_learner.learner import Learner
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from swath.training.seeding import EpochSampler, SeededDataset, mixed_seed
+from swath.training.checkpoints import Position
+from swath.training.data import mixed_seed, training_loader, validation_loader
+from swath.training.optimizers import build_optimizer, build_scheduler
 
-MONITOR = "macro_f1"
+MACRO_F1 = "macro_f1"
 log = logging.getLogger("swath.train")
 
 
@@ -28,94 +29,111 @@ class LearnerModule(pl.LightningModule):
         name: The run's readable name, for messages.
         learner: Raster Vision's learner, built for training.
         class_names: The classes that count in `macro_f1`.
+        train: The `train` settings.
         seed: The training seed.
+        encoder: The part that `freeze_encoder` keeps as it is.
 
     Attributes:
         rows: One dict per finished epoch, as in metrics.csv; part of every checkpoint.
-        seconds: Duration of every finished epoch.
+        timings: One dict per finished epoch, as in timing.csv.
+        spent_seconds: How long training has taken, over all interruptions.
     """
 
-    def __init__(self, name: str, learner: Learner, class_names: Sequence[str], seed: int):
+    allow_zero_length_dataloader_with_multiple_devices = True  # fewer validation chips than processes are no mistake
+
+    def __init__(
+        self,
+        name: str,
+        learner: Learner,
+        class_names: Sequence[str],
+        train: Mapping[str, Any],
+        seed: int,
+        encoder: nn.Module | None = None,
+    ):
         super().__init__()
         self.name = name
         self.learner = learner
         self.model = learner.model
         self.loss = learner.loss
-        self.class_names, self.seed = list(class_names), seed
+        self.class_names, self.train_settings, self.seed = list(class_names), train, seed
+        self._encoder = [encoder] if encoder else []  # in a list: it is registered already, as part of the model
         self.rows: list[dict[str, float]] = []
-        self.seconds: list[float] = []
+        self.timings: list[dict[str, float]] = []
+        self.spent_seconds = 0.0
+        self._step = 0
+        self._clock = 0.0
+        self._epoch_seconds = {"training": 0.0, "validation": 0.0}
         self._train_outputs: list[dict[str, Any]] = []
         self._validation_outputs: list[dict[str, Any]] = []
         self._validation: dict[str, float] = {}
 
     @property
-    def finished_epochs(self) -> int:
-        """How many epochs are over: the number of the epoch that comes next."""
-        return len(self.rows)
+    def position(self) -> Position:
+        """Finished epochs, and steps done in the one after them."""
+        return Position(len(self.rows), self._step)
 
     # --- data
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Load training chips in an order, and with augmentations, that follow from seed and epoch."""
-        _, transform = self.learner.cfg.data.get_data_transforms()
-        for part in self.learner.train_ds.datasets:  # the same transform again, but one whose state can be seeded
-            part.transform = partial(_apply, TF_TYPE_TO_TF_FUNC[part.transform_type], transform)
-        dataset = SeededDataset(self.learner.train_ds, transform, self.seed)
-        sampler = EpochSampler(len(dataset), self.seed, lambda: self.finished_epochs)
-        batch_size = self.learner.cfg.solver.batch_sz
-        # batch normalisation needs more than one sample
-        return self._loader(dataset, sampler=sampler, drop_last=len(dataset) % batch_size == 1)
+        """Load training chips from the position on."""
+        workers, trainer = self.train_settings["num_workers"], self.trainer
+        return training_loader(
+            self.learner, workers, self.seed, lambda: self.position, trainer.global_rank, trainer.world_size
+        )
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Load validation chips in their order."""
-        return self._loader(self.learner.valid_ds)
-
-    def _loader(self, dataset: Any, **options: Any) -> DataLoader[Any]:
-        workers = self.learner.cfg.data.num_workers
-        return DataLoader(
-            dataset,
-            batch_size=self.learner.cfg.solver.batch_sz,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            collate_fn=self.learner.get_collate_fn(),
-            pin_memory=torch.cuda.is_available(),
-            **options,
-        )
+        workers = self.train_settings["num_workers"]
+        return validation_loader(self.learner, workers, self.trainer.global_rank, self.trainer.world_size)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Move a batch the learner's way: object detection has box lists."""
         inputs, targets = batch
-        return self.learner.to_device(inputs, device), self.learner.to_device(targets, device)
+        inputs = self.learner.to_device(inputs, device)
+        if self.train_settings["channels_last"] and inputs.ndim == 4:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        return inputs, self.learner.to_device(targets, device)
 
     # --- steps
 
     def configure_optimizers(self) -> Any:
-        """Build Raster Vision's optimizer and schedulers, with the true number of steps per epoch."""
-        solver = self.learner.cfg.solver
-        optimizer = solver.build_optimizer(self.model)
-        steps = len(self.train_dataloader())
-        schedulers = []
-        if step_scheduler := solver.build_step_scheduler(optimizer, train_ds_sz=steps * solver.batch_sz):
-            schedulers.append({"scheduler": step_scheduler, "interval": "step"})
-        if epoch_scheduler := solver.build_epoch_scheduler(optimizer):
-            schedulers.append({"scheduler": epoch_scheduler, "interval": "epoch"})
-        return [optimizer], schedulers
+        """Build optimizer and schedule, with the true number of steps."""
+        optimizer = build_optimizer(self.model, self.train_settings)
+        schedule = build_scheduler(optimizer, self.train_settings, batches=len(self.train_dataloader()))
+        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
+
+    def on_train_start(self) -> None:
+        """Take up an epoch that was interrupted."""
+        self._clock = time.perf_counter()
+        self._freeze_encoder()
 
     def on_train_epoch_start(self) -> None:
-        """Start the clock and forget the last epoch's outputs."""
-        self._started = time.perf_counter()
-        self._train_outputs.clear()
+        """Begin an epoch."""
+        self._freeze_encoder()
+
+    def _freeze_encoder(self) -> None:
+        """Keep the encoder as it is, batch statistics included, in the epochs that say so."""
+        frozen = len(self.rows) < self.train_settings["freeze_encoder"]
+        self.model.train()
+        for encoder in self._encoder:
+            encoder.requires_grad_(not frozen)
+            encoder.train(not frozen)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed what is random inside the model, such as dropout."""
-        torch.manual_seed(mixed_seed(self.seed, self.finished_epochs, batch_idx, self.global_rank))
+        torch.manual_seed(mixed_seed(self.seed, len(self.rows), batch_idx, self.global_rank))
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Let the learner compute the loss."""
         output: dict[str, Any] = self.learner.train_step(batch, batch_idx)
         loss: Tensor = output["train_loss"]
         self._train_outputs.append({name: _detached(value) for name, value in output.items()})
+        self._step = batch_idx + 1
         return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Stop the clock of a step."""
+        self._tick("training")
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last validation's outputs."""
@@ -123,54 +141,95 @@ class LearnerModule(pl.LightningModule):
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Let the learner compute what its metrics need."""
-        self._validation_outputs.append(self.learner.validate_step(batch, batch_idx))
+        output = self.learner.validate_step(batch, batch_idx)
+        self._validation_outputs.append({name: _detached(value) for name, value in output.items()})
 
     def on_validation_epoch_end(self) -> None:
         """Let the learner compute its metrics; macro-F1 is the mean of the classes' F1."""
-        metrics = self.learner.validate_end(self._validation_outputs)
+        metrics = self.learner.validate_end(self._of_all_processes(self._validation_outputs))
         self._validation = {name: float(value) for name, value in metrics.items()}
-        scores = [self._validation[f"{name}_f1"] for name in self.class_names]
-        self._validation[MONITOR] = sum(scores) / len(scores)
-        self.log(MONITOR, self._validation[MONITOR])
+        scores = [metrics[f"{name}_f1"] for name in self.class_names if f"{name}_f1" in metrics]
+        if scores:
+            self._validation[MACRO_F1] = sum(scores) / len(scores)
 
     def on_train_epoch_end(self) -> None:
         """Add the epoch to the history."""
-        training = self.learner.train_end(self._train_outputs)
+        training = self.learner.train_end(self._of_all_processes(self._train_outputs))
         rate = self.trainer.optimizers[0].param_groups[0]["lr"]
         losses = {name: float(value) for name, value in training.items()}
-        self.rows.append({"epoch": self.finished_epochs + 1, "learning_rate": rate, **losses, **self._validation})
-        self.seconds.append(time.perf_counter() - self._started)
+        self._tick("validation")
+        self.rows.append({"epoch": len(self.rows) + 1, "learning_rate": rate, **losses, **self._validation})
+        self.timings.append(self._timing())
+        self._step = 0
+        self._epoch_seconds = dict.fromkeys(self._epoch_seconds, 0.0)
+        self._train_outputs.clear()
         self._tell()
+
+    def _of_all_processes(self, outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Gather what steps returned from all processes that train together, on the CPU, in one order everywhere."""
+        here = [
+            {name: value.cpu() if isinstance(value, Tensor) else value for name, value in o.items()} for o in outputs
+        ]
+        if self.trainer.world_size == 1:
+            return here
+        gathered: list[Any] = [None] * self.trainer.world_size
+        torch.distributed.all_gather_object(gathered, here)
+        longest = max(len(part) for part in gathered)
+        return [part[step] for step in range(longest) for part in gathered if step < len(part)]
+
+    # --- time
+
+    def _tick(self, part: str) -> None:
+        """Book the time since the last tick."""
+        now = time.perf_counter()
+        self._epoch_seconds[part] += now - self._clock
+        self.spent_seconds += now - self._clock
+        self._clock = now
+
+    def _timing(self) -> dict[str, float]:
+        """Say how long the epoch took and what it needed."""
+        seconds = self._epoch_seconds
+        device = self.device
+        chips = min(self._step * self.train_settings["batch_size"], len(self.learner.train_ds))
+        on_gpu = torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else 0.0
+        return {
+            "epoch": len(self.rows),
+            "seconds": round(sum(seconds.values()), 3),
+            "training_seconds": round(seconds["training"], 3),
+            "samples_per_second": round(chips / max(seconds["training"], 1e-9), 2),
+            "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+            "peak_gpu_memory_mb": round(on_gpu),
+        }
 
     def _tell(self) -> None:
         """Say on one line how the epoch went."""
-        row = self.rows[-1]
-        log.info(
-            "%s: epoch %d/%s  loss %.4f  validation loss %.4f  macro-F1 %.3f  (%.1f s)",
-            self.name,
-            row["epoch"],
-            self.trainer.max_epochs,
-            row["train_loss"],
-            row["val_loss"],
-            row[MONITOR],
-            self.seconds[-1],
-        )
+        row, timing = self.rows[-1], self.timings[-1]
+        known = {"train_loss": "loss", "val_loss": "validation loss", MACRO_F1: "macro-F1"}
+        metrics = "  ".join(f"{words} {row[name]:.4f}" for name, words in known.items() if name in row)
+        speed = f"{timing['seconds']:.1f} s, {timing['samples_per_second']:.0f} chips/s"
+        log.info("%s: epoch %d/%d  %s  (%s)", self.name, row["epoch"], self.trainer.max_epochs, metrics, speed)
 
     # --- checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the history in the checkpoint: no epoch twice, none missing."""
-        checkpoint["swath"] = {"rows": self.rows, "seconds": self.seconds}
+        """Keep the history and the unfinished epoch in the checkpoint: no epoch twice, none missing."""
+        checkpoint["swath"] = {
+            "rows": self.rows,
+            "timings": self.timings,
+            "spent_seconds": self.spent_seconds,
+            "step": self._step,
+            "epoch_seconds": self._epoch_seconds,
+            "train_outputs": self._of_all_processes(self._train_outputs),
+        }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the history from the checkpoint."""
-        self.rows = list(checkpoint["swath"]["rows"])
-        self.seconds = list(checkpoint["swath"]["seconds"])
+        """Take the history and the unfinished epoch from the checkpoint."""
+        state = checkpoint["swath"]
+        self.rows, self.timings = list(state["rows"]), list(state["timings"])
+        self.spent_seconds, self._step = state["spent_seconds"], state["step"]
+        self._epoch_seconds = dict(state["epoch_seconds"])
+        self._train_outputs = state["train_outputs"][self.trainer.global_rank :: self.trainer.world_size]
 
 
 def _detached(value: Any) -> Any:
     return value.detach() if isinstance(value, Tensor) else value
-
-
-def _apply(function: Any, transform: Any, sample: Any) -> Any:
-    return function(sample, transform)

@@ -3,14 +3,14 @@
 dependencies = ["torch", "segmentation_models_pytorch"]
 
 
-def segmentation_model(architecture, encoder, in_channels, classes, encoder_weights=None, **arguments):
+def segmentation_model(architecture, encoder, in_channels, classes, **arguments):
     """Build a network: input (N, in_channels, H, W) float32 in 0..1, output (N, classes, H, W) logits."""
     import segmentation_models_pytorch
 
     return segmentation_models_pytorch.create_model(
         architecture,
         encoder_name=encoder,
-        encoder_weights=encoder_weights,
+        encoder_weights=None,
         in_channels=in_channels,
         classes=classes,
         **arguments,

@@ -1,0 +1,69 @@
+# The functions that give rules their params: what a result depends on, and what changes none.
+# --- what a result depends on ---------------------------------------------------------------------
+
+
+def spec_of(stage):
+    def spec(wildcards):
+        return PLAN.specs[stage][wildcards.key]
+
+    return spec
+
+
+def settings_of(stage, *sections):
+    """Sections of the settings, as plain values."""
+
+    def settings(wildcards):
+        experiment = PLAN.run_with(stage, wildcards.key).trial.settings
+        return {section: getattr(experiment, section).model_dump(mode="json") for section in sections}
+
+    return settings
+
+
+def classes_of(stage):
+    """Class names by id."""
+
+    def classes(wildcards):
+        return PLAN.specs["scenes"][PLAN.run_with(stage, wildcards.key).scenes]["classes"]
+
+    return classes
+
+
+# --- what changes no result: the second argument keeps Snakemake from running again for it --------
+
+
+def name_of(stage):
+    def name(wildcards, input):
+        return PLAN.run_with(stage, wildcards.key).name
+
+    return name
+
+
+def colours(wildcards, input):
+    return colours_by_id(PLAN.experiment)
+
+
+def train_of_model(wildcards):
+    return PLAN.run_with("models", wildcards.key).trial.settings.train
+
+
+def speed_of_model(wildcards, input):
+    return train_of_model(wildcards).model_dump(include=set(WITHOUT_INFLUENCE))
+
+
+def threads_of_model(wildcards):
+    """Cores to ask for: what computes, and what loads chips."""
+    train = train_of_model(wildcards)
+    return train.gpus * (train.threads + train.num_workers)
+
+
+def gpus_of_model(wildcards):
+    return train_of_model(wildcards).gpus
+
+
+def time_limit_of_job(wildcards, input, resources):
+    """Minutes after which a cluster ends the job; nobody ends it here."""
+    return resources.get("runtime") if workflow.remote_exec else None
+
+
+def batch_size_of_predictions(wildcards, input):
+    return PLAN.run_with("predictions", wildcards.key).trial.settings.predict.batch_size

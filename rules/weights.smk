@@ -1,0 +1,32 @@
+# ImageNet weights of encoders: fetched once, where there is a network, and kept for every training.
+# (no `code` among the params: better the weights one has than a new download where there is no network)
+rule encoder_weights:
+    output:
+        weights=f"{WEIGHTS}/{{encoder}}.pth",
+        record=f"{WEIGHTS}/{{encoder}}.json",
+    log:
+        f"{LOGS}/weights/{{encoder}}.log",
+    benchmark:
+        f"{BENCHMARKS}/weights/{{encoder}}.tsv"
+    wildcard_constraints:
+        encoder="[A-Za-z0-9_.-]+",
+    container:
+        CONTAINER
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(30),
+    params:
+        encoder="{encoder}",
+    message:
+        "Fetching ImageNet weights: {wildcards.encoder}"
+    script:
+        "../scripts/encoder_weights.py"
+
+
+# all that the experiment starts from: `snakemake weights` on a node with network, before the others
+rule weights:
+    input:
+        WEIGHTS_WANTED,
+    message:
+        "ImageNet weights are all there"

@@ -1,0 +1,47 @@
+"""The user's terminal, while everything else that is printed goes to a log."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, TextIO
+
+from tqdm import tqdm
+
+NAME = "swath"
+
+
+class TerminalHandler(logging.StreamHandler[TextIO]):
+    """Write a log's lines without tearing a progress bar apart."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line above whatever bar there is."""
+        tqdm.write(self.format(record), file=self.stream)
+        self.flush()
+
+
+def show_on(terminal: Any) -> None:
+    """Send Swath's own lines to a terminal, too."""
+    log = logging.getLogger(NAME)
+    for handler in [handler for handler in log.handlers if isinstance(handler, TerminalHandler)]:
+        log.removeHandler(handler)
+    handler = TerminalHandler(terminal)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+
+
+def terminal() -> TextIO | None:
+    """Return the stream that a person watches, None where there is no terminal."""
+    stream = _stream()
+    return stream if stream and stream.isatty() else None
+
+
+def terminal_descriptor() -> int | None:
+    """Return the file descriptor behind :func:`show_on`'s stream, for a child process."""
+    stream = _stream()
+    return stream.fileno() if stream else None
+
+
+def _stream() -> TextIO | None:
+    handlers = logging.getLogger(NAME).handlers
+    return next((handler.stream for handler in handlers if isinstance(handler, TerminalHandler)), None)

@@ -1,0 +1,182 @@
+"""Chips on their way to the model: order and augmentation follow from (seed, epoch, sample) alone.
+
+Where training was interrupted, how many processes load chips and what is kept in memory leave no trace.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import albumentations
+import numpy as np
+import torch
+from rastervision.pytorch_learner.dataset.transform import TF_TYPE_TO_TF_FUNC
+from rastervision.pytorch_learner.learner import Learner
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, Sampler, Subset
+
+from swath.files import short_hash
+from swath.training.checkpoints import Position
+
+
+def mixed_seed(*parts: int | str) -> int:
+    """Mix integers and words into one 32-bit seed."""
+    return int(short_hash(list(parts), 8), 16)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed torch, numpy and random."""
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    random.seed(seed)
+
+
+class EpochBatches(Sampler[list[tuple[int, int]]]):
+    """Batches of (epoch, index), in an order that follows from the seed and the epoch alone.
+
+    Every batch is shared out among the processes that train together: process ``rank`` takes every
+    ``processes``-th sample of it. A last batch of one sample per process is left out: batch normalisation needs two.
+
+    Args:
+        size: Number of samples.
+        batch_size: Samples per batch, over all processes.
+        seed: The training seed.
+        position: Gives the epoch that the next pass is, and the steps of it that are already done.
+        rank: Number of this process.
+        processes: How many train together.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        batch_size: int,
+        seed: int,
+        position: Callable[[], Position],
+        rank: int = 0,
+        processes: int = 1,
+    ):
+        self.size, self.batch_size, self.seed, self.position = size, batch_size, seed, position
+        self.rank, self.processes = rank, processes
+
+    def __len__(self) -> int:
+        """Count the batches of a whole epoch."""
+        full, rest = divmod(self.size, self.batch_size)
+        return full + (rest > self.processes or (rest > 0 and full == 0))
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        epoch, done = self.position()
+        generator = torch.Generator().manual_seed(mixed_seed(self.seed, epoch, "order"))
+        order = torch.randperm(self.size, generator=generator).tolist()
+        for step in range(done, len(self)):
+            batch = order[step * self.batch_size : (step + 1) * self.batch_size]
+            batch += order[: -len(batch) % self.processes]  # as many samples for every process
+            yield [(epoch, index) for index in batch[self.rank :: self.processes]]
+
+
+class SeededDataset(Dataset[Any]):
+    """A dataset whose augmentation follows from (seed, epoch, index), in any worker process.
+
+    Args:
+        dataset: Raster Vision's dataset of chips.
+        transform: Its albumentations transform, which has a random state of its own.
+        seed: The training seed.
+    """
+
+    def __init__(self, dataset: Any, transform: albumentations.Compose | None, seed: int):
+        self.dataset, self.transform, self.seed = dataset, transform, seed
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, key: tuple[int, int]) -> Any:
+        epoch, index = key
+        if self.transform is not None:
+            seed = mixed_seed(self.seed, epoch, index)
+            seed_everything(seed)
+            self.transform.set_random_seed(seed)
+        return self.dataset[index]
+
+
+class RememberedChips(Dataset[Any]):
+    """Chips that are decoded once per process, as far as memory allows.
+
+    Args:
+        chips: Reads and decodes a chip: image array (height × width × bands) and target.
+        budget: Bytes that may be kept.
+    """
+
+    def __init__(self, chips: Any, budget: float):
+        self.chips, self.budget = chips, budget
+        self._kept: dict[int, tuple[Any, Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self.chips)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        if index not in self._kept:
+            image, target = self.chips[index]
+            size = image.nbytes + getattr(target, "nbytes", 0)
+            if size > self.budget:
+                return image, target
+            self.budget -= size
+            self._kept[index] = image, target
+        image, target = self._kept[index]
+        return image.copy(), target.copy() if isinstance(target, np.ndarray) else target
+
+
+def remember_chips(learner: Learner, cache_gb: float, processes: int) -> None:
+    """Let a learner's datasets keep decoded chips in memory.
+
+    Args:
+        learner: Built for training.
+        cache_gb: Gigabytes for all datasets in all processes together.
+        processes: Processes that load chips.
+    """
+    parts = [*parts_of(learner.train_ds), *parts_of(learner.valid_ds)]
+    total = sum(len(part) for part in parts)
+    for part in parts:
+        share = len(part) / total / processes
+        part.orig_dataset = RememberedChips(part.orig_dataset, cache_gb * 1e9 * share)
+
+
+def training_loader(
+    learner: Learner, workers: int, seed: int, position: Callable[[], Position], rank: int, processes: int
+) -> DataLoader[Any]:
+    """Load training chips in an order, and with augmentations, that follow from seed and epoch."""
+    _, transform = learner.cfg.data.get_data_transforms()
+    for part in parts_of(learner.train_ds):  # the same transform again, but one whose state can be seeded
+        part.transform = partial(_apply, TF_TYPE_TO_TF_FUNC[part.transform_type], transform)
+    dataset = SeededDataset(learner.train_ds, transform, seed)
+    batches = EpochBatches(len(dataset), learner.cfg.solver.batch_sz, seed, position, rank, processes)
+    return _loader(learner, workers, dataset, batch_sampler=batches)
+
+
+def validation_loader(learner: Learner, workers: int, rank: int, processes: int) -> DataLoader[Any]:
+    """Load this process's share of the validation chips."""
+    share = Subset(learner.valid_ds, range(rank, len(learner.valid_ds), processes))
+    return _loader(learner, workers, share, batch_size=max(1, learner.cfg.solver.batch_sz // processes))
+
+
+def _loader(learner: Learner, workers: int, dataset: Any, **options: Any) -> DataLoader[Any]:
+    return DataLoader(
+        dataset,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        multiprocessing_context="fork" if workers else None,  # Raster Vision's datasets cannot be pickled
+        collate_fn=learner.get_collate_fn(),
+        pin_memory=torch.cuda.is_available(),
+        **options,
+    )
+
+
+def parts_of(dataset: Any) -> list[Any]:
+    """List the datasets that Raster Vision has put together."""
+    if isinstance(dataset, ConcatDataset):
+        return [part for whole in dataset.datasets for part in parts_of(whole)]
+    return [dataset]
+
+
+def _apply(function: Any, transform: Any, sample: Any) -> Any:
+    return function(sample, transform)

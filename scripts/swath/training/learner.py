@@ -1,0 +1,176 @@
+"""Raster Vision's learner of a training: its data, network, first weights and loss."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from rastervision.core.rv_pipeline import RVPipelineConfig
+from rastervision.pytorch_learner import SemanticSegmentationImageDataConfig
+from rastervision.pytorch_learner.learner import Learner
+from rastervision.pytorch_learner.semantic_segmentation_learner import SemanticSegmentationLearner
+
+from swath.config.classes import NULL_CLASS, NULL_CLASS_ID
+from swath.config.train import loss_weights
+from swath.errors import Problem, UserError
+from swath.files import publish, unzip
+from swath.rv.chip import FOLDERS
+from swath.rv.pipeline import (
+    augmentation,
+    class_config,
+    model_config,
+    pipeline_config,
+    scene_config,
+    solver_config,
+)
+from swath.scenes.manifest import channel_order
+from swath.training.data import parts_of, seed_everything
+from swath.training.losses import balanced_weights, count_classes, segmentation_loss
+from swath.training.pretrained import check_weights
+from swath.training.weights import load_weights
+
+if TYPE_CHECKING:
+    from swath.training.train import TrainingJob
+
+ARCHITECTURES = Path(__file__).parent / "architectures"
+NEVER = -1.0e4  # a logit whose probability is zero in every floating-point format
+log = logging.getLogger("swath.train")
+
+
+def describe_training(job: TrainingJob) -> RVPipelineConfig:
+    """Describe the training for Raster Vision; all paths start at the working directory."""
+    definition = job.folder / "architecture"
+    definition.mkdir(parents=True, exist_ok=True)
+    with publish(definition / "hubconf.py") as file:  # several processes may do it at once
+        shutil.copy(ARCHITECTURES / "hubconf.py", file)
+    bands = len(channel_order(job.scenes[0], job.options.imagery["bands"]))
+    classes = class_config(job.classes, job.colours)
+    try:
+        augmentations = augmentation(job.train["augmentations"])
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            Problem("config", "train.augmentations", str(error), "arguments albumentations takes", "correct them")
+        ) from None
+    scenes = {
+        split: [
+            scene_config(facts, job.options, aoi=facts["evaluated"] if split == "validation" else facts["aoi"])
+            for facts in job.scenes
+            if facts["split"] == split
+        ]
+        for split in ("train", "validation")
+    }
+    return pipeline_config(
+        classes=classes,
+        train=scenes["train"],
+        validation=scenes["validation"],
+        model=model_config(job.model, bands, len(job.classes), str(definition)),
+        solver=solver_config(job.train),
+        data=SemanticSegmentationImageDataConfig(
+            uri=list(job.chips),
+            class_config=classes,
+            img_channels=bands,
+            img_sz=job.chip_size,
+            num_workers=0,  # of no result: how chips are loaded is no part of the config
+            augmentors=[],
+            aug_transform=augmentations,
+        ),
+        root_uri=str(job.folder),
+        train_uri=str(job.folder),
+        analyze_uri=str(Path(job.options.stats).parents[2]) if job.options.stats else None,
+    )
+
+
+def build_learner(job: TrainingJob, config: RVPipelineConfig, temporary: Path) -> Learner:
+    """Let Raster Vision build model, data, loss and optimizer; chips of all shards lie in one folder by name."""
+    chips = temporary / "chips"
+    for folder in FOLDERS.values():
+        for kind in ("img", "labels"):
+            (chips / folder / kind).mkdir(parents=True)
+    for archive in job.chips:
+        unzip(archive, chips)
+    _check_chips(job, chips)
+    learner_config = config.backend.get_learner_config(config)
+    learner_config.data.uri = str(chips)
+    learner_config.output_uri = str(temporary / "learner")
+    seed_everything(job.seed)
+    try:
+        learner: Learner = learner_config.build(str(temporary), training=True)
+    except (TypeError, ValueError, KeyError, OSError) as error:
+        raise UserError(
+            Problem(
+                "config",
+                "model",
+                f"{job.model['architecture']} with {job.model['encoder']}: {error}",
+                "a network that can be built",
+                "change `model`",
+            )
+        ) from error
+    config.backend.data.uri = list(job.chips)  # the learner config's data is the same object
+    learner_config.output_uri = config.train_uri
+    if job.weights:
+        _load_first_weights(job, learner.model, job.weights)
+    if isinstance(learner, SemanticSegmentationLearner):
+        silence_null_class(learner.model, len(job.classes))
+        learner.loss = segmentation_loss(
+            loss_weights(job.train["loss"]), len(job.classes), _class_weights(job, learner)
+        )
+    return learner
+
+
+def _load_first_weights(job: TrainingJob, model: torch.nn.Module, path: Path) -> None:
+    """Start with weights from a file, and say which layers they fit."""
+    part = "model"
+    if job.model["weights"] == "imagenet":
+        part = "encoder"
+        check_weights(path, path.with_suffix(".json"))
+    for line in load_weights(model, path, part).lines():
+        log.info("%s: %s", job.name, line)
+
+
+def _class_weights(job: TrainingJob, learner: Learner) -> list[float] | None:
+    """Weigh the classes as the settings say, by class id; None when all weigh the same."""
+    wanted = job.train["class_weights"]
+    if not wanted:
+        return None
+    if wanted != "balanced":
+        return [float(wanted.get(name, 1.0)) for name in job.classes]
+    targets = (target for part in parts_of(learner.train_ds) for _, target in part.orig_dataset)
+    weights = balanced_weights(count_classes(targets, len(job.classes)))
+    shown = ", ".join(f"{name} {w:.3g}" for name, w in zip(job.classes, weights, strict=True) if name != NULL_CLASS)
+    log.info("%s: class weights %s", job.name, shown)
+    return weights
+
+
+def silence_null_class(model: torch.nn.Module, classes: int) -> None:
+    """Keep a segmentation network from ever predicting the null class, which it is never taught.
+
+    The last layer's bias for it becomes so low that its probability, and with it its gradient, is zero. The bias is
+    part of the weights: Raster Vision's own predictor behaves the same.
+
+    Args:
+        model: Any network whose last layer is a convolution with one output channel per class.
+        classes: Number of classes, the null class included.
+    """
+    layers = [m for m in model.modules() if isinstance(m, torch.nn.Conv2d) and m.out_channels == classes]
+    if layers and layers[-1].bias is not None:
+        with torch.no_grad():
+            layers[-1].bias[NULL_CLASS_ID] = NEVER
+
+
+def _check_chips(job: TrainingJob, chips: Path) -> None:
+    for split, least in (("train", 2), ("validation", 1)):
+        count = len(list((chips / FOLDERS[split] / "img").iterdir()))
+        log.info("%s: %d %s chips", job.name, count, split)
+        if count < least:
+            raise UserError(
+                Problem(
+                    "config",
+                    "chips",
+                    f"{count} {split} chips",
+                    f"at least {least}",
+                    "lower `chips.min_labelled`, or raise `chips.per_scene`",
+                )
+            )

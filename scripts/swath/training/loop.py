@@ -1,0 +1,273 @@
+"""Lightning's loop around a learner: what is kept, when it stops, where it goes on."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.plugins.environments import LightningEnvironment
+from pytorch_lightning.strategies import DDPStrategy
+
+from swath.errors import Problem, ToBeContinued, UserError
+from swath.training.checkpoints import CheckpointFolder, DurableCheckpointIO
+from swath.training.module import LearnerModule
+from swath.training.ownership import Ownership
+from swath.training.stopping import StopRequest
+from swath.training.watching import watchers
+
+LOOK_EVERY = 10
+"""Steps between two looks at whether to stop, where several processes have to agree."""
+
+log = logging.getLogger("swath.train")
+Rows = Sequence[Mapping[str, float]]
+
+
+# --- what the history says ------------------------------------------------------------------------
+
+
+def monitored(monitor: str) -> str:
+    """Return the column of metrics.csv that a monitor means."""
+    return f"{monitor.removeprefix('f1.')}_f1" if monitor.startswith("f1.") else monitor
+
+
+def best_epoch(rows: Rows, monitor: str) -> int | None:
+    """Return the best epoch, counted from 1, by the monitored metric; the first of equals. None without epochs."""
+    column = monitored(monitor)
+    sign = -1.0 if column.endswith("loss") else 1.0
+    scores = [sign * row[column] for row in rows]
+    return scores.index(max(scores)) + 1 if scores else None
+
+
+def is_finished(rows: Rows, spent_seconds: float, train: Mapping[str, Any]) -> str | None:
+    """Say why training is over, or None: all epochs, no progress for too long, or no GPU hours left."""
+    if len(rows) >= train["epochs"]:
+        return "all epochs done"
+    best = best_epoch(rows, train["monitor"])
+    if best and train["patience"] and len(rows) - best >= train["patience"]:
+        return f"no better {train['monitor']} for {train['patience']} epochs"
+    if rows and is_spent(spent_seconds, train):
+        return f"{train['max_gpu_hours']:g} GPU hours spent"
+    return None
+
+
+def is_spent(seconds: float, train: Mapping[str, Any]) -> bool:
+    """Tell whether the GPU hours of a training are used up."""
+    return bool(train["max_gpu_hours"]) and seconds * train["gpus"] >= 3600 * train["max_gpu_hours"]
+
+
+# --- keeping --------------------------------------------------------------------------------------
+
+
+class Keeper(Checkpoint):  # of this type, because Lightning calls those after the module
+    """Write checkpoints, and stop when it is time to.
+
+    Args:
+        folder: The checkpoints.
+        stop: Whether training is asked to stop.
+        train: The `train` settings.
+    """
+
+    def __init__(self, folder: CheckpointFolder, stop: StopRequest, train: Mapping[str, Any]):
+        self.folder, self.stop, self.train = folder, stop, train
+        self._written = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Within an epoch: checkpoint when it is due or when training is asked to stop."""
+        assert isinstance(pl_module, LearnerModule)
+        done = batch_idx + 1
+        if done % self.train["accumulate"] or done >= trainer.num_training_batches:
+            return  # gradients are half added up, or the epoch's own checkpoint comes next
+        if trainer.world_size > 1 and done % LOOK_EVERY:
+            return
+        reason, due, spent = trainer.strategy.broadcast(
+            (self.stop.reason(self._needed(pl_module)), self._is_due(), is_spent(pl_module.spent_seconds, self.train))
+        )
+        if spent:
+            trainer.should_stop = True  # validates this part of an epoch, and ends
+        elif reason or due:
+            self._write(trainer, pl_module)
+            if reason:
+                raise ToBeContinued(self._farewell(pl_module, reason))
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """After every epoch: the best weights, then the checkpoint that relies on them."""
+        assert isinstance(pl_module, LearnerModule)
+        rows = pl_module.rows
+        best = best_epoch(rows, self.train["monitor"])
+        if best == len(rows) and trainer.is_global_zero:
+            trainer.strategy.checkpoint_io.save_checkpoint(pl_module.state_dict(), self.folder.best(best))
+        self._write(trainer, pl_module)
+        over = is_finished(rows, pl_module.spent_seconds, self.train)
+        reason = trainer.strategy.broadcast(self.stop.reason(self._needed(pl_module)))
+        if over:
+            log.info("%s: %s; epoch %d was the best by %s", pl_module.name, over, best, self.train["monitor"])
+            trainer.should_stop = True
+        elif reason:
+            raise ToBeContinued(self._farewell(pl_module, reason))
+
+    def _write(self, trainer: pl.Trainer, module: LearnerModule) -> None:
+        self.folder.write(module.position, trainer.save_checkpoint)
+        if trainer.is_global_zero:
+            monitor = self.train["monitor"]  # the checkpoint before this one relies on its own best weights
+            self.folder.tidy({best_epoch(module.rows, monitor), best_epoch(module.rows[:-1], monitor)})
+        self._written = time.monotonic()
+
+    def _is_due(self) -> bool:
+        minutes = self.train["checkpoint_minutes"]
+        return minutes is not None and time.monotonic() - self._written >= 60 * minutes
+
+    def _needed(self, module: LearnerModule) -> float:
+        """Estimate the seconds until training can next be stopped: a validation lies between, and a checkpoint."""
+        last = module.timings[-1] if module.timings else {"seconds": 0.0, "training_seconds": 0.0}
+        return last["seconds"] - last["training_seconds"] + self.folder.write_seconds
+
+    def _farewell(self, module: LearnerModule, reason: str) -> str:
+        epoch, step = module.position
+        return (
+            f"{module.name}: stopped by {reason} after {epoch} epochs and {step} steps of the next; nothing is lost, "
+            "the same command goes on from here"
+        )
+
+
+# --- the loop -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What a training runs on.
+
+    Attributes:
+        accelerator: gpu or cpu.
+        precision: Lightning's word for it.
+    """
+
+    accelerator: str
+    precision: str
+
+
+def choose_hardware(train: Mapping[str, Any]) -> Hardware:
+    """Take the GPUs asked for, or the CPU where there are none.
+
+    Raises:
+        UserError: If there are GPUs, but fewer than asked for.
+    """
+    visible = torch.cuda.device_count()
+    if 0 < visible < train["gpus"]:
+        raise UserError(
+            Problem(
+                "config",
+                "train.gpus",
+                f"{train['gpus']}, on a machine where {visible} can be seen",
+                "as many GPUs as asked for",
+                "ask for fewer, or for a node with more",
+            )
+        )
+    wanted, words = train["mixed_precision"], {"bf16": "bf16-mixed", "fp16": "16-mixed"}
+    if wanted == "none":
+        precision = "32-true"
+    elif visible or (wanted == "bf16" and _cpu_has_bf16()):
+        precision = words[wanted]
+    else:
+        log.info("mixed_precision %s: this CPU would only be slower, computing in 32 bits", wanted)
+        precision = "32-true"
+    return Hardware("gpu" if visible else "cpu", precision)
+
+
+def _cpu_has_bf16() -> bool:
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def fit(module: LearnerModule, folder: CheckpointFolder, ownership: Ownership | None, stop: StopRequest) -> None:
+    """Train to the end, from the newest checkpoint if there is one, and put the chosen weights into the model.
+
+    Args:
+        module: The learner.
+        folder: Its checkpoints.
+        ownership: The right to write them; None in processes that only help to compute.
+        stop: Whether training is asked to stop.
+
+    Raises:
+        ToBeContinued: If it was asked to stop; the same call goes on.
+        UserError: If another process has taken over, or the network cannot be compiled.
+    """
+    train = module.train_settings
+    newest = folder.newest()
+    state: dict[str, Any] = newest[1]["swath"] if newest else {"rows": [], "spent_seconds": 0.0}
+    if newest and is_finished(state["rows"], state["spent_seconds"], train):
+        module.rows, module.timings = state["rows"], state["timings"]
+        module.load_state_dict(newest[1]["state_dict"])
+    else:
+        if newest:
+            log.info("%s: going on from %s", module.name, newest[0].name)
+        trainer = build_trainer(module, folder, ownership, stop)
+        with stop.listening(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _run(trainer, module, str(newest[0]) if newest else None)
+        if not trainer.is_global_zero:
+            return
+    if train["keep"] == "best":
+        best = best_epoch(module.rows, train["monitor"])
+        assert best
+        module.load_state_dict(torch.load(folder.best(best), map_location="cpu", weights_only=True))
+
+
+def build_trainer(
+    module: LearnerModule, folder: CheckpointFolder, ownership: Ownership | None, stop: StopRequest
+) -> pl.Trainer:
+    """Build Lightning's trainer of the `train` settings."""
+    train = module.train_settings
+    hardware = choose_hardware(train)
+    if train["deterministic"]:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    strategy: Any = "auto"
+    if train["gpus"] > 1:
+        strategy = DDPStrategy(find_unused_parameters=train["freeze_encoder"] > 0)
+    callbacks, bar = watchers(folder.path.parents[1] / "tensorboard")
+    return pl.Trainer(
+        max_epochs=train["epochs"],
+        accelerator=hardware.accelerator,
+        devices=train["gpus"],
+        strategy=strategy,
+        sync_batchnorm=train["gpus"] > 1 and hardware.accelerator == "gpu",
+        use_distributed_sampler=False,
+        precision=hardware.precision,
+        gradient_clip_val=train["clip_gradients"],
+        accumulate_grad_batches=train["accumulate"],
+        deterministic="warn" if train["deterministic"] else None,
+        logger=False,
+        enable_progress_bar=bar,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        callbacks=[*callbacks, Keeper(folder, stop, train)],
+        # LightningEnvironment: SLURM's variables alone would switch on Lightning's own requeueing
+        plugins=[LightningEnvironment(), DurableCheckpointIO(ownership.check if ownership else lambda: None)],
+    )
+
+
+def _run(trainer: pl.Trainer, module: LearnerModule, checkpoint: str | None) -> None:
+    if module.train_settings["channels_last"]:
+        module.model.to(memory_format=torch.channels_last)
+    if module.train_settings["compile"]:
+        module.model.compile()
+    try:
+        trainer.fit(module, ckpt_path=checkpoint, weights_only=False)
+    except torch._dynamo.exc.BackendCompilerFailed as error:
+        raise UserError(
+            Problem(
+                "config",
+                "train.compile",
+                f"torch.compile failed: {str(error).splitlines()[0]}",
+                "a C++ compiler, and a network that can be compiled",
+                "install one (g++), or leave `compile` out",
+            )
+        ) from error

@@ -1,0 +1,58 @@
+"""When training has to stop although it is not done: signals, and a time limit that comes near."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import psutil
+
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+LEAST_MARGIN = 60.0  # seconds
+
+
+class StopRequest:
+    """Whether and why training is asked to stop.
+
+    Args:
+        time_limit: Minutes after the start of this process at which it will be killed, if it was told any.
+    """
+
+    def __init__(self, time_limit: float | None = None):
+        self.signal: str | None = None
+        self._limit = None if time_limit is None else psutil.Process().create_time() + 60 * time_limit
+
+    def reason(self, needed: float = 0.0) -> str | None:
+        """Say why to stop now, or None to go on.
+
+        Args:
+            needed: Seconds that pass before the next chance to stop, with the writing of a checkpoint.
+        """
+        if self.signal:
+            return self.signal
+        if self._limit is not None and time.time() > self._limit - max(LEAST_MARGIN, 2 * needed):
+            return "time limit"
+        return None
+
+    @contextmanager
+    def listening(self) -> Iterator[StopRequest]:
+        """Take signals as requests; a second Ctrl-C ends the process at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
+        before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.signal and number == signal.SIGINT:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        self.signal = signal.Signals(number).name

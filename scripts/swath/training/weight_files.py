@@ -1,0 +1,106 @@
+"""Files that hold weights: state dicts (torch's, safetensors), Raster Vision's bundles; how they name layers."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+import torch
+from rastervision.pytorch_learner.learner import BUNDLE_MODEL_WEIGHTS_FILENAME
+from safetensors.torch import load_file
+from torch import Tensor
+
+from swath.errors import Problem, UserError
+
+NESTED_BUNDLE = "model-bundle.zip"
+"""What Raster Vision calls the train bundle inside a deployable bundle."""
+
+COUNTERS = "num_batches_tracked"
+"""How the names of batch normalisation's counters end: they change no result, and many files do without."""
+
+WRAPPERS = frozenset({"module", "model", "encoder", "backbone", "body", "_orig_mod"})
+"""Words that stand before a layer's name because of what holds the network: DDP, Lightning, a whole model, ..."""
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read a file's layers by name, without the counters of batch normalisation; no code in it is run.
+
+    Raises:
+        UserError: If there is no such file, or it is damaged, or holds other things than weights.
+    """
+    readers: Mapping[str, Callable[[Path], Any]] = {".safetensors": load_file, ".zip": _read_bundle}
+    try:
+        content = readers.get(path.suffix, _read_state_dict)(path)
+        return {name: value for name, value in _layers(content) if not name.endswith(COUNTERS)}
+    except FileNotFoundError:
+        found, cure = "no such file", "correct the path; relative paths start at the working directory"
+    except Exception as error:  # a damaged file makes the readers fail in any way
+        # torch explains at length what it refuses; its reason stands behind this word
+        reason = str(error).split("WeightsUnpickler error:")[-1].strip().splitlines()
+        found = f"not readable as weights: {type(error).__name__}: {reason[0] if reason else 'no reason given'}"
+        cure = (
+            "fetch or copy the file again; if it is whole, holds more than weights and comes from where you trust, "
+            'save the weights alone: torch.save(torch.load(file, weights_only=False)["state_dict"], "weights.pth")'
+        )
+    expected = "weights: a state dict (.pth, .pt, .ckpt, .safetensors) or a Raster Vision bundle (.zip)"
+    raise UserError(Problem(str(path), "model.weights", found, expected, cure))
+
+
+def _read_state_dict(file: Path | IO[bytes]) -> Any:
+    return torch.load(file, map_location="cpu", weights_only=True)
+
+
+def _read_bundle(file: Path | IO[bytes]) -> Any:
+    """Read the weights in a train bundle, or in the train bundle in a deployable bundle."""
+    with zipfile.ZipFile(file) as archive:
+        members = {PurePosixPath(name).name: name for name in archive.namelist()}
+        for name, read in ((BUNDLE_MODEL_WEIGHTS_FILENAME, _read_state_dict), (NESTED_BUNDLE, _read_bundle)):
+            if name in members:
+                return read(io.BytesIO(archive.read(members[name])))
+    raise ValueError(f"no {BUNDLE_MODEL_WEIGHTS_FILENAME} and no {NESTED_BUNDLE} in the zip")
+
+
+def _layers(content: Any) -> list[tuple[str, Tensor]]:
+    """Find the state dict in what a file holds: itself, or under the names Lightning and others give it."""
+    for key in ("state_dict", "model"):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    layers = [(str(k), v) for k, v in content.items() if isinstance(v, Tensor)] if isinstance(content, Mapping) else []
+    if not layers:
+        raise ValueError(f"no layers with names in it, but a {type(content).__name__}")
+    return layers
+
+
+def spellings(names: Iterable[str], encoder: str) -> Iterator[dict[str, str]]:
+    """Give ways to spell a file's names: without a wrapper's prefix, with the prefix of the network's own wrapper.
+
+    Args:
+        names: The names of the file's layers.
+        encoder: What stands before the names of the encoder's layers in the network: `encoder.`, or nothing.
+
+    Yields:
+        The file's names by their other spelling; names without the prefix that is taken off are left out.
+    """
+    names = list(names)
+    for old in sorted({prefix for name in names for prefix in _wrappers(name)}, key=len):
+        bare = {name.removeprefix(old): name for name in names if name.startswith(old)}
+        # as a feature extractor, timm's network has `stages_0.` where its weights have `stages.0.`
+        flat = {re.sub(r"^([a-z_]+)\.(\d+)\.", r"\1_\2.", new): name for new, name in bare.items()}
+        for new in dict.fromkeys(("", "model.", encoder, f"{encoder}model.", f"{encoder}body.")):
+            for spelled in (bare, flat):
+                yield {new + name: file_name for name, file_name in spelled.items()}
+
+
+def _wrappers(name: str) -> Iterator[str]:
+    """Give the prefixes that could be taken off a name: none, `module.`, `module.model.`, ..."""
+    prefix = ""
+    yield prefix
+    for word in name.split("."):
+        if word not in WRAPPERS:
+            return
+        prefix += f"{word}."
+        yield prefix

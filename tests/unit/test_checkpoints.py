@@ -1,0 +1,96 @@
+"""Checkpoints that are whole, of which the one before is kept until the newest can be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from swath.training.checkpoints import CheckpointFolder, DurableCheckpointIO, Position
+
+
+def write(folder: CheckpointFolder, epoch: int, step: int = 0, content: Any = None) -> Path:
+    """Write a checkpoint as training does; its content says where it stands."""
+    position = Position(epoch, step)
+    state = {"position": tuple(position)} if content is None else content
+    folder.write(position, lambda path: DurableCheckpointIO().save_checkpoint(state, path))
+    return folder.last(position)
+
+
+def names(folder: CheckpointFolder) -> list[str]:
+    return sorted(path.name for path in folder.path.iterdir())
+
+
+def test_a_checkpoint_is_whole_or_not_there(tmp_path: Path) -> None:
+    folder = CheckpointFolder(tmp_path)
+    write(folder, 1)
+    with pytest.raises(Exception, match=r"pickle|local"):
+        write(folder, 2, content={"x": lambda: 0})
+    assert names(folder) == ["last-00001-0000000.ckpt"]
+
+
+def test_training_goes_on_from_the_furthest_position(tmp_path: Path) -> None:
+    folder = CheckpointFolder(tmp_path)
+    assert folder.newest() is None
+    for epoch, step in ((2, 0), (10, 0), (9, 300), (10, 20)):
+        write(folder, epoch, step)
+    newest = folder.newest()
+    assert newest
+    assert newest[1] == {"position": (10, 20)}
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b[:200] + b"\0" * 300])
+def test_a_damaged_checkpoint_is_passed_over_loudly(
+    damage: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = CheckpointFolder(tmp_path)
+    write(folder, 3)
+    newest = write(folder, 4, content={"x": torch.rand(100)})
+    newest.write_bytes(damage(newest.read_bytes()))
+    found = folder.newest()
+    assert found
+    assert found[1] == {"position": (3, 0)}
+    assert "cannot be read" in caplog.text
+    assert "last-00004" in caplog.text
+
+
+def test_a_checkpoint_that_cannot_be_read_back_costs_nothing_that_is_older(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = CheckpointFolder(tmp_path)
+    write(folder, 1)
+    write(folder, 2)
+    folder.tidy({1})
+    monkeypatch.setattr(torch, "save", lambda content, file: file.write(b"the disk has lost it"))
+    with pytest.raises(Exception, match=r"."):
+        write(folder, 3)
+    monkeypatch.undo()
+    newest = folder.newest()
+    assert newest
+    assert newest[1] == {"position": (2, 0)}
+
+
+def test_tidying_keeps_two_checkpoints_and_the_best_weights_they_rely_on(tmp_path: Path) -> None:
+    folder = CheckpointFolder(tmp_path)
+    for epoch in (1, 2, 3, 4):
+        write(folder, epoch)
+        DurableCheckpointIO().save_checkpoint({}, folder.best(epoch))
+    (tmp_path / ".last-00005-0000000.1234abcd.tmp.ckpt").write_bytes(b"torn")
+    folder.tidy({None, 2, 3})
+    assert names(folder) == [
+        "best-00002.ckpt",
+        "best-00003.ckpt",
+        "last-00003-0000000.ckpt",
+        "last-00004-0000000.ckpt",
+    ]
+
+
+def test_who_may_not_write_writes_nothing(tmp_path: Path) -> None:
+    def lost() -> None:
+        raise RuntimeError("taken over")
+
+    with pytest.raises(RuntimeError, match="taken over"):
+        DurableCheckpointIO(lost).save_checkpoint({}, tmp_path / "last-00001-0000000.ckpt")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,93 @@
+"""What the history says: the best epoch, and when training is over; and the hardware it runs on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from swath.config.train import Train
+from swath.errors import UserError
+from swath.training import loop
+from swath.training.loop import best_epoch, choose_hardware, is_finished
+
+
+def train(**settings: Any) -> dict[str, Any]:
+    return Train(**settings).model_dump(mode="json")
+
+
+def rows(*scores: float, **more: list[float]) -> list[dict[str, float]]:
+    columns = {"macro_f1": list(scores), **more}
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def test_the_best_epoch_is_the_first_with_the_highest_score() -> None:
+    assert best_epoch([], "macro_f1") is None
+    assert best_epoch(rows(0.2, 0.5, 0.5, 0.3), "macro_f1") == 2
+
+
+def test_of_losses_the_lowest_is_the_best() -> None:
+    assert best_epoch(rows(0, 0, 0, val_loss=[0.5, 0.2, 0.4]), "val_loss") == 2
+
+
+def test_a_single_class_can_decide() -> None:
+    assert best_epoch(rows(0.9, 0.1, **{"open land_f1": [0.3, 0.4]}), "f1.open land") == 2
+
+
+def test_training_is_over_after_all_epochs() -> None:
+    assert not is_finished(rows(0.1), 0, train(epochs=2))
+    assert is_finished(rows(0.1, 0.2), 0, train(epochs=2)) == "all epochs done"
+
+
+def test_training_is_over_when_nothing_gets_better() -> None:
+    settings = train(epochs=20, patience=3)
+    assert not is_finished(rows(0.1, 0.5, 0.4, 0.4), 0, settings)
+    assert is_finished(rows(0.1, 0.5, 0.4, 0.4, 0.5), 0, settings) == "no better macro_f1 for 3 epochs"
+
+
+def test_training_is_over_when_its_hours_are_spent_but_not_before_one_validation() -> None:
+    settings = train(epochs=20, max_gpu_hours=2, gpus=2)
+    assert not is_finished(rows(0.1), 3599, settings)
+    assert is_finished(rows(0.1), 3600, settings) == "2 GPU hours spent"
+    assert not is_finished([], 3600, settings)
+
+
+@pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def visible(number: int) -> None:
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: number)
+
+    return visible
+
+
+def test_as_many_gpus_as_asked_for_or_a_clear_word(gpus: Any) -> None:
+    gpus(4)
+    assert choose_hardware(train()).accelerator == "gpu"
+    gpus(1)
+    with pytest.raises(UserError, match="2, on a machine where 1 can be seen"):
+        choose_hardware(train(gpus=2))
+
+
+def test_without_gpus_the_cpu_takes_their_place(gpus: Any) -> None:
+    gpus(0)
+    assert choose_hardware(train(gpus=2)).accelerator == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("visible", "bf16_cpu", "wanted", "precision"),
+    [
+        (1, False, "none", "32-true"),
+        (1, False, "bf16", "bf16-mixed"),
+        (1, False, "fp16", "16-mixed"),
+        (0, False, "bf16", "32-true"),
+        (0, True, "bf16", "bf16-mixed"),
+        (0, True, "fp16", "32-true"),
+    ],
+)
+def test_sixteen_bits_only_where_they_help(
+    visible: int, bf16_cpu: bool, wanted: str, precision: str, gpus: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpus(visible)
+    monkeypatch.setattr(loop, "_cpu_has_bf16", lambda: bf16_cpu)
+    assert choose_hardware(train(mixed_precision=wanted)).precision == precision

@@ -1,0 +1,90 @@
+"""Losses that leave unlabelled pixels out, and class weights from the data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.utils.class_weight import compute_class_weight
+
+from swath.training.losses import balanced_weights, count_classes, segmentation_loss
+
+LOSSES = ["cross_entropy", "focal", "dice", "jaccard"]
+
+
+@pytest.fixture
+def batch() -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits of four classes, and labels of which a third are unlabelled (0)."""
+    generator = torch.Generator().manual_seed(0)
+    output = torch.randn(2, 4, 8, 8, generator=generator)
+    target = torch.randint(1, 4, (2, 8, 8), generator=generator)
+    target[:, :3] = 0
+    return output, target
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_unlabelled_pixels_do_not_matter(name: str, batch: Any) -> None:
+    output, target = batch
+    loss = segmentation_loss({name: 1.0}, 4, None)
+    other = output.clone()
+    other[:, :, :3] = 7 * torch.rand(2, 4, 3, 8)
+    assert loss(other, target).item() == pytest.approx(loss(output, target).item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_better_prediction_has_a_smaller_loss(name: str, batch: Any) -> None:
+    output, target = batch
+    loss = segmentation_loss({name: 1.0}, 4, None)
+    right = 20 * torch.nn.functional.one_hot(target, 4).movedim(-1, 1).float() - 10
+    assert loss(right, target) < 0.1 < loss(output, target)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_batch_without_labels_costs_nothing_and_is_no_nan(name: str, batch: Any) -> None:
+    output = batch[0].requires_grad_()
+    value = segmentation_loss({name: 1.0}, 4, None)(output, torch.zeros(2, 8, 8, dtype=torch.long))
+    value.backward()
+    assert value.item() == 0
+    assert not output.grad.any()
+
+
+def test_cross_entropy_is_torchs_own(batch: Any) -> None:
+    output, target = batch
+    weights = [1.0, 0.5, 2.0, 4.0]
+    for class_weights in (None, weights):
+        ours = segmentation_loss({"cross_entropy": 1.0}, 4, class_weights)
+        tensor = None if class_weights is None else torch.tensor(class_weights)
+        theirs = torch.nn.CrossEntropyLoss(weight=tensor, ignore_index=0)
+        assert ours(output, target).item() == pytest.approx(theirs(output, target).item(), rel=1e-5)
+
+
+def test_losses_add_up(batch: Any) -> None:
+    parts = {name: segmentation_loss({name: 1.0}, 4, None)(*batch).item() for name in ("cross_entropy", "dice")}
+    total = segmentation_loss({"cross_entropy": 2.0, "dice": 0.5}, 4, None)(*batch).item()
+    assert total == pytest.approx(2 * parts["cross_entropy"] + 0.5 * parts["dice"], rel=1e-5)
+
+
+class Boxes:
+    """Boxes as object detection has them."""
+
+    def get_field(self, name: str) -> np.ndarray:
+        return {"class_ids": np.array([2, 2, 1])}[name]
+
+
+def test_classes_are_counted_in_rasters_in_labels_of_chips_and_in_boxes() -> None:
+    assert list(count_classes([np.array([[0, 1], [1, 3]]), np.array([[1, 1], [1, 1]])], 4)) == [1, 6, 0, 1]
+    assert list(count_classes([1, np.array(2), torch.tensor(2)], 3)) == [0, 1, 2]
+    assert list(count_classes([Boxes()], 3)) == [0, 1, 2]
+
+
+def test_balanced_weights_are_scikit_learns() -> None:
+    labels = np.repeat([1, 2, 4], [70, 20, 10])
+    expected = compute_class_weight("balanced", classes=np.array([1, 2, 4]), y=labels)
+    counts = np.bincount(labels, minlength=5)
+    counts[0] = 1000  # unlabelled pixels are no class
+    weights = balanced_weights(counts)
+    assert weights[1:3] == pytest.approx(list(expected[:2]))
+    assert weights[4] == pytest.approx(expected[2])
+    assert weights[0] == weights[3] == 1.0
