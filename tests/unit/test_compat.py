@@ -36,6 +36,21 @@ def test_raster_vision_still_exports_onnx_and_no_longer_does_so_by_default() -> 
     assert Learner.__dict__["save_model_bundle"].keywords == {"export_onnx": False}
 
 
+def test_raster_vision_still_reads_every_window_as_boundless() -> None:
+    from rastervision.core.data.raster_source import rasterio_source
+    from rastervision.core.data.utils import rasterio as utils
+
+    from swath.rv import reading
+
+    assert "boundless=True" in inspect.getsource(utils.read_window), f"_read_windows_plainly {CAN_GO}"
+    assert reading.read_boundless is utils.read_window
+    assert rasterio_source.read_window is reading.read_window
+    ours, theirs = inspect.signature(reading.read_window), inspect.signature(utils.read_window)
+    assert [(p.name, p.default) for p in ours.parameters.values()] == [
+        (p.name, p.default) for p in theirs.parameters.values()
+    ]
+
+
 def test_another_version_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compat, "version", lambda _: "0.32.0")
     monkeypatch.setattr(compat, "_restore_int0", lambda: pytest.fail("patched"))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from project import SMALL, Project
+from workshop import Workshop
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +27,10 @@ def project(finished: Project, tmp_path: Path) -> Project:
     folder = tmp_path / "project"
     shutil.copytree(finished.folder, folder, symlinks=True)
     return Project(folder, deepcopy(finished.config))
+
+
+@pytest.fixture
+def workshop(finished: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+    """A working directory with the finished experiment's chips, for trainings outside Snakemake."""
+    monkeypatch.chdir(tmp_path)
+    return Workshop(tmp_path, finished)

@@ -1,4 +1,4 @@
-"""Where Raster Vision 0.31.1 does not go with today's libraries. Each patch says when it can go."""
+"""Where Raster Vision 0.31.1 does not go with today's libraries, or is slow. Each patch says when it can go."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def apply() -> None:
         return
     _restore_int0()
     _save_bundles_without_onnx()
+    _read_windows_plainly()
 
 
 def _restore_int0() -> None:
@@ -33,3 +34,15 @@ def _save_bundles_without_onnx() -> None:
 
     if not isinstance(Learner.__dict__["save_model_bundle"], partialmethod):
         Learner.save_model_bundle = partialmethod(Learner.save_model_bundle, export_onnx=False)
+
+
+def _read_windows_plainly() -> None:
+    """Raster Vision builds a virtual raster, and another for the mask, for every window it reads.
+
+    Windows inside the image do without. Can go when Raster Vision reads only windows over the edge as boundless.
+    """
+    from rastervision.core.data.raster_source import rasterio_source
+
+    from swath.rv.reading import read_window
+
+    rasterio_source.read_window = read_window

@@ -88,18 +88,25 @@ def _is_ours() -> bool:
 
 def _can_be_masked(dataset: Any) -> bool | None:
     """Tell whether pixels can be masked; None where the virtual raster would mask others than the image does."""
-    flags, nodata = dataset.mask_flag_enums, dataset.nodatavals
-    if any(value is not None for value in nodata):
-        alike = len(set(map(str, nodata))) == 1 and not np.isinf(nodata[0])  # as text: NaN does not equal itself
-        return True if alike and all(of_band == [MaskFlags.nodata] for of_band in flags) else None
-    if all(of_band == [MaskFlags.all_valid] for of_band in flags):
+    flags = dataset.mask_flag_enums
+    if any(value is not None for value in dataset.nodatavals):
+        return True if _has_one_nodata_value(dataset) and all(band == [MaskFlags.nodata] for band in flags) else None
+    if all(band == [MaskFlags.all_valid] for band in flags):
         return False
-    by_mask = all(MaskFlags.per_dataset in of_band and MaskFlags.alpha not in of_band for of_band in flags)
+    by_mask = all(MaskFlags.per_dataset in band and MaskFlags.alpha not in band for band in flags)
     return True if by_mask or _is_masked_by_alpha(dataset, flags) else None
+
+
+def _has_one_nodata_value(dataset: Any) -> bool:
+    """Tell whether all bands have the same nodata value, and one that a pixel can have."""
+    value = dataset.nodatavals[0]
+    if len(set(map(str, dataset.nodatavals))) > 1:  # as text, because NaN does not equal itself
+        return False
+    return not np.isinf(value) if dataset.dtypes[0].startswith("float") else value.is_integer()
 
 
 def _is_masked_by_alpha(dataset: Any, flags: Sequence[list[MaskFlags]]) -> bool:
     return all(
-        of_band == ([MaskFlags.all_valid] if meaning == ColorInterp.alpha else [MaskFlags.per_dataset, MaskFlags.alpha])
-        for of_band, meaning in zip(flags, dataset.colorinterp, strict=True)
+        band == ([MaskFlags.all_valid] if meaning == ColorInterp.alpha else [MaskFlags.per_dataset, MaskFlags.alpha])
+        for band, meaning in zip(flags, dataset.colorinterp, strict=True)
     )

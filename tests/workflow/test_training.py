@@ -1,0 +1,267 @@
+"""Trainings on real chips: options, interruptions, first weights, several processes."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import pty
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from workshop import Workshop, bytes_of, metrics, weights
+
+from swath.errors import ToBeContinued
+from swath.terminal import show_on
+from swath.training import loop
+from swath.training.processes import LAUNCHERS
+from swath.training.stopping import StopRequest
+
+pytestmark = pytest.mark.workflow
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "as in the config": {},
+    "many": {
+        "optimizer": "adamw",
+        "weight_decay": 0.01,
+        "schedule": "cosine",
+        "warmup_epochs": 0.5,
+        "accumulate": 2,
+        "clip_gradients": 1.0,
+        "class_weights": "balanced",
+        "loss": {"cross_entropy": 1.0, "dice": 0.5},
+        "freeze_encoder": 1,
+        "channels_last": True,
+        "augmentations": ["HorizontalFlip", "GaussNoise", "RandomBrightnessContrast"],
+    },
+    "others": {"optimizer": "sgd", "schedule": "multi_step", "milestones": [1, 2], "loss": "focal", "keep": "last"},
+}
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, looks: int | None) -> None:
+    """Ask training to stop the n-th time it looks whether to; None never does."""
+    count = itertools.count(1)
+
+    def reason(stop: StopRequest, needed: float = 0.0) -> str | None:
+        return "SIGTERM" if looks is not None and next(count) >= looks else None
+
+    monkeypatch.setattr(StopRequest, "reason", reason)
+
+
+def trained_to_the_end(train: Callable[[], Path]) -> Path | None:
+    """Train; None when it was asked to stop before."""
+    try:
+        return train()
+    except ToBeContinued:
+        return None
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_interrupted_anywhere_training_ends_with_the_same_bytes(
+    name: str, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {**SETTINGS[name], "epochs": 3, "batch_size": 4}
+    expected = bytes_of(workshop.train("undisturbed", **settings))
+    moments = random.Random(name)
+    model, stops = None, 0
+    while model is None:
+        stop_after(monkeypatch, moments.randrange(1, 5) if stops < 6 else None)
+        model = trained_to_the_end(lambda: workshop.train("interrupted", **settings))
+        stops += model is None
+    assert stops >= 3
+    assert bytes_of(model) == expected
+    assert list(metrics(model)["epoch"]) == [1, 2, 3]
+
+
+def test_how_chips_are_loaded_changes_no_result(workshop: Workshop) -> None:
+    expected = bytes_of(workshop.train("plain", cache_gb=4.0))
+    assert bytes_of(workshop.train("without cache", cache_gb=0.0)) == expected
+    assert bytes_of(workshop.train("workers", num_workers=2, checkpoint_minutes=0.0)) == expected
+
+
+def test_another_seed_is_another_training(workshop: Workshop) -> None:
+    first = metrics(workshop.train("first", class_weights="balanced"))
+    second = metrics(workshop.train("second", class_weights={}))
+    assert not first.equals(second)
+
+
+def test_training_stops_early_when_nothing_gets_better(workshop: Workshop, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    model = workshop.train("patience", epochs=40, patience=1, learning_rate=0.03)
+    history = metrics(model)["macro_f1"]
+    assert len(history) < 40
+    assert history.iloc[-1] <= history.iloc[-2] == history.max()
+    assert "no better macro_f1 for 1 epochs" in caplog.text
+
+
+def test_hours_that_are_spent_end_a_training_with_a_validated_model(workshop: Workshop) -> None:
+    model = workshop.train("hours", epochs=40, max_gpu_hours=1e-6)
+    assert len(metrics(model)) == 1
+    assert metrics(model)["macro_f1"].notna().all()
+
+
+def test_the_best_epoch_or_the_last_is_the_model(workshop: Workshop) -> None:
+    best = workshop.train("best", epochs=4, learning_rate=0.02, monitor="val_loss")
+    last = workshop.train("last", epochs=4, learning_rate=0.02, keep="last")
+    losses = metrics(best)["val_loss"]
+    assert metrics(last)["val_loss"].tolist() == losses.tolist()
+    same = all(torch.equal(a, b) for a, b in zip(weights(best).values(), weights(last).values(), strict=True))
+    assert same == (losses.idxmin() == 3)
+
+
+def test_a_time_limit_is_met_with_a_checkpoint(workshop: Workshop) -> None:
+    from dataclasses import replace
+
+    from training_jobs import outputs_in, training_job
+
+    from swath.training.train import train_model
+
+    os.chdir(workshop.place("limit"))
+    job = training_job(workshop.finished.config, "model", epochs=3, batch_size=4)
+    with pytest.raises(ToBeContinued, match="stopped by time limit"):
+        train_model(replace(job, time_limit=0.1), outputs_in(Path("model")))
+    assert list(Path("model").glob("checkpoints/*/last-00000-0000001.ckpt"))
+    assert not list(Path("model").glob("*.csv"))
+
+
+def test_mixed_precision_trains(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = metrics(workshop.train("full"))
+    monkeypatch.setattr(loop, "_cpu_has_bf16", lambda: True)
+    mixed = metrics(workshop.train("mixed", mixed_precision="bf16"))
+    assert np.isfinite(mixed["train_loss"]).all()
+    assert mixed["train_loss"].tolist() == pytest.approx(full["train_loss"].tolist(), rel=0.05)
+    assert mixed["train_loss"].tolist() != full["train_loss"].tolist()
+
+
+def test_a_compiled_network_trains_to_the_same_model(workshop: Workshop) -> None:
+    plain, compiled = workshop.train("plain", epochs=1), workshop.train("compiled", epochs=1, compile=True)
+    assert list(weights(compiled)) == list(weights(plain))
+    assert metrics(compiled)["train_loss"].tolist() == pytest.approx(metrics(plain)["train_loss"].tolist(), rel=0.01)
+
+
+def test_deterministic_kernels_are_asked_for(workshop: Workshop) -> None:
+    try:
+        workshop.train("deterministic", epochs=1, deterministic=True)
+        assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+# --- first weights ---------------------------------------------------------------------------------
+
+
+def with_weights(workshop: Workshop, path: Path, **train: Any) -> Path:
+    from dataclasses import replace
+
+    from training_jobs import outputs_in, training_job
+
+    from swath.training.train import train_model
+
+    os.chdir(workshop.place("tuned"))
+    job = training_job(workshop.finished.config, "model", **train)
+    train_model(replace(job, weights=path), outputs_in(Path("model")))
+    return workshop.folder / "tuned" / "model"
+
+
+def test_fine_tuning_starts_with_the_weights_of_a_bundle(workshop: Workshop, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    first = workshop.train("first", epochs=3)
+    tuned = with_weights(workshop, first / "model-bundle.zip", epochs=1, learning_rate=1e-9, schedule="constant")
+    assert metrics(tuned)["train_loss"][0] < metrics(first)["train_loss"][0]
+    name = "segmentation_head.0.weight"
+    assert torch.allclose(weights(tuned)[name], weights(first)[name], atol=1e-6)
+    assert "model-bundle.zip" in caplog.text
+
+
+def test_a_frozen_encoder_stays_as_it_is_and_then_learns(workshop: Workshop) -> None:
+    first = workshop.train("first", epochs=1)
+    frozen = with_weights(workshop, first / "model-bundle.zip", epochs=2, freeze_encoder=2)
+    before, after = weights(first), weights(frozen)
+    for name in before:
+        same = torch.equal(before[name], after[name])
+        if name.startswith("encoder."):
+            assert same, name
+    assert not torch.equal(before["segmentation_head.0.weight"], after["segmentation_head.0.weight"])
+    thawed = weights(workshop.train("thawed", epochs=2, freeze_encoder=1, keep="last"))
+    start = weights(workshop.train("start", epochs=1, freeze_encoder=1))
+    assert not torch.equal(thawed["encoder.conv1.weight"], start["encoder.conv1.weight"])
+
+
+# --- watching --------------------------------------------------------------------------------------
+
+
+def test_every_epoch_is_in_tensorboard_once(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop_after(monkeypatch, 5)
+    with pytest.raises(ToBeContinued):
+        workshop.train("watched", epochs=4)
+    stop_after(monkeypatch, None)
+    model = workshop.train("watched", epochs=4)
+    events = EventAccumulator(str(model / "tensorboard"))
+    events.Reload()
+    written = events.Scalars("macro_f1")
+    assert [event.step for event in written] == [1, 2, 3, 4]
+    assert [event.value for event in written] == pytest.approx(metrics(model)["macro_f1"].tolist())
+
+
+def test_timing_says_what_an_epoch_needed(workshop: Workshop) -> None:
+    timing = pd.read_csv(workshop.train("timed") / "timing.csv")
+    assert list(timing["epoch"]) == [1, 2]
+    assert (timing["seconds"] >= timing["training_seconds"]).all()
+    assert (timing["samples_per_second"] > 0).all()
+    assert (timing["peak_memory_mb"] > 100).all()
+    assert (timing["peak_gpu_memory_mb"] == 0).all() or torch.cuda.is_available()
+
+
+def test_where_there_is_a_terminal_there_is_a_bar(workshop: Workshop) -> None:
+    master, slave = pty.openpty()
+    with os.fdopen(slave, "w", buffering=1) as terminal:
+        show_on(terminal)
+        workshop.train("seen", epochs=1)
+    seen = os.read(master, 100_000).decode()
+    os.close(master)
+    logging.getLogger("swath").handlers.clear()
+    assert "training:" in seen
+    assert "validation:" in seen
+    assert "epoch 1/1" in seen
+
+
+# --- several processes -----------------------------------------------------------------------------
+
+
+def test_two_processes_train_one_model_and_go_on_together(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in LAUNCHERS:  # what srun and torchrun leave behind must not matter
+        monkeypatch.setenv(name, "3")
+    monkeypatch.setenv("SLURM_NTASKS", "4")
+    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    from swath.training.processes import forget_launchers
+
+    forget_launchers()
+    settings = {"gpus": 2, "epochs": 2, "batch_size": 4, "checkpoint_minutes": 0.0}
+    monkeypatch.setattr(loop, "LOOK_EVERY", 1)
+    expected = workshop.train("undisturbed", **settings)
+    alone = workshop.train("alone", **{**settings, "gpus": 1})
+    assert metrics(expected)["train_loss"][0] == pytest.approx(metrics(alone)["train_loss"][0], rel=0.05)
+
+    place = workshop.place("interrupted")
+
+    def interrupt() -> None:
+        while not list(place.glob("model/checkpoints/*/last-00001-*.ckpt")):
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    watcher = threading.Thread(target=interrupt)
+    watcher.start()
+    with pytest.raises(ToBeContinued, match="SIGTERM"):
+        workshop.train("interrupted", **{**settings, "epochs": 2})
+    watcher.join()
+    assert bytes_of(workshop.train("interrupted", **settings)) == bytes_of(expected)
