@@ -191,8 +191,9 @@ class Campaign:
         """Make a working directory: paths in it, which end up in bundles, are the same for all."""
         work = self.folder / name
         work.mkdir()
-        for shared in ("results", "resources"):
-            (work / shared).symlink_to(self.folder / shared)
+        for shared in ("results", "resources", "data"):
+            if (self.folder / shared).exists():
+                (work / shared).symlink_to(self.folder / shared)
         return work
 
     def _run(self, work: Path, train: dict[str, Any], fault: int | None, seconds: float | None) -> bool:

@@ -6,7 +6,8 @@
 - Swath: what `train` does, with augmentation, loading of chips and checkpoints; alone, and with a process that loads.
 - Raster Vision: its own loop, with the same chips, network, augmentation and batch size.
 
-Rounds are interleaved, because machines are never quiet; ratios are medians over rounds.
+Rounds are short and interleaved, every round begins with another loop, and ratios are medians over rounds, because
+machines are never quiet.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 EPOCHS = 2
 """Epochs that are measured in a round; one more goes before them, in which chips are decoded for the first time."""
 
-CONFIG = demo_config(sweep={"grid": {}})
+CONFIG = demo_config(chips={"per_scene": 80}, sweep={"grid": {}})
 
 
 def new_learner(folder: Path) -> Learner:
@@ -106,7 +107,7 @@ LOOPS: dict[str, Callable[[Path], float]] = {
 def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=8)
     rounds = parser.parse_args().rounds
     use_cores(1)
     with tempfile.TemporaryDirectory() as folder:
@@ -117,10 +118,11 @@ def main() -> None:
         use_threads(CONFIG["train"]["threads"])
         speeds: dict[str, list[float]] = {name: [] for name in LOOPS}
         for number in range(rounds):
-            for name, loop in LOOPS.items():
-                work = Path(f"round-{number}-{len(speeds[name])}")
+            first = number % len(LOOPS)
+            for name in [*list(LOOPS)[first:], *list(LOOPS)[:first]]:
+                work = Path(f"round-{number}")
                 work.mkdir()
-                speeds[name].append(loop(work))
+                speeds[name].append(LOOPS[name](work))
                 shutil.rmtree(work)
             shown = "  ".join(f"{name}: {values[-1]:.0f}" for name, values in speeds.items())
             print(f"round {number + 1}, chips/s  {shown}", flush=True)

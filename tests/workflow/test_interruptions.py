@@ -11,6 +11,7 @@ from copy import deepcopy
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 from project import Project
 
@@ -44,7 +45,7 @@ def test_a_training_killed_with_everything_goes_on_from_its_last_epoch(finished:
         project.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     try:
-        wait_for("results/models/*/checkpoints/*/last-epoch=00001.ckpt", project.folder)
+        wait_for("results/models/*/checkpoints/*/last-00001-*.ckpt", project.folder)
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -52,7 +53,7 @@ def test_a_training_killed_with_everything_goes_on_from_its_last_epoch(finished:
 
     done = project.snakemake()  # the same command
     assert "its lock is released" in done.stdout
-    assert "going on from last-epoch=0000" in done.stdout
+    assert "going on from last-0000" in done.stdout
     assert "epoch 1/6" not in done.stdout
     assert "epoch 6/6" in done.stdout
     assert (project.results / "experiments" / "small" / "summary.txt").is_file()
@@ -64,3 +65,27 @@ def test_a_training_killed_with_everything_goes_on_from_its_last_epoch(finished:
         assert sha256(path) == sha256(resumed), f"{path.name} differs after the interruption"
     history = pd.read_csv(next(project.results.glob("models/*/metrics.csv")))
     assert list(history["epoch"]) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_training_asked_to_stop_goes_on_by_itself_where_there_are_retries(finished: Project, tmp_path: Path) -> None:
+    project = one_trial(finished, tmp_path / "stopped")
+    process = subprocess.Popen(
+        project.command("--retries", "2", "--until", "train"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    wait_for("results/models/*/checkpoints/*/last-00001-*.ckpt", project.folder)
+    training = next(child for child in psutil.Process(process.pid).children(recursive=True) if is_training(child))
+    training.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    assert "stopped by SIGTERM after" in output
+    assert "the same command goes on from here" in output
+    assert "going on from last-0000" in output
+    history = pd.read_csv(next(project.results.glob("models/*/metrics.csv")))
+    assert list(history["epoch"]) == [1, 2, 3, 4, 5, 6]
+
+
+def is_training(process: psutil.Process) -> bool:
+    return any(argument.endswith("train.py") for argument in process.cmdline())

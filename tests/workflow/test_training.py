@@ -8,6 +8,7 @@ import os
 import pty
 import random
 import signal
+import termios
 import threading
 import time
 from collections.abc import Callable
@@ -188,9 +189,8 @@ def test_a_frozen_encoder_stays_as_it_is_and_then_learns(workshop: Workshop) -> 
     frozen = with_weights(workshop, first / "model-bundle.zip", epochs=2, freeze_encoder=2)
     before, after = weights(first), weights(frozen)
     for name in before:
-        same = torch.equal(before[name], after[name])
-        if name.startswith("encoder."):
-            assert same, name
+        if name.startswith("encoder.") and not name.endswith("num_batches_tracked"):
+            assert torch.equal(before[name], after[name]), name
     assert not torch.equal(before["segmentation_head.0.weight"], after["segmentation_head.0.weight"])
     thawed = weights(workshop.train("thawed", epochs=2, freeze_encoder=1, keep="last"))
     start = weights(workshop.train("start", epochs=1, freeze_encoder=1))
@@ -224,6 +224,7 @@ def test_timing_says_what_an_epoch_needed(workshop: Workshop) -> None:
 
 def test_where_there_is_a_terminal_there_is_a_bar(workshop: Workshop) -> None:
     master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, 100))
     with os.fdopen(slave, "w", buffering=1) as terminal:
         show_on(terminal)
         workshop.train("seen", epochs=1)

@@ -231,7 +231,8 @@ def build_trainer(
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     strategy: Any = "auto"
     if train["gpus"] > 1:
-        strategy = DDPStrategy(find_unused_parameters=train["freeze_encoder"] > 0)
+        # encoders cut short have layers that nothing uses, frozen ones layers without gradients
+        strategy = DDPStrategy(find_unused_parameters=True)
     callbacks, bar = watchers(folder.path.parents[1] / "tensorboard")
     return pl.Trainer(
         max_epochs=train["epochs"],

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from swath.training.checkpoints import Position
-from swath.training.data import mixed_seed, training_loader, validation_loader
+from swath.training.data import mixed_seed, seed_torch, training_loader, validation_loader
 from swath.training.optimizers import build_optimizer, build_scheduler
 
 MACRO_F1 = "macro_f1"
@@ -121,7 +121,7 @@ class LearnerModule(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed what is random inside the model, such as dropout."""
-        torch.manual_seed(mixed_seed(self.seed, len(self.rows), batch_idx, self.global_rank))
+        seed_torch(mixed_seed(self.seed, len(self.rows), batch_idx, self.global_rank))
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Let the learner compute the loss."""
