@@ -204,7 +204,10 @@ class Campaign:
         process.start()
         process.join(seconds)
         if process.is_alive():
-            os.killpg(process.pid, signal.SIGKILL)
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:  # so young that it has no group of its own yet
+                process.kill()
             process.join()
         if process.exitcode not in (0, -signal.SIGKILL):
             raise SystemExit(f"{work.name} failed:\n{(work / 'log').read_text()}")

@@ -68,11 +68,13 @@ def _check_weights(plan: Plan, files: Sequence[str | Path]) -> None:
                     "model.weights",
                     f"no file {path}",
                     "a trial that has been trained" if other else "a file of weights, or a Raster Vision bundle",
-                    f"run the experiment {start['experiment']} first" if other else "check the path",
+                    f"run {start['experiment']} first, or name another repeat with `seed:`"
+                    if other
+                    else "check the path",
                 )
             )
     if problems:
-        raise UserError(problems)
+        raise UserError(dict.fromkeys(problems))
 
 
 def colours_by_id(experiment: Experiment) -> list[str]:

@@ -80,3 +80,19 @@ def test_progress_is_shown_and_logged(tmp_path: Path) -> None:
     assert "half way" in done.stderr
     assert "noise" not in done.stderr
     assert "noise" in (tmp_path / "log/x.log").read_text()
+
+
+def test_work_to_be_continued_ends_with_a_code_of_its_own(tmp_path: Path) -> None:
+    done = run(
+        tmp_path,
+        """
+        from swath.errors import ToBeContinued
+        with job(snakemake) as (inputs, output, params):
+            output.one.write_text("half")
+            raise ToBeContinued("stopped by SIGTERM; the same command goes on")
+        """,
+    )
+    assert done.returncode == 75
+    assert "the same command goes on" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list((tmp_path / "out/k1").iterdir()) == []

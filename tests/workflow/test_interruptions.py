@@ -85,6 +85,8 @@ def test_a_training_asked_to_stop_goes_on_by_itself_where_there_are_retries(fini
     assert "going on from last-0000" in output
     history = pd.read_csv(next(project.results.glob("models/*/metrics.csv")))
     assert list(history["epoch"]) == [1, 2, 3, 4, 5, 6]
+    log = next(project.results.glob("logs/train/*.log")).read_text()
+    assert all(f"epoch {epoch}/6" in log for epoch in range(1, 7)), "one log for all attempts"
 
 
 def is_training(process: psutil.Process) -> bool:

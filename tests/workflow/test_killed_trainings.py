@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from kill_resume import Campaign
+from kill_resume import CONFIG, Campaign
 from project import REPOSITORY, Project
 from workshop import bytes_of
 
@@ -39,7 +39,8 @@ except UserError as error:
 def test_killed_at_any_moment_training_ends_with_the_same_bytes(finished: Project, tmp_path: Path) -> None:
     for shared in ("results", "data"):
         (tmp_path / shared).symlink_to(finished.folder / shared)
-    config = {**finished.config, "train": {**finished.config["train"], "epochs": 4, "batch_size": 4}}
+    train = {**finished.config["train"], "epochs": 4, "batch_size": 4}
+    config = {**finished.config, "train": train, "model": CONFIG["model"]}  # a small network: small checkpoints
     campaign = Campaign(tmp_path, config, seed=1)
     campaign.warm_up()
     campaign.undisturbed()
@@ -58,7 +59,7 @@ class Trainings:
         self.folder = folder
         for shared in ("results", "data"):
             (folder / shared).symlink_to(finished.folder / shared)
-        (folder / "config.yaml").write_text(yaml.safe_dump(finished.config))
+        (folder / "config.yaml").write_text(yaml.safe_dump(finished.config, sort_keys=False))
 
     def start(self, name: str, epochs: int) -> subprocess.Popen[str]:
         (self.folder / name).mkdir()

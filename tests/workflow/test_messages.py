@@ -185,3 +185,16 @@ def test_a_plan_of_the_tutorials_size_is_quick_and_has_few_jobs(tmp_path: Path) 
     jobs = counted(done.stdout)
     assert jobs["train"] == 24
     assert jobs["total"] < 300
+
+
+def test_weights_that_are_not_there(fresh: Project) -> None:
+    fresh.config["model"]["weights"] = "weights/mine.pth"
+    message = told(fresh)
+    assert "model.weights" in message
+    assert "no file weights/mine.pth" in message
+    assert message.count("no file") == 1
+
+
+def test_weights_of_an_experiment_that_was_not_run(fresh: Project) -> None:
+    fresh.config["model"]["weights"] = {"experiment": "before", "trial": "default"}
+    assert "run before first" in told(fresh)

@@ -30,7 +30,7 @@ def test_a_new_prediction_stride_trains_nothing(project: Project) -> None:
 
 
 def test_settings_without_influence_run_nothing(project: Project) -> None:
-    project.config["train"]["num_workers"] = 2
+    project.config["train"] |= {"num_workers": 2, "cache_gb": 1.0, "checkpoint_minutes": 5}
     project.config["predict"]["batch_size"] = 4
     project.config["classes"]["forest"] = "#00ff00"
     assert project.jobs() == {}
@@ -87,3 +87,24 @@ def test_a_dropped_folder_is_made_again(project: Project) -> None:
     jobs = project.jobs()
     assert jobs["bundle"] == 1
     assert "train" not in jobs
+
+
+def test_imagenet_weights_are_fetched_before_training_and_alone_on_request(project: Project) -> None:
+    project.config["model"]["weights"] = "imagenet"
+    assert project.jobs()["encoder_weights"] == 1
+    assert project.jobs("weights") == {"encoder_weights": 1, "weights": 1}
+
+
+def test_fine_tuning_trains_no_more_than_it_has_to(project: Project) -> None:
+    first = {"train.learning_rate": 0.001}
+    tuned = {"model.weights": {"trial": "learning_rate=0.001"}, "train.learning_rate": 0.0001}
+    project.config["sweep"] = {"trials": [first, tuned]}
+    assert project.jobs()["train"] == 1
+
+
+def test_a_trial_of_another_experiment_is_a_start(project: Project) -> None:
+    project.config["experiment"] = "tuned"
+    project.config["model"]["weights"] = {"experiment": "small", "trial": "learning_rate=0.001"}
+    done = project.snakemake("--until", "train")
+    assert "model-bundle.zip" in done.stdout
+    assert len(list(project.results.glob("models/*/model-bundle.zip"))) == 4

