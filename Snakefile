@@ -53,12 +53,10 @@ include: "rules/summary.smk"
 
 localrules:
     all,
-    encoder_weights,
     havel,
     leaderboard,
     select,
     summary,
-    weights,
 
 
 # everything that is worth keeping, so that a dropped folder is made again

@@ -144,7 +144,12 @@ MODELS = [
     for file in ("model-bundle.zip", "metrics.csv", "timing.csv", "pipeline-config.json")
 ]
 WEIGHTS_WANTED = sorted(
-    {file for spec in PLAN.specs["models"].values() for file in first_weights(spec["model"], RESULTS, WEIGHTS)}
+    {
+        file
+        for spec in PLAN.specs["models"].values()
+        for file in first_weights(spec["model"], RESULTS, WEIGHTS)
+        if file.startswith(f"{WEIGHTS}/")
+    }
 )
 MAPS = [
     f"{RESULTS}/predictions/{run.predictions['validation']}/{shard}.json"

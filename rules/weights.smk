@@ -10,6 +10,7 @@ rule encoder_weights:
         f"{BENCHMARKS}/weights/{{encoder}}.tsv"
     wildcard_constraints:
         encoder="[A-Za-z0-9_.-]+",
+    localrule: True
     container:
         CONTAINER
     threads: 1
@@ -28,5 +29,6 @@ rule encoder_weights:
 rule weights:
     input:
         WEIGHTS_WANTED,
+    localrule: True
     message:
         "ImageNet weights are all there"
