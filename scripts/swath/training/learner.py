@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import logging
 import shutil
 from pathlib import Path
@@ -16,7 +17,7 @@ from rastervision.pytorch_learner.semantic_segmentation_learner import SemanticS
 from swath.config.classes import NULL_CLASS, NULL_CLASS_ID
 from swath.config.train import loss_weights
 from swath.errors import Problem, UserError
-from swath.files import publish, unzip
+from swath.files import publish_directory, unzip
 from swath.rv.chip import FOLDERS
 from swath.rv.pipeline import (
     augmentation,
@@ -42,10 +43,7 @@ log = logging.getLogger("swath.train")
 
 def describe_training(job: TrainingJob) -> RVPipelineConfig:
     """Describe the training for Raster Vision; all paths start at the working directory."""
-    definition = job.folder / "architecture"
-    definition.mkdir(parents=True, exist_ok=True)
-    with publish(definition / "hubconf.py") as file:  # several processes may do it at once
-        shutil.copy(ARCHITECTURES / "hubconf.py", file)
+    definition = _publish_definition(job.folder / "architecture")
     bands = len(channel_order(job.scenes[0], job.options.imagery["bands"]))
     classes = class_config(job.classes, job.colours)
     try:
@@ -81,6 +79,15 @@ def describe_training(job: TrainingJob) -> RVPipelineConfig:
         train_uri=str(job.folder),
         analyze_uri=str(Path(job.options.stats).parents[2]) if job.options.stats else None,
     )
+
+
+def _publish_definition(folder: Path) -> Path:
+    """Put the networks' definition where Raster Vision takes it from: the whole folder ends up in the bundle."""
+    source, file = ARCHITECTURES / "hubconf.py", folder / "hubconf.py"
+    if not folder.is_dir() or list(folder.iterdir()) != [file] or not filecmp.cmp(source, file, shallow=False):
+        with publish_directory(folder) as target:
+            shutil.copy(source, target)
+    return folder
 
 
 def build_learner(job: TrainingJob, config: RVPipelineConfig, temporary: Path) -> Learner:
