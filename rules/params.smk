@@ -60,6 +60,14 @@ def gpus_of_model(wildcards):
     return train_of_model(wildcards).gpus
 
 
+def memory_of_training(wildcards, input, attempt):
+    """MB: what every process needs, decoded chips, and the chips' files."""
+    train = train_of_model(wildcards)
+    return int(
+        (3000 * train.gpus + 1000 * min(train.cache_gb, 0.01 * input.size_mb) + 3000 + 3 * input.size_mb) * attempt
+    )
+
+
 def time_limit_of_job(wildcards, input, resources):
     """Minutes after which a cluster ends the job; nobody ends it here."""
     return resources.get("runtime") if workflow.remote_exec else None

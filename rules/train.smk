@@ -21,7 +21,7 @@ rule train:
     threads: threads_of_model
     resources:
         gpu=gpus_of_model,
-        mem_mb=memory(6000, per_input=3),
+        mem_mb=memory_of_training,
         runtime=minutes(240),
     params:
         spec=spec_of("models"),

@@ -9,6 +9,7 @@ with job(snakemake, continues=True) as (inputs, output, params):
     forget_launchers()
     from swath.rv.pipeline import scene_options
     from swath.scenes.manifest import read_manifests
+    from swath.training.stopping import deadline
     from swath.training.train import TrainingJob, TrainingOutputs, train_model
 
     train_model(
@@ -25,7 +26,8 @@ with job(snakemake, continues=True) as (inputs, output, params):
             train={**params.spec["train"], **params.without_influence},
             seed=params.spec["seed"],
             weights=Path(inputs.weights[0]) if inputs.weights else None,
-            time_limit=params.time_limit,
+            code=params.code,
+            deadline=deadline(params.time_limit),
         ),
         TrainingOutputs(**vars(output)),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -49,7 +50,9 @@ def first_weights(spec: Mapping[str, Any], results: str, weights: str) -> list[s
     if "model" in start:
         return [f"{results}/models/{start['model']}/model-bundle.zip"]
     run = f"{start['trial']},seed={start['seed']}"
-    return [f"{results}/experiments/{start['experiment']}/trials/{run}/model-bundle.zip"]
+    link = Path(f"{results}/experiments/{start['experiment']}/trials/{run}/model-bundle.zip")
+    # the file behind the link: when another model takes its place, that is another input
+    return [os.path.relpath(link.resolve()) if link.exists() else str(link)]
 
 
 def _check_weights(plan: Plan, files: Sequence[str | Path]) -> None:

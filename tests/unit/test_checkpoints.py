@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 import torch
 
+from swath.errors import UserError
 from swath.training.checkpoints import CheckpointFolder, DurableCheckpointIO, Position
 
 
 def write(folder: CheckpointFolder, epoch: int, step: int = 0, content: Any = None) -> Path:
     """Write a checkpoint as training does; its content says where it stands."""
-    position = Position(epoch, step)
-    state = {"position": tuple(position)} if content is None else content
-    folder.write(position, lambda path: DurableCheckpointIO().save_checkpoint(state, path))
-    return folder.last(position)
+    path = folder.last(Position(epoch, step))
+    state = {"position": (epoch, step)} if content is None else content
+    folder.write(path, lambda place: DurableCheckpointIO().save_checkpoint(state, place))
+    return path
 
 
 def names(folder: CheckpointFolder) -> list[str]:
@@ -41,18 +42,26 @@ def test_training_goes_on_from_the_furthest_position(tmp_path: Path) -> None:
     assert newest[1] == {"position": (10, 20)}
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b[:200] + b"\0" * 300])
+def flip_a_bit(content: bytes) -> bytes:
+    """Damage a number in the middle of a tensor."""
+    place = content.index(b"0123456789" * 10) + 50
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b[:200] + b"\0" * 300, flip_a_bit]
+)
 def test_a_damaged_checkpoint_is_passed_over_loudly(
     damage: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = CheckpointFolder(tmp_path)
     write(folder, 3)
-    newest = write(folder, 4, content={"x": torch.rand(100)})
+    newest = write(folder, 4, content={"x": torch.frombuffer(bytearray(b"0123456789" * 40), dtype=torch.uint8)})
     newest.write_bytes(damage(newest.read_bytes()))
     found = folder.newest()
     assert found
     assert found[1] == {"position": (3, 0)}
-    assert "cannot be read" in caplog.text
+    assert "is damaged" in caplog.text
     assert "last-00004" in caplog.text
 
 
@@ -64,7 +73,7 @@ def test_a_checkpoint_that_cannot_be_read_back_costs_nothing_that_is_older(
     write(folder, 2)
     folder.tidy({1})
     monkeypatch.setattr(torch, "save", lambda content, file: file.write(b"the disk has lost it"))
-    with pytest.raises(Exception, match=r"."):
+    with pytest.raises(OSError, match="cannot be read back"):
         write(folder, 3)
     monkeypatch.undo()
     newest = folder.newest()
@@ -94,3 +103,29 @@ def test_who_may_not_write_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="taken over"):
         DurableCheckpointIO(lost).save_checkpoint({}, tmp_path / "last-00001-0000000.ckpt")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_system_that_fails_for_a_moment_costs_no_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = CheckpointFolder(tmp_path)
+    write(folder, 1)
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise OSError("stale file handle")
+
+    monkeypatch.setattr(torch, "load", fails)
+    with pytest.raises(OSError, match="stale"):
+        folder.newest()
+    monkeypatch.undo()
+    assert folder.newest()
+
+
+def test_damaged_best_weights_are_told_with_the_cure(tmp_path: Path) -> None:
+    folder = CheckpointFolder(tmp_path)
+    DurableCheckpointIO().save_checkpoint({"x": torch.ones(3)}, folder.best(2))
+    assert folder.read_best(2)["x"].tolist() == [1, 1, 1]
+    folder.best(2).write_bytes(folder.best(2).read_bytes()[:-50])
+    for epoch in (2, 3):
+        with pytest.raises(UserError, match="the model is trained anew"):
+            folder.read_best(epoch)

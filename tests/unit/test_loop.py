@@ -31,6 +31,10 @@ def test_of_losses_the_lowest_is_the_best() -> None:
     assert best_epoch(rows(0, 0, 0, val_loss=[0.5, 0.2, 0.4]), "val_loss") == 2
 
 
+def test_an_epoch_without_a_number_is_not_the_best() -> None:
+    assert best_epoch(rows(0, 0, 0, val_loss=[float("nan"), 0.5, 0.4]), "val_loss") == 3
+
+
 def test_a_single_class_can_decide() -> None:
     assert best_epoch(rows(0.9, 0.1, **{"open land_f1": [0.3, 0.4]}), "f1.open land") == 2
 

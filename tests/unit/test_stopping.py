@@ -12,7 +12,7 @@ import psutil
 import pytest
 from project import REPOSITORY
 
-from swath.training.stopping import StopRequest
+from swath.training.stopping import StopRequest, deadline
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1", "SIGINT"])
@@ -46,9 +46,17 @@ def test_a_second_sigterm_changes_nothing_but_a_second_ctrl_c_ends_the_process()
 
 
 def test_training_stops_before_its_time_limit_with_room_for_what_it_needs() -> None:
-    age = (time.time() - psutil.Process().create_time()) / 60  # minutes
+    now = time.time()
     assert StopRequest().reason() is None
-    assert StopRequest(age + 10).reason() is None
-    assert StopRequest(age + 0.5).reason() == "time limit"
-    assert StopRequest(age + 10).reason(needed=301) == "time limit"
-    assert StopRequest(age + 10).reason(needed=200) is None
+    assert StopRequest(now + 600).reason() is None
+    assert StopRequest(now + 30).reason() == "time limit"
+    assert StopRequest(now + 600).reason(needed=301) == "time limit"
+    assert StopRequest(now + 600).reason(needed=200) is None
+
+
+def test_the_deadline_is_slurms_or_reckoned_from_the_start_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SLURM_JOB_END_TIME", raising=False)
+    assert deadline(None) is None
+    assert deadline(10) == pytest.approx(psutil.Process().create_time() + 600)
+    monkeypatch.setenv("SLURM_JOB_END_TIME", "1700000000")
+    assert deadline(10) == 1700000000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import multiprocessing
 import os
 import pty
 import random
@@ -13,6 +14,7 @@ import termios
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ import pandas as pd
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from training_jobs import outputs_in, training_job
 from workshop import Workshop, bytes_of, metrics, weights
 
 from swath.errors import ToBeContinued
@@ -28,6 +31,7 @@ from swath.terminal import show_on
 from swath.training import loop
 from swath.training.processes import LAUNCHERS
 from swath.training.stopping import StopRequest
+from swath.training.train import train_model
 
 pytestmark = pytest.mark.workflow
 
@@ -83,6 +87,8 @@ def test_interrupted_anywhere_training_ends_with_the_same_bytes(
     assert stops >= 3
     assert bytes_of(model) == expected
     assert list(metrics(model)["epoch"]) == [1, 2, 3]
+    if settings.get("schedule") == "cosine":  # which is at zero after the last step, and only then
+        assert metrics(model)["learning_rate"].tolist()[1] > metrics(model)["learning_rate"].tolist()[2] == 0
 
 
 def test_how_chips_are_loaded_changes_no_result(workshop: Workshop) -> None:
@@ -122,16 +128,10 @@ def test_the_best_epoch_or_the_last_is_the_model(workshop: Workshop) -> None:
 
 
 def test_a_time_limit_is_met_with_a_checkpoint(workshop: Workshop) -> None:
-    from dataclasses import replace
-
-    from training_jobs import outputs_in, training_job
-
-    from swath.training.train import train_model
-
     os.chdir(workshop.place("limit"))
     job = training_job(workshop.finished.config, "model", epochs=3, batch_size=4)
     with pytest.raises(ToBeContinued, match="stopped by time limit"):
-        train_model(replace(job, time_limit=0.1), outputs_in(Path("model")))
+        train_model(replace(job, deadline=time.time() + 1), outputs_in(Path("model")))
     assert list(Path("model").glob("checkpoints/*/last-00000-0000001.ckpt"))
     assert not list(Path("model").glob("*.csv"))
 
@@ -167,12 +167,6 @@ def test_deterministic_kernels_are_asked_for(workshop: Workshop) -> None:
 
 
 def with_weights(workshop: Workshop, path: Path, **train: Any) -> Path:
-    from dataclasses import replace
-
-    from training_jobs import outputs_in, training_job
-
-    from swath.training.train import train_model
-
     os.chdir(workshop.place("tuned"))
     job = training_job(workshop.finished.config, "model", **train)
     train_model(replace(job, weights=path), outputs_in(Path("model")))
@@ -252,8 +246,7 @@ def test_two_processes_train_one_model_and_go_on_together(workshop: Workshop, mo
     from swath.training.processes import forget_launchers
 
     forget_launchers()
-    settings = {"gpus": 2, "epochs": 2, "batch_size": 4, "checkpoint_minutes": 0.0}
-    monkeypatch.setattr(loop, "LOOK_EVERY", 1)
+    settings = {"gpus": 2, "epochs": 6, "batch_size": 4}
     expected = workshop.train("undisturbed", **settings)
     alone = workshop.train("alone", **{**settings, "gpus": 1})
     assert metrics(expected)["train_loss"][0] == pytest.approx(metrics(alone)["train_loss"][0], rel=0.15)
@@ -268,6 +261,41 @@ def test_two_processes_train_one_model_and_go_on_together(workshop: Workshop, mo
     watcher = threading.Thread(target=interrupt)
     watcher.start()
     with pytest.raises(ToBeContinued, match="SIGTERM"):
-        workshop.train("interrupted", **{**settings, "epochs": 2})
+        workshop.train("interrupted", **settings)
     watcher.join()
     assert bytes_of(workshop.train("interrupted", **settings)) == bytes_of(expected)
+
+
+def test_a_training_that_loads_in_other_processes_stops_when_its_whole_group_is_asked_to(workshop: Workshop) -> None:
+    settings = {"num_workers": 2, "epochs": 30, "batch_size": 4, "accumulate": 2}
+    place = workshop.place("group")
+    processes = multiprocessing.get_context("fork")
+    training = processes.Process(target=stopped_with_its_group, args=(workshop, settings))
+    training.start()
+    while not list(place.glob("model/checkpoints/*/last-00001-*.ckpt")):
+        assert training.is_alive()
+        time.sleep(0.05)
+    os.killpg(training.pid, signal.SIGTERM)  # as SLURM does
+    training.join(60)
+    assert training.exitcode == 75
+    assert len(list(place.glob("model/checkpoints/*/last-*.ckpt"))) == 2
+
+
+def stopped_with_its_group(workshop: Workshop, settings: dict[str, Any]) -> None:
+    os.setsid()
+    if trained_to_the_end(lambda: workshop.train("group", **settings)) is None:
+        os._exit(75)
+
+
+def test_changed_chips_or_code_are_another_training(workshop: Workshop) -> None:
+    os.chdir(workshop.place("fingerprints"))
+    job = training_job(workshop.finished.config, "model")
+    chips = Path("chips.zip")
+    shutil.copy(job.chips[0], chips)
+    changed = replace(job, chips=[str(chips), *job.chips[1:]])
+    before = changed.fingerprint
+    with chips.open("ab") as file:
+        file.write(b"x")
+    assert changed.fingerprint != before
+    assert replace(job, code="another").fingerprint != job.fingerprint
+    assert replace(job, train={**job.train, "num_workers": 5}).fingerprint == job.fingerprint

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import time
+import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 
+from swath.errors import Problem, UserError
 from swath.files import temporary_name
 
 KEPT = 2
@@ -75,24 +77,49 @@ class CheckpointFolder:
         """Name the weights of an epoch that was the best so far; epochs count from 1."""
         return self.path / f"best-{epoch:05d}.ckpt"
 
-    def newest(self) -> tuple[Path, dict[str, Any]] | None:
-        """Find and load the newest checkpoint that can be read; damaged ones are removed, loudly."""
+    def newest(self, clean: bool = True) -> tuple[Path, dict[str, Any]] | None:
+        """Find and load the newest checkpoint that is whole; damaged ones are passed over, loudly.
+
+        Args:
+            clean: Whether damaged ones are put out of the way: the owner's business.
+        """
         for path in reversed(self._positions()):
-            try:
+            damage = damage_of(path)
+            if not damage:
                 return path, torch.load(path, map_location="cpu", weights_only=False)
-            except Exception as error:
-                log.warning("checkpoint %s cannot be read (%s): going back to the one before", path, error)
-                path.unlink(missing_ok=True)
+            log.warning("checkpoint %s is damaged (%s): going back to the one before", path, damage)
+            if clean:
+                path.rename(path.with_suffix(".damaged"))
         return None
 
-    def write(self, position: Position, save: Callable[[Path], None]) -> None:
-        """Write a checkpoint, prove that it can be read, and only then drop what is older than the one before."""
+    def write(self, path: Path, save: Callable[[Path], None]) -> None:
+        """Write a checkpoint and prove that it can be read.
+
+        Raises:
+            OSError: If what was written is not what can be read.
+        """
         started = time.perf_counter()
-        path = self.last(position)
         save(path)
-        if path.is_file():  # only one process of several writes
-            torch.load(path, map_location="cpu", weights_only=False)
+        damage = damage_of(path) if path.is_file() else None  # of several processes, one writes
+        if damage:
+            path.unlink()
+            raise OSError(f"{path} was written, but cannot be read back: {damage}")
         self.write_seconds = time.perf_counter() - started
+
+    def read_best(self, epoch: int) -> dict[str, Any]:
+        """Load the weights of the best epoch.
+
+        Raises:
+            UserError: If they are damaged.
+        """
+        path = self.best(epoch)
+        damage = damage_of(path) if path.is_file() else "missing"
+        if damage:
+            raise UserError(
+                Problem(str(path), "", damage, "the best weights", f"remove {self.path}: the model is trained anew")
+            )
+        weights: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return weights
 
     def tidy(self, best: Iterable[int | None]) -> None:
         """Remove what no interruption can need any more: old checkpoints, surpassed best weights, torn files.
@@ -112,6 +139,16 @@ class CheckpointFolder:
         """List the checkpoints by position."""
         found = (path for path in self.path.glob("last-*.ckpt") if re.fullmatch(r"last-\d+-\d+", path.stem))
         return sorted(found)
+
+
+def damage_of(path: Path) -> str | None:
+    """Say what is wrong with a checkpoint, None if its every byte is as it was written (by the checksums in it)."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:
+        return str(error) or "cut off"
+    return f"{damaged} is damaged" if damaged else None
 
 
 def _flush_directory(folder: Path) -> None:

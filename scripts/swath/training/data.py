@@ -6,6 +6,7 @@ Where training was interrupted, how many processes load chips and what is kept i
 from __future__ import annotations
 
 import random
+import signal
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -176,10 +177,17 @@ def _loader(learner: Learner, workers: int, dataset: Any, **options: Any) -> Dat
         num_workers=workers,
         persistent_workers=workers > 0,
         multiprocessing_context="fork" if workers else None,  # Raster Vision's datasets cannot be pickled
+        worker_init_fn=_leave_signals_to_the_trainer,
         collate_fn=learner.get_collate_fn(),
         pin_memory=torch.cuda.is_available(),
         **options,
     )
+
+
+def _leave_signals_to_the_trainer(worker: int) -> None:
+    """Let a process that loads chips live on when its whole group is asked to stop: the trainer ends it."""
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def parts_of(dataset: Any) -> list[Any]:

@@ -168,7 +168,8 @@ def silence_null_class(model: torch.nn.Module, classes: int) -> None:
 
 
 def _check_chips(job: TrainingJob, chips: Path) -> None:
-    for split, least in (("train", 2), ("validation", 1)):
+    gpus = job.train["gpus"]
+    for split, least in (("train", 2 * gpus), ("validation", gpus)):
         count = len(list((chips / FOLDERS[split] / "img").iterdir()))
         log.info("%s: %d %s chips", job.name, count, split)
         if count < least:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +43,7 @@ def best_epoch(rows: Rows, monitor: str) -> int | None:
     """Return the best epoch, counted from 1, by the monitored metric; the first of equals. None without epochs."""
     column = monitored(monitor)
     sign = -1.0 if column.endswith("loss") else 1.0
-    scores = [sign * row[column] for row in rows]
+    scores = [-math.inf if math.isnan(row[column]) else sign * row[column] for row in rows]
     return scores.index(max(scores)) + 1 if scores else None
 
 
@@ -72,11 +73,14 @@ class Keeper(Checkpoint):  # of this type, because Lightning calls those after t
     Args:
         folder: The checkpoints.
         stop: Whether training is asked to stop.
+        check: Raises when this process may not write any more.
         train: The `train` settings.
     """
 
-    def __init__(self, folder: CheckpointFolder, stop: StopRequest, train: Mapping[str, Any]):
-        self.folder, self.stop, self.train = folder, stop, train
+    def __init__(
+        self, folder: CheckpointFolder, stop: StopRequest, check: Callable[[], None], train: Mapping[str, Any]
+    ):
+        self.folder, self.stop, self.check, self.train = folder, stop, check, train
         self._written = time.monotonic()
 
     def on_train_batch_end(
@@ -85,10 +89,8 @@ class Keeper(Checkpoint):  # of this type, because Lightning calls those after t
         """Within an epoch: checkpoint when it is due or when training is asked to stop."""
         assert isinstance(pl_module, LearnerModule)
         done = batch_idx + 1
-        if done % self.train["accumulate"] or done >= trainer.num_training_batches:
-            return  # gradients are half added up, or the epoch's own checkpoint comes next
-        if trainer.world_size > 1 and done % LOOK_EVERY:
-            return
+        if done % self._steps_between_looks or done >= trainer.num_training_batches:
+            return  # gradients are half added up, it is not yet time to agree, or the epoch's own checkpoint comes next
         reason, due, spent = trainer.strategy.broadcast(
             (self.stop.reason(self._needed(pl_module)), self._is_due(), is_spent(pl_module.spent_seconds, self.train))
         )
@@ -105,10 +107,17 @@ class Keeper(Checkpoint):  # of this type, because Lightning calls those after t
         rows = pl_module.rows
         best = best_epoch(rows, self.train["monitor"])
         if best == len(rows) and trainer.is_global_zero:
-            trainer.strategy.checkpoint_io.save_checkpoint(pl_module.state_dict(), self.folder.best(best))
+            self.folder.write(
+                self.folder.best(best),
+                lambda path: trainer.strategy.checkpoint_io.save_checkpoint(pl_module.state_dict(), path),
+            )
         self._write(trainer, pl_module)
-        over = is_finished(rows, pl_module.spent_seconds, self.train)
-        reason = trainer.strategy.broadcast(self.stop.reason(self._needed(pl_module)))
+        over, reason = trainer.strategy.broadcast(
+            (
+                is_finished(rows, pl_module.spent_seconds, self.train),
+                self.stop.reason(self._needed(pl_module)),
+            )
+        )
         if over:
             log.info("%s: %s; epoch %d was the best by %s", pl_module.name, over, best, self.train["monitor"])
             trainer.should_stop = True
@@ -116,8 +125,9 @@ class Keeper(Checkpoint):  # of this type, because Lightning calls those after t
             raise ToBeContinued(self._farewell(pl_module, reason))
 
     def _write(self, trainer: pl.Trainer, module: LearnerModule) -> None:
-        self.folder.write(module.position, trainer.save_checkpoint)
+        self.folder.write(self.folder.last(module.position), trainer.save_checkpoint)
         if trainer.is_global_zero:
+            self.check()
             monitor = self.train["monitor"]  # the checkpoint before this one relies on its own best weights
             self.folder.tidy({best_epoch(module.rows, monitor), best_epoch(module.rows[:-1], monitor)})
         self._written = time.monotonic()
@@ -126,10 +136,19 @@ class Keeper(Checkpoint):  # of this type, because Lightning calls those after t
         minutes = self.train["checkpoint_minutes"]
         return minutes is not None and time.monotonic() - self._written >= 60 * minutes
 
+    @property
+    def _steps_between_looks(self) -> int:
+        """Steps between two looks at whether to stop: whole accumulations, and some, where processes have to agree."""
+        accumulate: int = self.train["accumulate"]
+        return accumulate if self.train["gpus"] == 1 else accumulate * math.ceil(LOOK_EVERY / accumulate)
+
     def _needed(self, module: LearnerModule) -> float:
-        """Estimate the seconds until training can next be stopped: a validation lies between, and a checkpoint."""
-        last = module.timings[-1] if module.timings else {"seconds": 0.0, "training_seconds": 0.0}
-        return last["seconds"] - last["training_seconds"] + self.folder.write_seconds
+        """Estimate the seconds until training can next be stopped: steps, a validation and a checkpoint lie between."""
+        if not module.timings:
+            return self.folder.write_seconds
+        last = module.timings[-1]
+        steps = self._steps_between_looks * last["training_seconds"] / max(1, module.trainer.num_training_batches)
+        return steps + last["seconds"] - last["training_seconds"] + self.folder.write_seconds
 
     def _farewell(self, module: LearnerModule, reason: str) -> str:
         epoch, step = module.position
@@ -172,6 +191,8 @@ def choose_hardware(train: Mapping[str, Any]) -> Hardware:
                 "ask for fewer, or for a node with more",
             )
         )
+    if not visible and os.environ.get("CUDA_VISIBLE_DEVICES"):
+        log.warning("a GPU was given to this process, but torch sees none: training on the CPU")
     wanted, words = train["mixed_precision"], {"bf16": "bf16-mixed", "fp16": "16-mixed"}
     if wanted == "none":
         precision = "32-true"
@@ -201,7 +222,7 @@ def fit(module: LearnerModule, folder: CheckpointFolder, ownership: Ownership | 
         UserError: If another process has taken over, or the network cannot be compiled.
     """
     train = module.train_settings
-    newest = folder.newest()
+    newest = folder.newest(clean=ownership is not None)
     state: dict[str, Any] = newest[1]["swath"] if newest else {"rows": [], "spent_seconds": 0.0}
     if newest and is_finished(state["rows"], state["spent_seconds"], train):
         module.rows, module.timings = state["rows"], state["timings"]
@@ -212,13 +233,14 @@ def fit(module: LearnerModule, folder: CheckpointFolder, ownership: Ownership | 
         trainer = build_trainer(module, folder, ownership, stop)
         with stop.listening(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            warnings.filterwarnings("default", message=".*deterministic.*")
             _run(trainer, module, str(newest[0]) if newest else None)
         if not trainer.is_global_zero:
             return
     if train["keep"] == "best":
         best = best_epoch(module.rows, train["monitor"])
         assert best
-        module.load_state_dict(torch.load(folder.best(best), map_location="cpu", weights_only=True))
+        module.load_state_dict(folder.read_best(best))
 
 
 def build_trainer(
@@ -227,14 +249,16 @@ def build_trainer(
     """Build Lightning's trainer of the `train` settings."""
     train = module.train_settings
     hardware = choose_hardware(train)
+    log.info("%s: training on %d %s, %s", module.name, train["gpus"], hardware.accelerator.upper(), hardware.precision)
     if train["deterministic"]:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     strategy: Any = "auto"
     if train["gpus"] > 1:
         # encoders cut short have layers that nothing uses, frozen ones layers without gradients
         strategy = DDPStrategy(find_unused_parameters=True)
-    callbacks, bar = watchers(folder.path.parents[1] / "tensorboard")
-    return pl.Trainer(
+    check = ownership.check if ownership else _nothing
+    callbacks, bar = watchers(folder.path.parents[1] / "tensorboard", check)
+    trainer = pl.Trainer(
         max_epochs=train["epochs"],
         accelerator=hardware.accelerator,
         devices=train["gpus"],
@@ -249,17 +273,24 @@ def build_trainer(
         enable_progress_bar=bar,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        callbacks=[*callbacks, Keeper(folder, stop, train)],
+        callbacks=[*callbacks, Keeper(folder, stop, check, train)],
         # LightningEnvironment: SLURM's variables alone would switch on Lightning's own requeueing
-        plugins=[LightningEnvironment(), DurableCheckpointIO(ownership.check if ownership else lambda: None)],
+        plugins=[LightningEnvironment(), DurableCheckpointIO(check)],
     )
+    # Lightning's own handlers would end training at once, with exit code 0 and without a checkpoint
+    trainer._signal_connector.register_signal_handlers = _nothing
+    return trainer
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def _run(trainer: pl.Trainer, module: LearnerModule, checkpoint: str | None) -> None:
     if module.train_settings["channels_last"]:
         module.model.to(memory_format=torch.channels_last)
     if module.train_settings["compile"]:
-        module.model.compile()
+        module.model.compile(dynamic=False)  # the same kernels, whichever batch comes first
     try:
         trainer.fit(module, ckpt_path=checkpoint, weights_only=False)
     except torch._dynamo.exc.BackendCompilerFailed as error:

@@ -39,8 +39,6 @@ class LearnerModule(pl.LightningModule):
         spent_seconds: How long training has taken, over all interruptions.
     """
 
-    allow_zero_length_dataloader_with_multiple_devices = True  # fewer validation chips than processes are no mistake
-
     def __init__(
         self,
         name: str,

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from swath.errors import ToBeContinued, UserError
 from swath.terminal import show_on, terminal_descriptor
 from swath.training.stopping import SIGNALS
@@ -56,16 +58,23 @@ def run_together(function: Callable[..., None], *arguments: Any) -> None:
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), TERMINAL: str(descriptor)},
             pass_fds=[descriptor] if descriptor is not None else [],
         )
-        before = {number: signal.signal(number, lambda n, _: process.send_signal(n)) for number in SIGNALS}
+        # a Ctrl-C reaches the process by itself: forwarded, it would be a second one
+        forward = {number: signal.SIG_IGN if number == signal.SIGINT else _forward_to(process) for number in SIGNALS}
+        before = {number: signal.signal(number, handler) for number, handler in forward.items()}
         try:
             status = process.wait()
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-        if outcome.is_file():
-            raise pickle.loads(outcome.read_bytes())
-        if status:
-            raise RuntimeError(f"the training's first process ended with status {status}")
+        if not outcome.is_file():
+            raise RuntimeError(f"the training's first process ended with status {status}, and without a result")
+        error = pickle.loads(outcome.read_bytes())
+        if error is not None:
+            raise error
+
+
+def _forward_to(process: subprocess.Popen[bytes]) -> Callable[[int, Any], None]:
+    return lambda number, _: process.send_signal(number)
 
 
 def _run(task: Path) -> None:
@@ -76,12 +85,17 @@ def _run(task: Path) -> None:
     if first and os.environ.get(TERMINAL, "None") != "None":
         show_on(os.fdopen(int(os.environ[TERMINAL]), "w", buffering=1))
     logging.getLogger("swath").setLevel(logging.INFO if first else logging.ERROR)
+    result = None
     try:
         getattr(importlib.import_module(module), name)(*arguments)
     except (UserError, ToBeContinued) as error:
-        if first:
-            outcome.write_bytes(pickle.dumps(error))
-        sys.exit(1)
+        result = error
+    finally:
+        if first:  # nobody waits for a process that has stopped
+            for child in psutil.Process().children(recursive=True):
+                child.kill()
+    if first:
+        outcome.write_bytes(pickle.dumps(result))
 
 
 if __name__ == "__main__":

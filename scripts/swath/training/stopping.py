@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -15,16 +16,28 @@ SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 LEAST_MARGIN = 60.0  # seconds
 
 
+def deadline(minutes: float | None) -> float | None:
+    """Return when this process will be killed, in seconds since 1970: as SLURM says, else reckoned from its start.
+
+    Args:
+        minutes: The job's time limit, or None where there is none.
+    """
+    if minutes is None:
+        return None
+    known = os.environ.get("SLURM_JOB_END_TIME")
+    return float(known) if known else psutil.Process().create_time() + 60 * minutes
+
+
 class StopRequest:
     """Whether and why training is asked to stop.
 
     Args:
-        time_limit: Minutes after the start of this process at which it will be killed, if it was told any.
+        limit: Seconds since 1970 at which this process will be killed, if it was told.
     """
 
-    def __init__(self, time_limit: float | None = None):
+    def __init__(self, limit: float | None = None):
         self.signal: str | None = None
-        self._limit = None if time_limit is None else psutil.Process().create_time() + 60 * time_limit
+        self._limit = limit
 
     def reason(self, needed: float = 0.0) -> str | None:
         """Say why to stop now, or None to go on.

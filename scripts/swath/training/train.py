@@ -51,7 +51,8 @@ class TrainingJob:
         train: The `train` settings.
         seed: The training seed.
         weights: File of the first weights, or None.
-        time_limit: Minutes after which this process will be killed, if it was told.
+        code: Hash of the code that trains.
+        deadline: Seconds since 1970 at which this process will be killed, if that was told.
     """
 
     name: str
@@ -66,14 +67,15 @@ class TrainingJob:
     train: Mapping[str, Any]
     seed: int
     weights: Path | None = None
-    time_limit: float | None = None
+    code: str = ""
+    deadline: float | None = None
 
     @property
     def fingerprint(self) -> str:
         """Name what checkpoints depend on, so that none is ever taken up by another training."""
         train = {name: value for name, value in self.train.items() if name not in WITHOUT_INFLUENCE}
-        weights = sha256(self.weights) if self.weights else None
-        return short_hash([self.model, train, self.seed, sorted(map(str, self.chips)), weights])
+        files = [sha256(path) for path in sorted(self.chips)] + ([sha256(self.weights)] if self.weights else [])
+        return short_hash([self.model, train, self.seed, files, self.code])
 
 
 @dataclass(frozen=True)
@@ -123,9 +125,11 @@ def train_here(job: TrainingJob, outputs: TrainingOutputs) -> None:
     use_threads(job.train["threads"])
     rank = int(os.environ.get("LOCAL_RANK", "0"))
     checkpoints = CheckpointFolder(job.folder / "checkpoints" / job.fingerprint)
-    config = describe_training(job)
+    if torch.cuda.is_available() and job.train["gpus"] > 1:
+        torch.cuda.set_device(rank)
     owner = owned(checkpoints.path) if rank == 0 else nullcontext()
     with owner as ownership, tempfile.TemporaryDirectory() as temporary:
+        config = describe_training(job)
         learner = build_learner(job, config, Path(temporary))
         remember_chips(learner, job.train["cache_gb"], max(1, job.train["num_workers"]) * job.train["gpus"])
         module = LearnerModule(
@@ -136,7 +140,7 @@ def train_here(job: TrainingJob, outputs: TrainingOutputs) -> None:
             job.seed,
             encoder=encoder_of(learner.model) if job.train["freeze_encoder"] else None,
         )
-        fit(module, checkpoints, ownership, StopRequest(job.time_limit))
+        fit(module, checkpoints, ownership, StopRequest(job.deadline))
         if ownership is None:
             return
         ownership.check()

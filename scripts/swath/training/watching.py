@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,14 @@ from torch.utils.tensorboard import SummaryWriter
 from swath.terminal import terminal
 
 
-def watchers(tensorboard: Path) -> tuple[list[Callback], bool]:
+def watchers(tensorboard: Path, check: Callable[[], None]) -> tuple[list[Callback], bool]:
     """Build the callbacks that show how training goes; the second value says whether there is a progress bar.
 
     Args:
         tensorboard: Folder for TensorBoard's files.
+        check: Raises when this process may not write any more.
     """
-    callbacks: list[Callback] = [TensorBoard(tensorboard)]
+    callbacks: list[Callback] = [TensorBoard(tensorboard, check)]
     bar = terminal() is not None
     return ([*callbacks, TerminalBar()] if bar else callbacks), bar
 
@@ -30,16 +32,18 @@ class TensorBoard(Checkpoint):  # of this type, because Lightning calls those af
 
     Args:
         folder: Where its files go.
+        check: Raises when this process may not write any more.
     """
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, check: Callable[[], None]):
+        self.folder, self.check = folder, check
         self._writer: SummaryWriter | None = None
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the epoch."""
         if not trainer.is_global_zero:
             return
+        self.check()
         row, timing = pl_module.rows[-1], pl_module.timings[-1]
         if self._writer is None:  # what an interrupted run wrote of epochs that are done again does not count
             self._writer = SummaryWriter(str(self.folder), purge_step=int(row["epoch"]))
