@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -20,19 +22,22 @@ from swath.files import sha256
 pytestmark = pytest.mark.workflow
 
 TRAIN = """
-import logging, os, sys, yaml
+import json, logging, os, sys, yaml
 from pathlib import Path
 logging.basicConfig(level=logging.INFO, stream=sys.stdout)
-from swath.errors import UserError
+from swath.errors import ToBeContinued, UserError
 from swath.training import ownership
 ownership.HEARTBEAT, ownership.SILENCE = 0.2, 3.0
 from swath.training.train import train_model
 from training_jobs import outputs_in, training_job
 config = yaml.safe_load(Path("config.yaml").read_text())
 try:
-    train_model(training_job(config, "model", epochs=int(sys.argv[1])), outputs_in(Path(sys.argv[2])))
+    train_model(training_job(config, "model", **json.loads(sys.argv[1])), outputs_in(Path(sys.argv[2])))
 except UserError as error:
     sys.exit(f"left: {error}")
+except ToBeContinued as error:
+    print(error)
+    sys.exit(75)
 """
 
 
@@ -61,16 +66,17 @@ class Trainings:
             (folder / shared).symlink_to(finished.folder / shared)
         (folder / "config.yaml").write_text(yaml.safe_dump(finished.config, sort_keys=False))
 
-    def start(self, name: str, epochs: int) -> subprocess.Popen[str]:
+    def start(self, name: str, **settings: Any) -> subprocess.Popen[str]:
         (self.folder / name).mkdir()
         paths = os.pathsep.join(str(REPOSITORY / part) for part in ("scripts", "benchmarks"))
         with (self.folder / f"{name}.log").open("w") as log:
             return subprocess.Popen(
-                [sys.executable, "-c", TRAIN, str(epochs), name],
+                [sys.executable, "-c", TRAIN, json.dumps(settings), name],
                 cwd=self.folder,
                 env={**os.environ, "PYTHONPATH": paths},
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,
                 text=True,
             )
 
@@ -124,3 +130,16 @@ def test_a_stopped_training_is_taken_over_and_writes_nothing_when_it_is_continue
     assert second.wait(timeout=300) == 0
     assert "epoch 60/60" in trainings.log("second")
     assert set(bytes_of(tmp_path / "second"))
+
+
+@pytest.mark.parametrize("settings", [{"num_workers": 2, "accumulate": 2}, {"accumulate": 3}])
+def test_asked_to_stop_with_its_whole_group_a_training_writes_a_checkpoint(
+    settings: dict[str, Any], finished: Project, tmp_path: Path
+) -> None:
+    trainings = Trainings(finished, tmp_path)
+    training = trainings.start("asked", epochs=60, batch_size=4, **settings)
+    trainings.wait_for("asked", "epoch 2/60")
+    os.killpg(training.pid, signal.SIGTERM)  # as SLURM does
+    assert training.wait(timeout=120) == 75, trainings.log("asked")
+    assert "stopped by SIGTERM" in trainings.log("asked")
+    assert len([name for name in trainings.state() if name.startswith("last")]) == 2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import multiprocessing
 import os
 import pty
 import random
@@ -264,27 +263,6 @@ def test_two_processes_train_one_model_and_go_on_together(workshop: Workshop, mo
         workshop.train("interrupted", **settings)
     watcher.join()
     assert bytes_of(workshop.train("interrupted", **settings)) == bytes_of(expected)
-
-
-def test_a_training_that_loads_in_other_processes_stops_when_its_whole_group_is_asked_to(workshop: Workshop) -> None:
-    settings = {"num_workers": 2, "epochs": 30, "batch_size": 4, "accumulate": 2}
-    place = workshop.place("group")
-    processes = multiprocessing.get_context("fork")
-    training = processes.Process(target=stopped_with_its_group, args=(workshop, settings))
-    training.start()
-    while not list(place.glob("model/checkpoints/*/last-00001-*.ckpt")):
-        assert training.is_alive()
-        time.sleep(0.05)
-    os.killpg(training.pid, signal.SIGTERM)  # as SLURM does
-    training.join(60)
-    assert training.exitcode == 75
-    assert len(list(place.glob("model/checkpoints/*/last-*.ckpt"))) == 2
-
-
-def stopped_with_its_group(workshop: Workshop, settings: dict[str, Any]) -> None:
-    os.setsid()
-    if trained_to_the_end(lambda: workshop.train("group", **settings)) is None:
-        os._exit(75)
 
 
 def test_changed_chips_or_code_are_another_training(workshop: Workshop) -> None:
