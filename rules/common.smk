@@ -10,6 +10,7 @@ from swath.config.train import WITHOUT_INFLUENCE
 from swath.workflow import (
     colours_by_id,
     describe_runs,
+    files_behind,
     first_weights,
     memory,
     minutes,

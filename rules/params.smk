@@ -28,6 +28,11 @@ def classes_of(stage):
     return classes
 
 
+def start_of_model(wildcards):
+    """The files that the first weights are, whatever links say."""
+    return files_behind(weights_of_model(wildcards))
+
+
 # --- what changes no result: the second argument keeps Snakemake from running again for it --------
 
 
@@ -63,9 +68,7 @@ def gpus_of_model(wildcards):
 def memory_of_training(wildcards, input, attempt):
     """MB: what every process needs, decoded chips, and the chips' files."""
     train = train_of_model(wildcards)
-    return int(
-        (3000 * train.gpus + 1000 * min(train.cache_gb, 0.01 * input.size_mb) + 3000 + 3 * input.size_mb) * attempt
-    )
+    return int((3000 * train.gpus + 3000 + min(1000 * train.cache_gb, 10 * input.size_mb)) * attempt)
 
 
 def time_limit_of_job(wildcards, input, resources):

@@ -50,9 +50,12 @@ def first_weights(spec: Mapping[str, Any], results: str, weights: str) -> list[s
     if "model" in start:
         return [f"{results}/models/{start['model']}/model-bundle.zip"]
     run = f"{start['trial']},seed={start['seed']}"
-    link = Path(f"{results}/experiments/{start['experiment']}/trials/{run}/model-bundle.zip")
-    # the file behind the link: when another model takes its place, that is another input
-    return [os.path.relpath(link.resolve()) if link.exists() else str(link)]
+    return [f"{results}/experiments/{start['experiment']}/trials/{run}/model-bundle.zip"]
+
+
+def files_behind(paths: Sequence[str]) -> list[str]:
+    """Follow links: a trial of another experiment can come to be another model under the same name."""
+    return [os.path.relpath(os.path.realpath(path)) for path in paths]
 
 
 def _check_weights(plan: Plan, files: Sequence[str | Path]) -> None:

@@ -245,7 +245,7 @@ def test_two_processes_train_one_model_and_go_on_together(workshop: Workshop, mo
     from swath.training.processes import forget_launchers
 
     forget_launchers()
-    settings = {"gpus": 2, "epochs": 6, "batch_size": 4}
+    settings = {"gpus": 2, "epochs": 12, "batch_size": 4}
     expected = workshop.train("undisturbed", **settings)
     alone = workshop.train("alone", **{**settings, "gpus": 1})
     assert metrics(expected)["train_loss"][0] == pytest.approx(metrics(alone)["train_loss"][0], rel=0.15)
