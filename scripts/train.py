@@ -5,7 +5,7 @@ from pathlib import Path
 from swath.job import job
 from swath.training.processes import forget_launchers
 
-with job(snakemake, continues=True) as (inputs, output, params):
+with job(snakemake) as (inputs, output, params):
     forget_launchers()
     from swath.rv.pipeline import scene_options
     from swath.scenes.manifest import read_manifests

@@ -22,12 +22,11 @@ TO_BE_CONTINUED = 75  # EX_TEMPFAIL: try again
 
 
 @contextmanager
-def job(snakemake: Any, continues: bool = False) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
+def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
     """Run a rule's work: everything printed goes to the rule's log, outputs appear whole or not at all.
 
     Args:
         snakemake: The object Snakemake gives to a script.
-        continues: Whether the work goes on where an earlier attempt stopped: then its log goes on, too.
 
     Yields:
         The rule's inputs, its outputs under temporary names (attributes as in the rule; renamed
@@ -44,7 +43,7 @@ def job(snakemake: Any, continues: bool = False) -> Iterator[tuple[Any, SimpleNa
     temporary = {name: temporary_name(path) for name, path in outputs.items()}
     for path in outputs.values():
         path.parent.mkdir(parents=True, exist_ok=True)
-    with log_path.open("a" if continues else "w") as log_file:
+    with log_path.open("w") as log_file:
         os.dup2(log_file.fileno(), 1)
         os.dup2(log_file.fileno(), 2)
     _configure_logging(terminal)
