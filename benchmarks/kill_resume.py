@@ -80,7 +80,9 @@ def attempt(folder: str, config: dict[str, Any], train: dict[str, Any], fault: i
     """
     os.setsid()
     os.chdir(folder)
-    sys.stdout = sys.stderr = Path("log").open("a", buffering=1)  # noqa: SIM115 -- as long as the process lives
+    with Path("log").open("a") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, force=True)
     from swath.training.module import LearnerModule
     from swath.training.train import train_here
@@ -92,7 +94,7 @@ def attempt(folder: str, config: dict[str, Any], train: dict[str, Any], fault: i
         Path("position").write_text(json.dumps([len(module.rows), batch_idx + 1]))
         return loss
 
-    LearnerModule.training_step = noted_step  # type: ignore[method-assign]
+    LearnerModule.training_step = noted_step
     if fault is not None:
         _kill_at(fault)
     train_here(training_job(config, "model", **train), outputs_in(Path("model")))

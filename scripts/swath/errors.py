@@ -45,7 +45,7 @@ class UserError(Exception):
         return type(self), (self.problems,)
 
 
-class ToBeContinued(Exception):  # noqa: N818 -- no error: nothing is wrong, and nothing is lost
+class ToBeContinuedError(Exception):
     """Work has stopped before its end, in a state from which the same command goes on."""
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from swath.errors import ToBeContinued, UserError
+from swath.errors import ToBeContinuedError, UserError
 from swath.files import publish, temporary_name
 from swath.terminal import show_on
 
@@ -33,7 +33,7 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
         into place on success, removed otherwise), and its params.
 
     A ``UserError`` is shown on the terminal as its message; anything else goes to the log with
-    its traceback and to the terminal as one line. Both end the process with exit status 1; ``ToBeContinued``
+    its traceback and to the terminal as one line. Both end the process with exit status 1; ``ToBeContinuedError``
     ends it with 75: the same command goes on.
     """
     log_path = Path(str(snakemake.log[0]))
@@ -56,7 +56,7 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
         print(f"\n{error}\n", file=terminal)
         print(error, file=sys.stderr)
         raise SystemExit(1) from None
-    except ToBeContinued as stop:
+    except ToBeContinuedError as stop:
         print(f"\n{stop}\n", file=terminal)
         print(stop, file=sys.stderr)
         raise SystemExit(TO_BE_CONTINUED) from None

@@ -86,10 +86,10 @@ def test_work_to_be_continued_ends_with_a_code_of_its_own(tmp_path: Path) -> Non
     done = run(
         tmp_path,
         """
-        from swath.errors import ToBeContinued
+        from swath.errors import ToBeContinuedError
         with job(snakemake) as (inputs, output, params):
             output.one.write_text("half")
-            raise ToBeContinued("stopped by SIGTERM; the same command goes on")
+            raise ToBeContinuedError("stopped by SIGTERM; the same command goes on")
         """,
     )
     assert done.returncode == 75

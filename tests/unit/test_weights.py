@@ -120,7 +120,7 @@ def test_a_model_comes_back_from_any_kind_of_file(write: Callable[[State, Path],
     path = write(trained.state_dict(), tmp_path)
     report = load_weights(fresh, path, "model")
     assert sorted(report.taken) == sorted(layers(trained))
-    assert not report.missing + report.other_shape + report.adapted  # type: ignore[operator]
+    assert not [*report.missing, *report.other_shape, *report.adapted]
     assert report.unexpected == (["loss.weight"] if path.suffix == ".ckpt" else [])
     ours, theirs = layers(fresh), layers(trained)
     # Lightning's step ran batch normalisation in its training mode
@@ -256,7 +256,7 @@ def test_timms_own_weights_go_into_its_feature_extractor(encoder: str, tmp_path:
     own, network = timm.create_model(encoder), unet(bands=4, encoder=f"tu-{encoder}")
     report = load_weights(network, saved(own.state_dict(), tmp_path / "timm.pth"), "encoder")
     assert len(report.adapted) == 1
-    assert not report.missing + report.other_shape  # type: ignore[operator]
+    assert not [*report.missing, *report.other_shape]
 
 
 def test_the_encoder_of_each_kind_of_network() -> None:

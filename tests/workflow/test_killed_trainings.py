@@ -25,7 +25,7 @@ TRAIN = """
 import json, logging, os, sys, yaml
 from pathlib import Path
 logging.basicConfig(level=logging.INFO, stream=sys.stdout)
-from swath.errors import ToBeContinued, UserError
+from swath.errors import ToBeContinuedError, UserError
 from swath.training import ownership
 ownership.HEARTBEAT, ownership.SILENCE = 0.2, 3.0
 from swath.training.train import train_model
@@ -35,7 +35,7 @@ try:
     train_model(training_job(config, "model", **json.loads(sys.argv[1])), outputs_in(Path(sys.argv[2])))
 except UserError as error:
     sys.exit(f"left: {error}")
-except ToBeContinued as error:
+except ToBeContinuedError as error:
     print(error)
     sys.exit(75)
 """

@@ -25,7 +25,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from training_jobs import outputs_in, training_job
 from workshop import Workshop, bytes_of, metrics, weights
 
-from swath.errors import ToBeContinued
+from swath.errors import ToBeContinuedError
 from swath.terminal import show_on
 from swath.training import loop
 from swath.training.processes import LAUNCHERS
@@ -67,7 +67,7 @@ def trained_to_the_end(train: Callable[[], Path]) -> Path | None:
     """Train; None when it was asked to stop before."""
     try:
         return train()
-    except ToBeContinued:
+    except ToBeContinuedError:
         return None
 
 
@@ -129,7 +129,7 @@ def test_the_best_epoch_or_the_last_is_the_model(workshop: Workshop) -> None:
 def test_a_time_limit_is_met_with_a_checkpoint(workshop: Workshop) -> None:
     os.chdir(workshop.place("limit"))
     job = training_job(workshop.finished.config, "model", epochs=3, batch_size=4)
-    with pytest.raises(ToBeContinued, match="stopped by time limit"):
+    with pytest.raises(ToBeContinuedError, match="stopped by time limit"):
         train_model(replace(job, deadline=time.time() + 1), outputs_in(Path("model")))
     assert list(Path("model").glob("checkpoints/*/last-00000-0000001.ckpt"))
     assert not list(Path("model").glob("*.csv"))
@@ -200,7 +200,7 @@ def test_a_frozen_encoder_stays_as_it_is_and_then_learns(workshop: Workshop) -> 
 
 def test_every_epoch_is_in_tensorboard_once(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     stop_after(monkeypatch, 5)
-    with pytest.raises(ToBeContinued):
+    with pytest.raises(ToBeContinuedError):
         workshop.train("watched", epochs=4)
     stop_after(monkeypatch, None)
     model = workshop.train("watched", epochs=4)
@@ -259,7 +259,7 @@ def test_two_processes_train_one_model_and_go_on_together(workshop: Workshop, mo
 
     watcher = threading.Thread(target=interrupt)
     watcher.start()
-    with pytest.raises(ToBeContinued, match="SIGTERM"):
+    with pytest.raises(ToBeContinuedError, match="SIGTERM"):
         workshop.train("interrupted", **settings)
     watcher.join()
     assert bytes_of(workshop.train("interrupted", **settings)) == bytes_of(expected)

@@ -145,8 +145,13 @@ def damage_of(path: Path) -> str | None:
     """Say what is wrong with a checkpoint, None if its every byte is as it was written (by the checksums in it)."""
     try:
         with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:
+            damaged = archive.testzip()  # torn headers lead zipfile to any of the errors below
+    except (
+        zipfile.BadZipFile,
+        EOFError,
+        ValueError,
+        NotImplementedError,
+    ) as error:
         return str(error) or "cut off"
     return f"{damaged} is damaged" if damaged else None
 

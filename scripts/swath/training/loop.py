@@ -17,7 +17,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 
-from swath.errors import Problem, ToBeContinued, UserError
+from swath.errors import Problem, ToBeContinuedError, UserError
 from swath.training.checkpoints import CheckpointFolder, DurableCheckpointIO
 from swath.training.module import LearnerModule
 from swath.training.ownership import Ownership
@@ -99,7 +99,7 @@ class Keeper(Checkpoint):  # of this type, because Lightning calls those after t
         elif reason or due:
             self._write(trainer, pl_module)
             if reason:
-                raise ToBeContinued(self._farewell(pl_module, reason))
+                raise ToBeContinuedError(self._farewell(pl_module, reason))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """After every epoch: the best weights, then the checkpoint that relies on them."""
@@ -122,7 +122,7 @@ class Keeper(Checkpoint):  # of this type, because Lightning calls those after t
             log.info("%s: %s; epoch %d was the best by %s", pl_module.name, over, best, self.train["monitor"])
             trainer.should_stop = True
         elif reason:
-            raise ToBeContinued(self._farewell(pl_module, reason))
+            raise ToBeContinuedError(self._farewell(pl_module, reason))
 
     def _write(self, trainer: pl.Trainer, module: LearnerModule) -> None:
         self.folder.write(self.folder.last(module.position), trainer.save_checkpoint)
@@ -218,7 +218,7 @@ def fit(module: LearnerModule, folder: CheckpointFolder, ownership: Ownership | 
         stop: Whether training is asked to stop.
 
     Raises:
-        ToBeContinued: If it was asked to stop; the same call goes on.
+        ToBeContinuedError: If it was asked to stop; the same call goes on.
         UserError: If another process has taken over, or the network cannot be compiled.
     """
     train = module.train_settings

@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from swath.errors import ToBeContinued, UserError
+from swath.errors import ToBeContinuedError, UserError
 from swath.terminal import show_on, terminal_descriptor
 from swath.training.stopping import SIGNALS
 
@@ -46,7 +46,7 @@ def run_together(function: Callable[..., None], *arguments: Any) -> None:
         arguments: Its arguments, picklable.
 
     Raises:
-        UserError, ToBeContinued: What the function raised.
+        UserError, ToBeContinuedError: What the function raised.
         RuntimeError: If the process died otherwise.
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -88,7 +88,7 @@ def _run(task: Path) -> None:
     result = None
     try:
         getattr(importlib.import_module(module), name)(*arguments)
-    except (UserError, ToBeContinued) as error:
+    except (UserError, ToBeContinuedError) as error:
         result = error
     finally:
         if first:  # nobody waits for a process that has stopped

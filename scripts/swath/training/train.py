@@ -110,7 +110,7 @@ def train_model(job: TrainingJob, outputs: TrainingOutputs) -> None:
         outputs: Files to write.
 
     Raises:
-        ToBeContinued: If training was asked to stop, or its time limit came near; the same call goes on.
+        ToBeContinuedError: If training was asked to stop, or its time limit came near; the same call goes on.
         UserError: If there are too few chips, the network refuses its settings, the chips' size or the first weights,
             fewer GPUs can be seen than asked for, or another process owns the checkpoints.
     """
