@@ -240,19 +240,20 @@ def trial_name(values: Mapping[str, Any], swept: Sequence[str] = ()) -> str:
     parts = []
     for setting, value in values.items():
         short = setting.rpartition(".")[2]
-        parts.append(f"{short if last.count(short) <= 1 else setting}={_readable(value)}")
+        parts.append(f"{short if last.count(short) <= 1 else setting}={readable(value)}")
     name = ",".join(parts) or "default"
     return name if len(name) <= 120 else f"{name[:100]}~{short_hash(dict(values), 6)}"
 
 
-def _readable(value: Any) -> str:
+def readable(value: Any) -> str:
+    """Write a swept value as a word that can stand in a folder's name."""
     if isinstance(value, float):
         text = f"{value:g}"
         return text if float(text) == value else repr(value)
     if isinstance(value, Mapping):
-        value = "+".join(f"{key}-{_readable(entry)}" for key, entry in value.items() if entry is not None) or "none"
+        value = "+".join(f"{key}-{readable(entry)}" for key, entry in value.items() if entry is not None) or "none"
     elif isinstance(value, list | tuple):
-        value = "+".join(_readable(entry) for entry in value) or "none"
+        value = "+".join(readable(entry) for entry in value) or "none"
     text = str(value)
     return "".join(character if character.isalnum() or character in "._+-" else "_" for character in text)
 

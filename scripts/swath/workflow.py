@@ -13,7 +13,7 @@ from swath.config.experiment import Experiment
 from swath.config.load import load_experiment, where
 from swath.config.names import weights_name
 from swath.errors import Problem, UserError
-from swath.plan import Plan, make_plan
+from swath.plan import Plan, make_plan, readable
 from swath.scenes.table import read_scenes
 
 NULL_COLOUR = "#000000"
@@ -133,7 +133,10 @@ def describe_runs(plan: Plan, results: str) -> list[dict[str, Any]]:
         {
             "run": run.name,
             "trial": run.trial.name,
-            "values": run.trial.values,
+            "values": {
+                setting: readable(value) if isinstance(value, list | dict) else value
+                for setting, value in run.trial.values.items()
+            },
             "seed": run.seed,
             "epochs": run.trial.settings.train.epochs,
             "model": f"{results}/models/{run.models}",

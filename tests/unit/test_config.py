@@ -58,6 +58,7 @@ def test_an_unknown_key_names_the_nearest_one() -> None:
         ("train.monitor", "loss", "is not macro_f1, val_loss or f1.<class>"),
         ("train.gpus", 3, "a number that divides `batch_size` (8)"),
         ("train.warmup_epochs", 1, "none with `schedule: one_cycle`"),
+        ("train.freeze_encoder", 9, "fewer than `epochs`"),
         ("model.weights", "imagnet", "none, imagenet, a file"),
         ("model.weights", 5, "a valid string"),
     ],
@@ -155,3 +156,9 @@ def test_a_mistake_inside_first_weights_is_told_where_it_is() -> None:
 def test_class_weights_need_the_loss_they_go_with() -> None:
     config = with_setting(changed("train.loss", "dice"), "train.class_weights", "balanced")
     assert problem(config).field == "train.class_weights"
+
+
+def test_only_an_encoder_that_knows_something_is_frozen() -> None:
+    config = with_setting(changed("train.epochs", 4), "train.freeze_encoder", 2)
+    assert problem(config).field == "train.freeze_encoder"
+    assert load_experiment(with_setting(config, "model.weights", "imagenet")).train.freeze_encoder == 2

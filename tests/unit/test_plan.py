@@ -83,7 +83,6 @@ REACH: dict[str, tuple[Any, frozenset[str]]] = {
     "train.optimizer": ("sgd", FROM_MODEL),
     "train.weight_decay": (0.1, FROM_MODEL),
     "train.loss": ({"cross_entropy": 1, "dice": 1}, FROM_MODEL),
-    "train.freeze_encoder": (1, FROM_MODEL),
     "train.clip_gradients": (1.0, FROM_MODEL),
     "train.monitor": ("val_loss", FROM_MODEL),
     "train.patience": (2, FROM_MODEL),
@@ -110,6 +109,7 @@ REACH: dict[str, tuple[Any, frozenset[str]]] = {
 TOGETHER = {
     "chips.stride": ({"chips.sampling": "sliding"}, 32, FROM_CHIPS),
     "train.milestones": ({"train.schedule": "multi_step", "train.milestones": [1]}, [2], FROM_MODEL),
+    "train.freeze_encoder": ({"model.weights": "imagenet", "train.epochs": 4}, 1, FROM_MODEL),
     "train.warmup_epochs": ({"train.schedule": "cosine"}, 0.5, FROM_MODEL),
 }
 LEFT_OUT = {"task", "scenes.table", "scenes.image", "scenes.labels", "scenes.aoi"}  # one value; the scenes' own

@@ -69,6 +69,12 @@ class Experiment(Section):
         return self
 
     @model_validator(mode="after")
+    def _only_what_is_learned_is_frozen(self) -> Self:
+        if self.train.freeze_encoder and self.model.weights == "none":
+            raise ValueError("train.freeze_encoder: 0 with `model.weights: none`, whose encoder knows nothing yet")
+        return self
+
+    @model_validator(mode="after")
     def _windows_fit_the_network(self) -> Self:
         if self.model.architecture in NEEDS_DIVISIBLE_WINDOWS:
             factor = 2 ** int(self.model.arguments.get("encoder_depth", 5))

@@ -149,6 +149,12 @@ class Train(Section):
         return self
 
     @model_validator(mode="after")
+    def _the_encoder_thaws(self) -> Self:
+        if self.freeze_encoder >= self.epochs:
+            raise ValueError(f"train.freeze_encoder: fewer than `epochs` ({self.epochs})")
+        return self
+
+    @model_validator(mode="after")
     def _batches_can_be_shared(self) -> Self:
         if self.batch_size % self.gpus:
             raise ValueError(f"train.gpus: a number that divides `batch_size` ({self.batch_size})")
