@@ -65,7 +65,9 @@ def training_job(config: dict[str, Any], name: str, **train: Any) -> TrainingJob
     run = plan.runs[0]
     manifests = sorted(map(str, Path(f"results/scenes/{run.scenes}").glob("*.json")))
     classes = plan.specs["scenes"][run.scenes]["classes"]
-    settings = {section: getattr(experiment, section).model_dump(mode="json") for section in ("imagery", "labels")}
+    sections = ("imagery", "chips", "labels")
+    settings = {section: getattr(experiment, section).model_dump(mode="json") for section in sections}
+    settings["task"] = experiment.task
     stats = [f"results/stats/{run.stats}/stats/train_scenes/stats.json"] if run.stats else []
     return TrainingJob(
         name=name,

@@ -18,6 +18,7 @@ rule bundle:
         runtime=minutes(20),
     params:
         spec=spec_of("bundles"),
+        settings=settings_of("bundles"),
         code=code_of("bundle"),
         name=name_of("bundles"),
     message:

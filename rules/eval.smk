@@ -21,7 +21,7 @@ rule eval:
         runtime=minutes(60),
     params:
         spec=spec_of("evals"),
-        settings=settings_of("evals", "imagery", "labels"),
+        settings=settings_of("evals", "imagery", "chips", "labels"),
         classes=classes_of("evals"),
         ids=ids_of("evals"),
         code=code_of("eval"),

@@ -10,11 +10,12 @@ def spec_of(stage):
 
 
 def settings_of(stage, *sections):
-    """Sections of the settings, as plain values."""
+    """The task and sections of the settings, as plain values."""
 
     def settings(wildcards):
         experiment = PLAN.run_with(stage, wildcards.key).trial.settings
-        return {section: getattr(experiment, section).model_dump(mode="json") for section in sections}
+        values = {section: getattr(experiment, section).model_dump(mode="json") for section in sections}
+        return {"task": experiment.task, **values}
 
     return settings
 

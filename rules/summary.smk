@@ -21,6 +21,7 @@ rule summary:
         runtime=minutes(20),
     params:
         runs=describe_runs(PLAN, RESULTS),
+        task=PLAN.experiment.task,
         metric=PLAN.experiment.sweep.select.metric,
         code=code_of("summary"),
         colours=colours,

@@ -7,4 +7,4 @@ from swath.job import job
 with job(snakemake) as (inputs, output, params):
     from swath.rv.bundle import bundle_model
 
-    bundle_model(Path(inputs.model).parent, params.spec["predict"], output.bundle)
+    bundle_model(params.settings["task"], Path(inputs.model).parent, params.spec["predict"], output.bundle)

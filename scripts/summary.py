@@ -9,6 +9,7 @@ from swath.scenes.manifest import read_manifests
 with job(snakemake) as (inputs, output, params):
     sum_up(
         Path(snakemake.output.summary).parent,
+        params.task,
         params.runs,
         inputs.winner,
         inputs.leaderboard,

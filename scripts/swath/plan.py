@@ -23,6 +23,7 @@ from swath.config.experiment import Experiment
 from swath.config.load import Location, problems_of, where, without_empty_sections
 from swath.config.model import TrialWeights
 from swath.config.sweep import Distribution
+from swath.config.tasks import CLASSIFICATION, DETECTION
 from swath.config.train import WITHOUT_INFLUENCE
 from swath.errors import Problem, UserError, did_you_mean
 from swath.files import short_hash
@@ -364,11 +365,16 @@ def _wrong_start(start: tuple[str, int], known: Sequence[str], files: Sequence[A
 
 
 def predict_window(experiment: Experiment) -> dict[str, Any]:
-    """Resolve the prediction window: chip size, stride and crop in pixels, smooth or not."""
+    """Resolve the prediction window: chip size, stride and crop in pixels, and what else the task knows."""
     predict = experiment.predict
     size = predict.chip_size or experiment.chips.size
     stride = predict.stride or size
     crop = (size - stride) // 2 if predict.crop == "auto" else predict.crop
+    if experiment.task == CLASSIFICATION:
+        return {"chip_size": size, "stride": size}
+    if experiment.task == DETECTION:
+        thresholds = {"score_threshold": predict.score_threshold, "merge_threshold": predict.merge_threshold}
+        return {"chip_size": size, "stride": predict.stride or size // 2, **thresholds}
     return {"chip_size": size, "stride": stride, "crop": crop, "smooth": predict.smooth}
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn.utils.class_weight import compute_class_weight
 
-from swath.training.losses import balanced_weights, count_classes, segmentation_loss
+from swath.training.losses import balanced_weights, build_loss, count_classes
 
 LOSSES = ["cross_entropy", "focal", "dice", "jaccard"]
 
@@ -27,7 +27,7 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize("name", LOSSES)
 def test_unlabelled_pixels_do_not_matter(name: str, batch: Any) -> None:
     output, target = batch
-    loss = segmentation_loss({name: 1.0}, 4, None)
+    loss = build_loss({name: 1.0}, 4, None)
     other = output.clone()
     other[:, :, :3] = 7 * torch.rand(2, 4, 3, 8)
     assert loss(other, target).item() == pytest.approx(loss(output, target).item(), rel=1e-5)
@@ -36,7 +36,7 @@ def test_unlabelled_pixels_do_not_matter(name: str, batch: Any) -> None:
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_better_prediction_has_a_smaller_loss(name: str, batch: Any) -> None:
     output, target = batch
-    loss = segmentation_loss({name: 1.0}, 4, None)
+    loss = build_loss({name: 1.0}, 4, None)
     right = 20 * torch.nn.functional.one_hot(target, 4).movedim(-1, 1).float() - 10
     assert loss(right, target) < 0.1 < loss(output, target)
 
@@ -44,7 +44,7 @@ def test_a_better_prediction_has_a_smaller_loss(name: str, batch: Any) -> None:
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_batch_without_labels_costs_nothing_and_is_no_nan(name: str, batch: Any) -> None:
     output = batch[0].requires_grad_()
-    value = segmentation_loss({name: 1.0}, 4, None)(output, torch.zeros(2, 8, 8, dtype=torch.long))
+    value = build_loss({name: 1.0}, 4, None)(output, torch.zeros(2, 8, 8, dtype=torch.long))
     value.backward()
     assert value.item() == 0
     assert not output.grad.any()
@@ -54,15 +54,15 @@ def test_cross_entropy_is_torchs_own(batch: Any) -> None:
     output, target = batch
     weights = [1.0, 0.5, 2.0, 4.0]
     for class_weights in (None, weights):
-        ours = segmentation_loss({"cross_entropy": 1.0}, 4, class_weights)
+        ours = build_loss({"cross_entropy": 1.0}, 4, class_weights)
         tensor = None if class_weights is None else torch.tensor(class_weights)
         theirs = torch.nn.CrossEntropyLoss(weight=tensor, ignore_index=0)
         assert ours(output, target).item() == pytest.approx(theirs(output, target).item(), rel=1e-5)
 
 
 def test_losses_add_up(batch: Any) -> None:
-    parts = {name: segmentation_loss({name: 1.0}, 4, None)(*batch).item() for name in ("cross_entropy", "dice")}
-    total = segmentation_loss({"cross_entropy": 2.0, "dice": 0.5}, 4, None)(*batch).item()
+    parts = {name: build_loss({name: 1.0}, 4, None)(*batch).item() for name in ("cross_entropy", "dice")}
+    total = build_loss({"cross_entropy": 2.0, "dice": 0.5}, 4, None)(*batch).item()
     assert total == pytest.approx(2 * parts["cross_entropy"] + 0.5 * parts["dice"], rel=1e-5)
 
 

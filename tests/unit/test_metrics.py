@@ -10,7 +10,7 @@ import pytest
 
 from swath.files import read_json, write_json
 from swath.report.leaderboard import compare, select_winner
-from swath.rv.evaluate import metrics_of
+from swath.rv.confusion import confusion_metrics
 
 CLASSES = ["null", "field", "forest", "water"]
 
@@ -22,8 +22,10 @@ def result(*confusions: list[list[int]]) -> dict[str, Any]:
 
 
 def test_unlabelled_pixels_do_not_count() -> None:
-    metrics = metrics_of(result([[500, 90, 10, 0], [0, 6, 2, 0], [0, 2, 10, 0], [0, 0, 0, 0]]), CLASSES)["overall"]
-    assert metrics["labelled_pixels"] == 20
+    metrics = confusion_metrics(result([[500, 90, 10, 0], [0, 6, 2, 0], [0, 2, 10, 0], [0, 0, 0, 0]]), CLASSES)[
+        "overall"
+    ]
+    assert metrics["labelled"] == 20
     assert metrics["accuracy"] == pytest.approx(16 / 20)
     assert metrics["f1"]["field"] == pytest.approx(2 * 6 / (8 + 8))
     assert metrics["f1"]["forest"] == pytest.approx(2 * 10 / (12 + 12))
@@ -33,14 +35,14 @@ def test_unlabelled_pixels_do_not_count() -> None:
 
 
 def test_a_class_never_predicted_scores_zero() -> None:
-    metrics = metrics_of(result([[0, 0, 0, 0], [0, 5, 0, 0], [0, 5, 0, 0], [0, 0, 0, 0]]), CLASSES)["overall"]
+    metrics = confusion_metrics(result([[0, 0, 0, 0], [0, 5, 0, 0], [0, 5, 0, 0], [0, 0, 0, 0]]), CLASSES)["overall"]
     assert metrics["f1"]["forest"] == 0.0
     assert metrics["precision"]["forest"] is None
 
 
 def test_scenes_add_up() -> None:
     one, two = [[0] * 4, [0, 3, 1, 0], [0] * 4, [0] * 4], [[0] * 4, [0, 1, 3, 0], [0] * 4, [0] * 4]
-    metrics = metrics_of(result(one, two), CLASSES)
+    metrics = confusion_metrics(result(one, two), CLASSES)
     assert metrics["overall"]["accuracy"] == 0.5
     assert metrics["scenes"]["s0"]["accuracy"] == 0.75
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Self
 
 from pydantic import model_validator
 
@@ -16,7 +16,19 @@ from swath.config.model import Model
 from swath.config.predict import Predict
 from swath.config.scenes import Scenes
 from swath.config.sweep import Sweep
-from swath.config.train import Train
+from swath.config.tasks import (
+    BELONGS_TO,
+    DETECTION,
+    LOSSES,
+    METRICS,
+    MONITORS,
+    NETWORKS,
+    SEGMENTATION,
+    Task,
+    foreign_settings,
+    with_task_defaults,
+)
+from swath.config.train import Train, loss_weights
 from swath.errors import did_you_mean
 
 NEEDS_DIVISIBLE_WINDOWS = ("unet", "unetplusplus", "manet", "linknet")
@@ -28,8 +40,9 @@ class Experiment(Section):
     experiment: FileSafeName
     """The experiment's name; its results appear in `results/experiments/<name>/`."""
 
-    task: Literal["semantic_segmentation"] = "semantic_segmentation"
-    """What the model learns: a class for every pixel."""
+    task: Task = "semantic_segmentation"
+    """What the model learns: `semantic_segmentation` (a class for every pixel), `object_detection` (boxes around
+    things) or `chip_classification` (a class for every cell of a grid)."""
 
     classes: Classes
     """Class → colour (a name or `#rrggbb`). The null class, for pixels without label or data, is added by itself."""
@@ -44,6 +57,27 @@ class Experiment(Section):
     evaluate: Evaluate = Evaluate()
     sweep: Sweep = Sweep()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fit_the_task(cls, config: Any) -> Any:
+        return with_task_defaults(config) if isinstance(config, dict) else config
+
+    @model_validator(mode="after")
+    def _settings_belong_to_the_task(self) -> Self:
+        for setting in foreign_settings(self.model_dump(exclude_unset=True), self.task):
+            raise ValueError(f"{setting}: not for {self.task}, only for {' and '.join(BELONGS_TO[setting])}")
+        networks = {name: tasks for name, tasks in NETWORKS.items() if self.model.architecture == name}
+        for name, task in networks.items():
+            if task != self.task:
+                raise ValueError(f"model.architecture: {name} is for {task}, not for {self.task}")
+        if not networks and self.task != SEGMENTATION:
+            known = next(name for name, task in NETWORKS.items() if task == self.task)
+            raise ValueError(f"model.architecture: {known}, for {self.task}")
+        for loss in loss_weights(self.train.loss) if self.task in LOSSES else ():
+            if loss not in LOSSES[self.task]:
+                raise ValueError(f"train.loss: {' or '.join(LOSSES[self.task])}, for {self.task}")
+        return self
+
     @model_validator(mode="after")
     def _classes_are_known(self) -> Self:
         used = {f"labels.mapping.{value}": name for value, name in self.labels.mapping.items() if name}
@@ -56,13 +90,15 @@ class Experiment(Section):
         metric = self.sweep.select.metric
         if metric.startswith("f1."):
             used["sweep.select.metric"] = metric.removeprefix("f1.")
-        elif metric not in ("macro_f1", "accuracy"):
-            raise ValueError(f"sweep.select.metric: {metric!r} is not macro_f1, accuracy or f1.<class>")
+        elif metric not in METRICS[self.task]:
+            raise ValueError(f"sweep.select.metric: {metric!r} is not {', '.join(METRICS[self.task])} or f1.<class>")
         monitor = self.train.monitor
-        if monitor.startswith("f1."):
+        by_class = self.task != DETECTION
+        if monitor.startswith("f1.") and by_class:
             used["train.monitor"] = monitor.removeprefix("f1.")
-        elif monitor not in ("macro_f1", "val_loss"):
-            raise ValueError(f"train.monitor: {monitor!r} is not macro_f1, val_loss or f1.<class>")
+        elif monitor not in MONITORS[self.task]:
+            known = [*MONITORS[self.task], *(["f1.<class>"] if by_class else [])]
+            raise ValueError(f"train.monitor: {monitor!r} is not {', '.join(known[:-1])} or {known[-1]}")
         for field, name in used.items():
             if name not in self.classes:
                 raise ValueError(f"{field}: unknown class {name!r}; {did_you_mean(name, self.classes)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -27,8 +27,23 @@ class Labels(Section):
     buffer: Annotated[float, Field(ge=0)] = 0.0
     """Lines and points are widened to polygons by this many metres on every side."""
 
+    cells: Literal["inferred", "given"] = "inferred"
+    """Chip classification: the cells' classes are `inferred` from polygons, or the labels are `given` cells of the
+    chips' size, which are cut where they are."""
+
+    min_overlap: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Chip classification: a polygon counts for a cell from this share of overlap on."""
+
+    overlap_of: Literal["cell", "polygon"] = "cell"
+    """Chip classification: whether `min_overlap` is a share of the `cell` or of the `polygon`."""
+
+    pick: Literal["largest", "first"] = "largest"
+    """Chip classification: of several classes in a cell, that with the `largest` overlap, or the `first` in `classes`
+    among them."""
+
     unlabelled: str = "ignore"
-    """What lies outside every label: `ignore` (left out of loss and evaluation), or a class, such as background."""
+    """What lies outside every label: `ignore` (left out of loss and evaluation), or a class, such as background.
+    Not for object detection, where it is background in any case."""
 
     @model_validator(mode="after")
     def _has_a_class(self) -> Self:

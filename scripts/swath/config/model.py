@@ -36,12 +36,15 @@ class Model(Section):
     """The network."""
 
     architecture: str = "unet"
-    """`deeplabv3` (torchvision's, as Raster Vision has it), or one of segmentation-models-pytorch: unet,
-    unetplusplus, manet, linknet, fpn, pspnet, pan, deeplabv3plus, upernet, segformer, dpt, smp-deeplabv3."""
+    """Semantic segmentation: `deeplabv3` (torchvision's, as Raster Vision has it), or one of
+    segmentation-models-pytorch: unet, unetplusplus, manet, linknet, fpn, pspnet, pan, deeplabv3plus, upernet,
+    segformer, dpt, smp-deeplabv3. Object detection: `faster_rcnn`. Chip classification: `classifier`. The last two are
+    their tasks' defaults."""
 
     encoder: str = "resnet18"
-    """The backbone: resnet50 or resnet101 with `deeplabv3`; else any encoder of segmentation-models-pytorch,
-    or `tu-` and the name of any timm model."""
+    """The backbone: resnet50 or resnet101 with `deeplabv3`; resnet18, 34, 50, 101 or 152 with `faster_rcnn` and
+    `classifier`; else any encoder of segmentation-models-pytorch. Except for the torchvision networks `deeplabv3` and
+    `faster_rcnn`: also `tu-` and the name of any timm model."""
 
     weights: Annotated[str, AfterValidator(_known_weights)] | TrialWeights = "none"
     """The first weights: `none` (random), `imagenet` (the encoder's; fetched once by `snakemake weights`), a file
@@ -53,14 +56,16 @@ class Model(Section):
 
     @model_validator(mode="after")
     def _known_names(self) -> Self:
-        if self.architecture == "deeplabv3":
-            if self.encoder not in TORCHVISION_BACKBONES:
+        backbones = TORCHVISION_BACKBONES.get(self.architecture)
+        if backbones:
+            timm = self.architecture == "classifier" and self.encoder.startswith("tu-")
+            if self.encoder not in backbones and not timm:
                 raise ValueError(
-                    f"encoder {self.encoder!r} does not go with deeplabv3; takes {' or '.join(TORCHVISION_BACKBONES)}"
+                    f"encoder {self.encoder!r} does not go with {self.architecture}; takes {' or '.join(backbones)}"
                 )
             return self
         if self.architecture not in ARCHITECTURES:
-            hint = did_you_mean(self.architecture, ["deeplabv3", *ARCHITECTURES])
+            hint = did_you_mean(self.architecture, [*TORCHVISION_BACKBONES, *ARCHITECTURES])
             raise ValueError(f"unknown architecture {self.architecture!r}; {hint}")
         if self.encoder not in ENCODERS and not self.encoder.startswith("tu-"):
             raise ValueError(f"unknown encoder {self.encoder!r}; {did_you_mean(self.encoder, ENCODERS)}")

@@ -3,7 +3,12 @@
 Kept equal to the libraries by tests/unit/test_names.py.
 """
 
-TORCHVISION_BACKBONES = ("resnet50", "resnet101")
+TORCHVISION_BACKBONES = {
+    "deeplabv3": ("resnet50", "resnet101"),
+    "faster_rcnn": ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+    "classifier": ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+}
+"""Networks that Raster Vision takes from torchvision → their backbones."""
 ARCHITECTURES = tuple(
     "unet unetplusplus manet linknet fpn pspnet pan deeplabv3plus upernet segformer dpt smp-deeplabv3".split()
 )
@@ -50,11 +55,11 @@ def weights_name(architecture: str, encoder: str) -> str:
         architecture, encoder: As in the section `model`.
 
     Returns:
-        `torchvision-resnet50` for `deeplabv3`, which is torchvision's; `timm-convnext_tiny` for the encoder
+        `torchvision-resnet50` for `deeplabv3`, `faster_rcnn` and `classifier`; `timm-convnext_tiny` for the encoder
         `tu-convnext_tiny`, whatever the architecture; `smp-resnet18` for one of segmentation-models-pytorch.
     """
-    if architecture == "deeplabv3":
-        return f"torchvision-{encoder}"
     if encoder.startswith("tu-"):
         return f"timm-{encoder.removeprefix('tu-')}"
+    if architecture in TORCHVISION_BACKBONES:
+        return f"torchvision-{encoder}"
     return f"smp-{encoder}"

@@ -16,13 +16,20 @@ class Predict(Section):
     """Window size in pixels; the training chips' size when left out."""
 
     stride: PositiveInt | None = None
-    """Step in pixels; the window size when left out. Smaller steps see every pixel several times."""
+    """Step in pixels; the window size when left out, half of it for object detection. Smaller steps see every pixel
+    several times."""
 
     crop: Annotated[int, Field(ge=0)] | Literal["auto"] = 0
     """Pixels cut off every window's edge before it counts; `auto` is half of what windows overlap."""
 
     smooth: bool = False
     """Average the class scores of overlapping windows, instead of counting votes."""
+
+    score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Object detection: boxes with a smaller score are left out of maps, counts and F1."""
+
+    merge_threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Object detection: of two boxes that overlap by more than this share of their union, the better one stays."""
 
     batch_size: PositiveInt = 16
     """Windows per step; changes speed, not results."""

@@ -68,7 +68,8 @@ class Train(Section):
     """Epochs, or a part of one, in which the learning rate rises from 0; not with `one_cycle`, which has its own."""
 
     loss: Loss | Annotated[Mapping[Loss, PositiveFloat], Field(min_length=1)] = "cross_entropy"
-    """`cross_entropy`, `focal`, `dice` or `jaccard`, or a weighted sum such as `{cross_entropy: 1, dice: 0.5}`."""
+    """`cross_entropy`, `focal`, `dice` or `jaccard`, or a weighted sum such as `{cross_entropy: 1, dice: 0.5}`. Chip
+    classification takes the first two; Faster R-CNN has losses of its own."""
 
     class_weights: Literal["balanced"] | dict[str, PositiveFloat] = {}
     """Class → weight in the cross-entropy; classes not named weigh 1. `balanced`: the rarer a class is in the training
@@ -84,7 +85,8 @@ class Train(Section):
     """The largest norm of all gradients together; larger ones are scaled down to it."""
 
     monitor: str = "macro_f1"
-    """The validation metric that says which epoch is best: macro_f1, `f1.` and a class name, or val_loss."""
+    """The validation metric that says which epoch is best: macro_f1, `f1.` and a class name, or val_loss; for object
+    detection mAP50 (its default) or mAP."""
 
     keep: Literal["best", "last"] = "best"
     """Which epoch's weights are the model: the `best` by `monitor`, or the `last`."""

@@ -18,9 +18,11 @@ from swath.scenes.manifest import Facts
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 TRUE_COLOUR = (("B04", "B03", "B02"), ("red", "green", "blue"))
+RASTER, BOXES = "labels.tif", "boxes.parquet"
 UNLABELLED = (0.92, 0.92, 0.92)
 
 
@@ -31,29 +33,42 @@ def draw_prediction(
 
     Args:
         facts: The scene's facts.
-        prediction: Raster of class ids.
+        prediction: Folder of the scene's prediction: a raster of class ids, or boxes.
         classes, colours: By class id.
         title: Stands above.
         path: PNG to write.
     """
-    with rasterio.open(prediction) as dataset:
-        predicted = dataset.read(1)
-    panels = {
-        "Imagery": true_colour(facts),
-        "Labels": _coloured(label_raster(facts), colours),
-        "Prediction": _coloured(predicted, colours),
-    }
     figure, axes = plt.subplots(1, 3, figsize=(13, 5), constrained_layout=True)
-    for axis, (name, panel) in zip(axes, panels.items(), strict=True):
+    imagery = true_colour(facts)
+    legend = [Patch(color=colour, label=name) for name, colour in zip(classes[1:], colours[1:], strict=True)]
+    if (prediction / RASTER).exists():
+        with rasterio.open(prediction / RASTER) as dataset:
+            predicted = dataset.read(1)
+        panels = {"Labels": _coloured(label_raster(facts), colours), "Prediction": _coloured(predicted, colours)}
+        legend.append(Patch(color=UNLABELLED, label="unlabelled"))
+    else:
+        panels = dict.fromkeys(("Labels", "Prediction"), imagery)
+        _outline(axes[1], gpd.read_file(facts["labels"], engine="pyogrio"), facts, colours)
+        _outline(axes[2], gpd.read_parquet(prediction / BOXES), facts, colours)
+    for axis, (name, panel) in zip(axes, {"Imagery": imagery, **panels}.items(), strict=True):
         axis.imshow(panel, interpolation="nearest")
         axis.set_title(name)
         axis.set_axis_off()
-    legend = [Patch(color=colour, label=name) for name, colour in zip(classes[1:], colours[1:], strict=True)]
-    legend.append(Patch(color=UNLABELLED, label="unlabelled"))
     figure.legend(handles=legend, loc="outside lower center", ncols=min(len(legend), 8), frameon=False)
     figure.suptitle(title)
     figure.savefig(path, dpi=110, metadata={"Software": None}, format="png")
     plt.close(figure)
+
+
+def _outline(axis: Axes, boxes: gpd.GeoDataFrame, facts: Facts, colours: Sequence[str]) -> None:
+    """Draw boxes over an image whose axes are pixels."""
+    inverse = ~rasterio.Affine(*facts["transform"])
+    for (west, south, east, north), index in zip(
+        boxes.to_crs(facts["crs"]).bounds.to_numpy(), boxes["class_id"], strict=True
+    ):
+        corners = np.array([[west, east, east, west, west], [south, south, north, north, south]])
+        columns, rows = inverse * (corners[0], corners[1])
+        axis.plot(columns - 0.5, rows - 0.5, color=colours[index], linewidth=1)
 
 
 def true_colour(facts: Facts) -> NDArray[np.float64]:

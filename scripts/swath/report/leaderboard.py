@@ -10,7 +10,8 @@ import pandas as pd
 
 from swath.files import read_json, write_json
 
-SCORES = ("macro_f1", "accuracy")
+SCORES = ("macro_f1", "accuracy", "mAP50", "mAP")
+"""Metrics, as far as the task has them."""
 
 
 def compare(runs: Sequence[Mapping[str, Any]], metric: str, trials: Path, leaderboard: Path) -> None:
@@ -38,7 +39,7 @@ def _row(run: Mapping[str, Any]) -> dict[str, Any]:
         "seed": run["seed"],
         "epochs": len(timing),
         "seconds": round(float(timing["seconds"].sum()), 1),
-        **{name: metrics[name] for name in SCORES},
+        **{name: metrics[name] for name in SCORES if name in metrics},
         **{f"f1.{name}": value for name, value in metrics["f1"].items()},
         "model": run["model"],
         "bundle": f"{run['bundle']}/model-bundle.zip",

@@ -9,15 +9,18 @@ from typing import Any
 
 import pandas as pd
 
+from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION
 from swath.files import publish_directory, read_json
 from swath.report.figure import draw_prediction
 from swath.scenes.manifest import Facts
 
 Run = Mapping[str, Any]
+THINGS = {SEGMENTATION: "pixels", DETECTION: "boxes", CLASSIFICATION: "cells"}
 
 
 def sum_up(
     folder: Path,
+    task: str,
     runs: Sequence[Run],
     winner: str | Path,
     leaderboard: str | Path,
@@ -30,6 +33,7 @@ def sum_up(
 
     Args:
         folder: The experiment's folder: gets ``trials/<values>/`` and ``winner/``, links into the results.
+        task: The experiment's task.
         runs: What :func:`swath.workflow.describe_runs` lists.
         winner, leaderboard: What the stage `select` and `leaderboard` wrote.
         metric: The metric that decided.
@@ -46,10 +50,10 @@ def sum_up(
     metrics = _metrics(run, split)
     assert metrics
     scene = max((s for s in scenes if s["split"] == split), key=lambda s: sum(list(s["labelled_pixels"].values())[1:]))
-    prediction = Path(run["predictions"][split]) / scene["id"] / "labels.tif"
+    prediction = Path(run["predictions"][split]) / scene["id"]
     title = f"{scene['id']} ({split}), {chosen['run']}"
     draw_prediction(scene, prediction, metrics["classes"], colours, title, outputs["picture"])
-    outputs["summary"].write_text(_text(folder, runs, run, chosen, pd.read_csv(leaderboard), metric))
+    outputs["summary"].write_text(_text(folder, task, runs, run, chosen, pd.read_csv(leaderboard), metric))
 
 
 def _metrics(run: Run, split: str) -> dict[str, Any] | None:
@@ -76,7 +80,13 @@ def _link_run(target: Path, published: Path, run: Run, test: bool) -> None:
 
 
 def _text(
-    folder: Path, runs: Sequence[Run], run: Run, chosen: Mapping[str, Any], leaderboard: pd.DataFrame, metric: str
+    folder: Path,
+    task: str,
+    runs: Sequence[Run],
+    run: Run,
+    chosen: Mapping[str, Any],
+    leaderboard: pd.DataFrame,
+    metric: str,
 ) -> str:
     trials = leaderboard["trial"].nunique()
     lines = [f"{folder.name}: {trials} trials, {len(runs)} trainings", ""]
@@ -86,10 +96,9 @@ def _text(
     test = _metrics(run, "test")
     if test:
         overall = test["overall"]
-        lines.append(
-            f"Test, over {overall['labelled_pixels']:,} labelled pixels: "
-            f"accuracy {overall['accuracy']:.3f}, macro-F1 {overall['macro_f1']:.3f}"
-        )
+        known = {"accuracy": "accuracy", "mAP50": "mAP50", "mAP": "mAP", "macro_f1": "macro-F1"}
+        scores = (f"{word} {overall[name]:.3f}" for name, word in known.items() if overall.get(name) is not None)
+        lines.append(f"Test, over {overall['labelled']:,} labelled {THINGS[task]}: {', '.join(scores)}")
         by_class = (f"{name} {value:.2f}" for name, value in overall["f1"].items() if value is not None)
         lines.append("F1 by class: " + ", ".join(by_class))
     lines += [

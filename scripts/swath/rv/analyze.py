@@ -9,8 +9,10 @@ from typing import Any
 
 from rastervision.core.analyzer import StatsAnalyzer
 
+from swath.config.tasks import SEGMENTATION
 from swath.files import write_json
-from swath.rv.pipeline import SceneOptions, class_config, scene_config
+from swath.rv.pipeline import class_config, scene_config
+from swath.rv.task import SceneOptions
 from swath.scenes.manifest import Facts, check_imagery
 
 STANDARD_DEVIATIONS = 3  # what Raster Vision's StatsTransformer clips at
@@ -35,7 +37,7 @@ def analyze(scenes: Sequence[Facts], imagery: Mapping[str, Any], output: Path) -
         return
     check_imagery(scenes, imagery)
     classes = class_config(["null"], ["black"])
-    options = SceneOptions(imagery, stats=None)
+    options = SceneOptions(SEGMENTATION, imagery, stats=None, labels={})  # whatever the task: no labels are read
     with tempfile.TemporaryDirectory() as temporary:
         built = [
             scene_config(facts, options, labels=False).build(classes, temporary, use_transformers=False)

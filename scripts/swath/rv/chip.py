@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
+from rastervision.core.rv_pipeline import ChipOptions
 
 from swath.errors import Problem, UserError
 from swath.files import short_hash, unzip, zip_directory
-from swath.rv.pipeline import SceneOptions, chip_options, class_config, pipeline_config, scene_config
+from swath.rv.parts import parts_of
+from swath.rv.pipeline import class_config, pipeline_config, scene_config
+from swath.rv.task import SceneOptions, Task
+from swath.rv.tasks import TASKS
 from swath.scenes.manifest import Facts, check_imagery
+from swath.seeds import seed_everything
 
 FOLDERS = {"train": "train", "validation": "valid"}
 """Split → its folder in Raster Vision's chip zips."""
@@ -32,9 +36,10 @@ def cut_chips(
 ) -> None:
     """Cut the chips of some scenes of one split.
 
-    The zip holds ``<train|valid>/img/<scene>-<number>`` and ``…/labels/<scene>-<number>``: images uint8
-    height × width × bands (PNG for three bands, else NPY; values as normalised), labels uint8 height × width of
-    class ids (PNG). A scene's chips depend on its id and the settings alone, not on its shard.
+    The zip holds ``<train|valid>/…/<scene>-<number>``: images uint8 height × width × bands (PNG for three bands, else
+    NPY; values as normalised) in ``img/``, or, for chip classification, in a folder per class; ``labels/`` has uint8
+    height × width of class ids (PNG) for segmentation, and ``<scene>.json`` with boxes in COCO's form for detection.
+    A scene's chips depend on its id and the settings alone, not on its shard.
 
     Args:
         scenes: Facts of the scenes.
@@ -67,28 +72,43 @@ def _cut_scene(
     samples: Path,
 ) -> int:
     """Let Raster Vision cut one scene's chips, then name them after the scene; return how many."""
+    task = TASKS[options.task]
     config = pipeline_config(
+        task,
         classes=class_config(classes, ["black"] * len(classes)),
         **{split: [scene_config(facts, options, aoi=facts["aoi"])]},
         root_uri=str(work),
-        chip_options=chip_options(chips, classes),
+        chip_options=task.chip_options(chips, facts, classes),
     )
     work.mkdir()
-    seed = int(short_hash([chips["seed"], facts["id"]], 8), 16)
-    torch.manual_seed(seed)
-    np.random.seed(seed)
-    config.build(str(work)).chip()
+    seed_everything(int(short_hash([chips["seed"], facts["id"]], 8), 16))
+    backend = config.backend.build(config, str(work))
+    backend.chip_pytorch_dataset = partial(_cut_prepared, task, options, backend.chip_pytorch_dataset)
+    try:
+        backend.chip_dataset(config.dataset, config.chip_options)
+    except ValueError as error:  # such as a box that is larger than a chip
+        raise UserError(
+            Problem(facts["image"], "chips", str(error), "windows that can be cut", "change `chips`, or the labels")
+        ) from error
     for archive in (work / "chip").glob("*.zip"):
         unzip(archive, work / "unzipped")
-    count = 0
-    for kind in ("img", "labels"):
-        files = sorted((work / "unzipped" / FOLDERS[split] / kind).glob("*"), key=lambda file: int(file.stem))
-        count = len(files)
-        folder = samples / FOLDERS[split] / kind
-        folder.mkdir(parents=True, exist_ok=True)
-        for file in files:
-            file.rename(folder / f"{facts['id']}-{int(file.stem):05d}{file.suffix}")
-    return count
+    return task.adopt_chips(work / "unzipped" / FOLDERS[split], facts["id"], samples / FOLDERS[split], classes)
+
+
+def _cut_prepared(
+    task: Task,
+    options: SceneOptions,
+    cut: Callable[..., None],
+    dataset: Any,
+    chip_options: ChipOptions,
+    **arguments: Any,
+) -> None:
+    """Stand in for Raster Vision's `chip_pytorch_dataset`: get every scene ready first, with its own windows if any."""
+    for part in parts_of(dataset):
+        windows = task.prepare_scene(part.scene, chip_options, options)
+        if windows is not None:
+            part.windows = windows
+        cut(part, chip_options=chip_options, **arguments)
 
 
 def _check_sizes(scenes: Sequence[Facts], chips: Mapping[str, Any]) -> None:

@@ -4,57 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rastervision.core.data import (
-    ClassConfig,
-    ClassInferenceTransformerConfig,
-    DatasetConfig,
-    GeoJSONVectorSourceConfig,
-    RasterioSourceConfig,
-    RasterizedSourceConfig,
-    RasterizerConfig,
-    SceneConfig,
-    SemanticSegmentationLabelSourceConfig,
-    SemanticSegmentationLabelStoreConfig,
-    StatsTransformerConfig,
-)
-from rastervision.core.rv_pipeline import (
-    SemanticSegmentationChipOptions,
-    SemanticSegmentationConfig,
-    SemanticSegmentationPredictOptions,
-)
+from rastervision.core.data import ClassConfig, DatasetConfig, RasterioSourceConfig, SceneConfig, StatsTransformerConfig
+from rastervision.core.rv_pipeline import RVPipelineConfig
 from rastervision.pipeline.config import build_config, upgrade_config
-from rastervision.pytorch_backend import PyTorchSemanticSegmentationConfig
-from rastervision.pytorch_learner import (
-    SemanticSegmentationImageDataConfig,
-    SemanticSegmentationModelConfig,
-    SolverConfig,
-)
+from rastervision.pytorch_learner import SolverConfig
+from rastervision.pytorch_learner.learner_config import ImageDataConfig, ModelConfig
 
 from swath.config.classes import NULL_CLASS, NULL_CLASS_ID
 from swath.files import publish
+from swath.rv.task import SceneOptions, Task
+from swath.rv.tasks import TASKS
 from swath.scenes.manifest import Facts, channel_order
 
 STATS_IN_ANALYZE = Path("stats/train_scenes/stats.json")
 """Where Raster Vision looks for statistics inside its analyze folder."""
-
-
-@dataclass(frozen=True)
-class SceneOptions:
-    """What turns a scene's facts into a Raster Vision scene.
-
-    Attributes:
-        imagery: The `imagery` settings.
-        stats: Path of stats.json, or None when values stay as they are.
-        unlabelled: Class id of pixels outside every label.
-    """
-
-    imagery: Mapping[str, Any]
-    stats: str | None
-    unlabelled: int = NULL_CLASS_ID
 
 
 def scene_options(
@@ -63,13 +29,18 @@ def scene_options(
     """Put scene options together from a rule's params and inputs.
 
     Args:
-        settings: Sections `imagery` and, where labels are read, `labels`.
+        settings: `task`, section `imagery` and, where labels are read, `labels` and `chips`.
         stats: The rule's statistics input: a path, or nothing.
         classes: Class names by id, where labels are read.
     """
-    path = stats if isinstance(stats, str) else next(iter(stats), None)
-    unlabelled = unlabelled_id(classes, settings["labels"]) if classes else NULL_CLASS_ID
-    return SceneOptions(settings["imagery"], path, unlabelled)
+    return SceneOptions(
+        task=settings["task"],
+        imagery=settings["imagery"],
+        stats=stats if isinstance(stats, str) else next(iter(stats), None),
+        labels=settings.get("labels", {}),
+        unlabelled=unlabelled_id(classes, settings["labels"]) if classes else NULL_CLASS_ID,
+        cell=settings["chips"]["size"] if "chips" in settings else None,
+    )
 
 
 def unlabelled_id(classes: Sequence[str], labels: Mapping[str, Any]) -> int:
@@ -83,7 +54,13 @@ def class_config(classes: Sequence[str], colours: Sequence[str]) -> ClassConfig:
 
 
 def scene_config(
-    facts: Facts, options: SceneOptions, *, labels: bool = True, aoi: str | None = None, predictions: str | None = None
+    facts: Facts,
+    options: SceneOptions,
+    *,
+    labels: bool = True,
+    aoi: str | None = None,
+    predictions: str | None = None,
+    window: Mapping[str, Any] | None = None,
 ) -> SceneConfig:
     """Describe a scene for Raster Vision.
 
@@ -93,6 +70,7 @@ def scene_config(
         labels: Whether the scene comes with its labels (prediction is faster without).
         aoi: GeoJSON (EPSG:4326) of the area of interest.
         predictions: Folder of the scene's predictions.
+        window: The resolved prediction window, where predictions are made.
     """
     transformers = [StatsTransformerConfig(stats_uri=options.stats)] if options.stats else []
     source = RasterioSourceConfig(
@@ -100,79 +78,13 @@ def scene_config(
         channel_order=channel_order(facts, options.imagery["bands"]),
         transformers=transformers,
     )
-    label_source = None
-    if labels:
-        vectors = GeoJSONVectorSourceConfig(uris=[facts["labels"]], transformers=[ClassInferenceTransformerConfig()])
-        label_source = SemanticSegmentationLabelSourceConfig(
-            raster_source=RasterizedSourceConfig(
-                vector_source=vectors, rasterizer_config=RasterizerConfig(background_class_id=options.unlabelled)
-            )
-        )
+    task = TASKS[options.task]
     return SceneConfig(
         id=facts["id"],
         raster_source=source,
-        label_source=label_source,
-        label_store=SemanticSegmentationLabelStoreConfig(uri=predictions) if predictions else None,
+        label_source=task.label_source(facts, options) if labels else None,
+        label_store=task.label_store(predictions, window) if predictions else None,
         aoi_uris=[aoi] if aoi else None,
-    )
-
-
-def chip_options(chips: Mapping[str, Any], classes: Sequence[str]) -> SemanticSegmentationChipOptions:
-    """Turn the `chips` settings into Raster Vision's."""
-    size = chips["size"]
-    sampling: dict[str, Any] = {"method": chips["sampling"], "size": size, "within_aoi": chips["within_aoi"]}
-    if chips["sampling"] == "random":
-        sampling |= {"max_windows": chips["per_scene"], "padding": chips["padding"]}
-    else:
-        sampling |= {"stride": chips["stride"] or size}
-    filters: dict[str, Any] = {"nodata_threshold": chips["max_nodata"]}
-    if chips["min_labelled"] > 0:
-        filters |= {
-            "target_class_ids": [index for index in range(len(classes)) if index != NULL_CLASS_ID],
-            "target_count_threshold": max(1, round(chips["min_labelled"] * size * size)),
-            "negative_survival_prob": 0.0,
-        }
-    return SemanticSegmentationChipOptions(sampling=sampling, **filters)
-
-
-def predict_options(window: Mapping[str, Any], batch_size: int) -> SemanticSegmentationPredictOptions:
-    """Turn the resolved prediction window into Raster Vision's options."""
-    return SemanticSegmentationPredictOptions(
-        chip_sz=window["chip_size"], stride=window["stride"], crop_sz=window["crop"] or None, batch_sz=batch_size
-    )
-
-
-def model_config(
-    model: Mapping[str, Any], bands: int, classes: int, definition: str
-) -> SemanticSegmentationModelConfig:
-    """Describe the network: torchvision's DeepLabV3, or a segmentation-models-pytorch one by its hubconf.py.
-
-    Its first weights are random: Swath loads others from files, so that no stage ever needs the network.
-
-    Args:
-        model: The `model` settings.
-        bands: Number of input channels.
-        classes: Number of classes, the null class included.
-        definition: Folder with ``hubconf.py``; it travels in the bundle.
-    """
-    if model["architecture"] == "deeplabv3":
-        return SemanticSegmentationModelConfig(
-            backbone=model["encoder"], pretrained=False, extra_args=model["arguments"]
-        )
-    return SemanticSegmentationModelConfig(
-        pretrained=False,
-        external_def={
-            "uri": definition,
-            "name": "segmentation_models_pytorch",
-            "entrypoint": "segmentation_model",
-            "entrypoint_kwargs": {
-                "architecture": model["architecture"].removeprefix("smp-"),
-                "encoder": model["encoder"],
-                "in_channels": bands,
-                "classes": classes,
-                **model["arguments"],
-            },
-        },
     )
 
 
@@ -202,31 +114,33 @@ def augmentation(augmentations: Sequence[str | Mapping[str, Any]]) -> dict[str, 
 
 
 def pipeline_config(
+    task: Task,
     *,
     classes: ClassConfig,
     train: Sequence[SceneConfig] = (),
     validation: Sequence[SceneConfig] = (),
     test: Sequence[SceneConfig] = (),
-    model: SemanticSegmentationModelConfig | None = None,
+    model: ModelConfig | None = None,
     solver: SolverConfig | None = None,
-    data: SemanticSegmentationImageDataConfig | None = None,
+    data: ImageDataConfig | None = None,
     **options: Any,
-) -> SemanticSegmentationConfig:
+) -> RVPipelineConfig:
     """Put a pipeline config together, complete and checked by Raster Vision itself.
 
     Args:
+        task: The task.
         classes: Names and colours.
         train, validation, test: The scenes; a stage gets those it reads.
         model, solver, data: The backend's parts; stages that train nothing do without.
         options: Further fields: root_uri, chip_uri, train_uri, chip_options, predict_options, ...
     """
-    backend = PyTorchSemanticSegmentationConfig(
-        model=model or SemanticSegmentationModelConfig(pretrained=False),
+    backend = task.backend(
+        model=model or task.model(pretrained=False),
         solver=solver or SolverConfig(),
-        data=data or SemanticSegmentationImageDataConfig(num_workers=0),
+        data=data or task.data(num_workers=0),
         log_tensorboard=False,
     )
-    config = SemanticSegmentationConfig(
+    config = task.pipeline(
         dataset=DatasetConfig(
             class_config=classes, train_scenes=list(train), validation_scenes=list(validation), test_scenes=list(test)
         ),
@@ -238,7 +152,7 @@ def pipeline_config(
     return config
 
 
-def write_config(config: SemanticSegmentationConfig, path: str | Path) -> None:
+def write_config(config: RVPipelineConfig, path: str | Path) -> None:
     """Write a pipeline config that Raster Vision's own command line takes; same config, same bytes."""
     with publish(path) as temporary:
         config.to_file(str(temporary))
@@ -248,6 +162,6 @@ def write_config(config: SemanticSegmentationConfig, path: str | Path) -> None:
         temporary.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
-def read_config(path: str | Path) -> SemanticSegmentationConfig:
+def read_config(path: str | Path) -> RVPipelineConfig:
     """Read a pipeline config."""
     return build_config(upgrade_config(json.loads(Path(path).read_text())))

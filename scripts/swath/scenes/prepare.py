@@ -16,6 +16,7 @@ from rasterio.warp import transform_bounds
 from shapely.geometry import box
 
 from swath.config.classes import NULL_CLASS_ID
+from swath.config.tasks import SEGMENTATION
 from swath.errors import Problem, UserError, did_you_mean
 from swath.files import publish_directory, sha256, write_json
 
@@ -65,7 +66,7 @@ def _prepare_scene(row: Mapping[str, Any], spec: Mapping[str, Any], folder: Path
         aoi[["geometry"]].to_file(folder / "aoi.geojson", driver="GeoJSON", engine="pyogrio")
         checksums["aoi"] = sha256(folder / "aoi.geojson")
     evaluated = aoi
-    if spec["labels"]["unlabelled"] == "ignore":
+    if spec["task"] == SEGMENTATION and spec["labels"]["unlabelled"] == "ignore":
         labelled = gpd.GeoDataFrame(geometry=[labels.union_all()], crs=WGS84)
         evaluated = labelled if aoi is None else gpd.overlay(labelled, aoi[["geometry"]], how="intersection")
     if evaluated is not None:

@@ -5,7 +5,6 @@ Where training was interrupted, how many processes load chips and what is kept i
 
 from __future__ import annotations
 
-import random
 import signal
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -16,33 +15,11 @@ import numpy as np
 import torch
 from rastervision.pytorch_learner.dataset.transform import TF_TYPE_TO_TF_FUNC
 from rastervision.pytorch_learner.learner import Learner
-from torch.utils.data import ConcatDataset, DataLoader, Dataset, Sampler, Subset
+from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 
-from swath.files import short_hash
+from swath.rv.parts import parts_of
+from swath.seeds import mixed_seed, seed_everything
 from swath.training.checkpoints import Position
-
-
-def mixed_seed(*parts: int | str) -> int:
-    """Mix integers and words into one 32-bit seed."""
-    return int(short_hash(list(parts), 8), 16)
-
-
-def seed_torch(seed: int) -> None:
-    """Seed torch on the CPU and on the GPU in use.
-
-    ``torch.manual_seed`` does the same, and notes the call with its stack for every kind of device that is not in use,
-    which takes half a millisecond and memory that is never given back.
-    """
-    torch.default_generator.manual_seed(seed)
-    if torch.cuda.is_initialized():
-        torch.cuda.manual_seed(seed)
-
-
-def seed_everything(seed: int) -> None:
-    """Seed torch, numpy and random."""
-    seed_torch(seed)
-    np.random.seed(seed)
-    random.seed(seed)
 
 
 class EpochBatches(Sampler[list[tuple[int, int]]]):
@@ -188,13 +165,6 @@ def _leave_signals_to_the_trainer(worker: int) -> None:
     """Let a process that loads chips live on when its whole group is asked to stop: the trainer ends it."""
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
-
-
-def parts_of(dataset: Any) -> list[Any]:
-    """List the datasets that Raster Vision has put together."""
-    if isinstance(dataset, ConcatDataset):
-        return [part for whole in dataset.datasets for part in parts_of(whole)]
-    return [dataset]
 
 
 def _apply(function: Any, transform: Any, sample: Any) -> Any:

@@ -10,26 +10,26 @@ from typing import TYPE_CHECKING
 
 import torch
 from rastervision.core.rv_pipeline import RVPipelineConfig
-from rastervision.pytorch_learner import SemanticSegmentationImageDataConfig
 from rastervision.pytorch_learner.learner import Learner
-from rastervision.pytorch_learner.semantic_segmentation_learner import SemanticSegmentationLearner
+from rastervision.pytorch_learner.object_detection_learner import ObjectDetectionLearner
 
 from swath.config.classes import NULL_CLASS, NULL_CLASS_ID
 from swath.config.train import loss_weights
 from swath.errors import Problem, UserError
 from swath.files import publish_directory, unzip
 from swath.rv.chip import FOLDERS
+from swath.rv.parts import parts_of
 from swath.rv.pipeline import (
     augmentation,
     class_config,
-    model_config,
     pipeline_config,
     scene_config,
     solver_config,
 )
+from swath.rv.tasks import TASKS
 from swath.scenes.manifest import channel_order
-from swath.training.data import parts_of, seed_everything
-from swath.training.losses import balanced_weights, count_classes, segmentation_loss
+from swath.seeds import seed_everything
+from swath.training.losses import balanced_weights, build_loss, count_classes
 from swath.training.pretrained import check_weights
 from swath.training.weights import load_weights
 
@@ -46,6 +46,7 @@ def describe_training(job: TrainingJob) -> RVPipelineConfig:
     definition = _publish_definition(job.folder / "architecture")
     bands = len(channel_order(job.scenes[0], job.options.imagery["bands"]))
     classes = class_config(job.classes, job.colours)
+    task = TASKS[job.options.task]
     try:
         augmentations = augmentation(job.train["augmentations"])
     except (TypeError, ValueError) as error:
@@ -61,12 +62,13 @@ def describe_training(job: TrainingJob) -> RVPipelineConfig:
         for split in ("train", "validation")
     }
     return pipeline_config(
+        task,
         classes=classes,
         train=scenes["train"],
         validation=scenes["validation"],
-        model=model_config(job.model, bands, len(job.classes), str(definition)),
+        model=task.model_config(job.model, bands, len(job.classes), str(definition)),
         solver=solver_config(job.train),
-        data=SemanticSegmentationImageDataConfig(
+        data=task.data(
             uri=list(job.chips),
             class_config=classes,
             img_channels=bands,
@@ -93,12 +95,11 @@ def _publish_definition(folder: Path) -> Path:
 def build_learner(job: TrainingJob, config: RVPipelineConfig, temporary: Path) -> Learner:
     """Let Raster Vision build model, data, loss and optimizer; chips of all shards lie in one folder by name."""
     chips = temporary / "chips"
-    for folder in FOLDERS.values():
-        for kind in ("img", "labels"):
-            (chips / folder / kind).mkdir(parents=True)
     for archive in job.chips:
         unzip(archive, chips)
     _check_chips(job, chips)
+    for folder in FOLDERS.values():
+        TASKS[job.options.task].join_chips(chips / folder)
     learner_config = config.backend.get_learner_config(config)
     learner_config.data.uri = str(chips)
     learner_config.output_uri = str(temporary / "learner")
@@ -119,11 +120,9 @@ def build_learner(job: TrainingJob, config: RVPipelineConfig, temporary: Path) -
     learner_config.output_uri = config.train_uri
     if job.weights:
         _load_first_weights(job, learner.model, job.weights)
-    if isinstance(learner, SemanticSegmentationLearner):
+    if not isinstance(learner, ObjectDetectionLearner):  # which has losses of its own, and no null class
         silence_null_class(learner.model, len(job.classes))
-        learner.loss = segmentation_loss(
-            loss_weights(job.train["loss"]), len(job.classes), _class_weights(job, learner)
-        )
+        learner.loss = build_loss(loss_weights(job.train["loss"]), len(job.classes), _class_weights(job, learner))
     return learner
 
 
@@ -152,16 +151,16 @@ def _class_weights(job: TrainingJob, learner: Learner) -> list[float] | None:
 
 
 def silence_null_class(model: torch.nn.Module, classes: int) -> None:
-    """Keep a segmentation network from ever predicting the null class, which it is never taught.
+    """Keep a network from ever predicting the null class, which it is never taught.
 
     The last layer's bias for it becomes so low that its probability, and with it its gradient, is zero. The bias is
     part of the weights: Raster Vision's own predictor behaves the same.
 
     Args:
-        model: Any network whose last layer is a convolution with one output channel per class.
+        model: Any network whose last layer is a convolution or linear, with one output per class.
         classes: Number of classes, the null class included.
     """
-    layers = [m for m in model.modules() if isinstance(m, torch.nn.Conv2d) and m.out_channels == classes]
+    layers = [m for m in model.modules() if classes == getattr(m, "out_channels", getattr(m, "out_features", None))]
     if layers and layers[-1].bias is not None:
         with torch.no_grad():
             layers[-1].bias[NULL_CLASS_ID] = NEVER
@@ -170,7 +169,7 @@ def silence_null_class(model: torch.nn.Module, classes: int) -> None:
 def _check_chips(job: TrainingJob, chips: Path) -> None:
     gpus = job.train["gpus"]
     for split, least in (("train", 2 * gpus), ("validation", gpus)):
-        count = len(list((chips / FOLDERS[split] / "img").iterdir()))
+        count = TASKS[job.options.task].count_chips(chips / FOLDERS[split])
         log.info("%s: %d %s chips", job.name, count, split)
         if count < least:
             raise UserError(

@@ -1,4 +1,4 @@
-"""Losses for networks that score every pixel, and class weights from the data, for any task with class ids."""
+"""Losses of networks that score classes, for pixels or for chips, and class weights from the data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from swath.config.classes import NULL_CLASS_ID
 
 
 class LabelledCrossEntropy(nn.Module):
-    """Cross-entropy, averaged over labelled pixels; zero, not NaN, where a batch has none.
+    """Cross-entropy, averaged over labelled pixels or chips; zero, not NaN, where a batch has none.
 
     Args:
         class_weights: float32 (classes), or None.
@@ -26,7 +26,7 @@ class LabelledCrossEntropy(nn.Module):
         self.register_buffer("class_weights", class_weights, persistent=False)
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
-        """Compare (N, classes, H, W) logits with (N, H, W) class ids."""
+        """Compare (N, classes, …) logits with (N, …) class ids."""
         loss = functional.cross_entropy(output, target, self.class_weights, ignore_index=NULL_CLASS_ID, reduction="sum")
         labelled = target != NULL_CLASS_ID
         total = labelled.sum() if self.class_weights is None else self.class_weights[target][labelled].sum()
@@ -72,7 +72,7 @@ class LabelledJaccard(nn.Module):
         return loss
 
 
-def segmentation_loss(weights: Mapping[str, float], classes: int, class_weights: Sequence[float] | None) -> nn.Module:
+def build_loss(weights: Mapping[str, float], classes: int, class_weights: Sequence[float] | None) -> nn.Module:
     """Build a loss that leaves the null class out.
 
     Args:

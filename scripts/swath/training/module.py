@@ -14,8 +14,9 @@ from rastervision.pytorch_learner.learner import Learner
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from swath.seeds import mixed_seed, seed_torch
 from swath.training.checkpoints import Position
-from swath.training.data import mixed_seed, seed_torch, training_loader, validation_loader
+from swath.training.data import training_loader, validation_loader
 from swath.training.optimizers import build_optimizer, build_scheduler
 
 MACRO_F1 = "macro_f1"

@@ -19,7 +19,8 @@ from rastervision.pytorch_learner.learner import Learner
 from swath.config.classes import NULL_CLASS
 from swath.config.train import WITHOUT_INFLUENCE
 from swath.files import sha256, short_hash, unzip, zip_directory
-from swath.rv.pipeline import SceneOptions, write_config
+from swath.rv.pipeline import write_config
+from swath.rv.task import SceneOptions
 from swath.scenes.manifest import Facts
 from swath.training.checkpoints import CheckpointFolder
 from swath.training.data import remember_chips

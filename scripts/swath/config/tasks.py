@@ -1,0 +1,86 @@
+"""What differs between the tasks in the config: defaults, and settings that belong to some of them only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from typing import Any, Literal
+
+Task = Literal["semantic_segmentation", "object_detection", "chip_classification"]
+SEGMENTATION, DETECTION, CLASSIFICATION = "semantic_segmentation", "object_detection", "chip_classification"
+
+DEFAULTS: dict[str, dict[str, Any]] = {
+    DETECTION: {
+        "model.architecture": "faster_rcnn",
+        "train.monitor": "mAP50",
+        "sweep.select.metric": "mAP50",
+    },
+    CLASSIFICATION: {"model.architecture": "classifier", "chips.sampling": "sliding"},
+}
+"""Task → dotted setting → its default there, where it is another one than elsewhere."""
+
+BELONGS_TO: dict[str, tuple[str, ...]] = {
+    "labels.cells": (CLASSIFICATION,),
+    "labels.min_overlap": (CLASSIFICATION,),
+    "labels.overlap_of": (CLASSIFICATION,),
+    "labels.pick": (CLASSIFICATION,),
+    "labels.unlabelled": (SEGMENTATION, CLASSIFICATION),
+    "chips.min_labelled": (SEGMENTATION,),
+    "chips.negative_ratio": (DETECTION,),
+    "chips.min_box_overlap": (DETECTION,),
+    "chips.max_negative_overlap": (DETECTION,),
+    "train.loss": (SEGMENTATION, CLASSIFICATION),
+    "train.class_weights": (SEGMENTATION, CLASSIFICATION),
+    "predict.chip_size": (SEGMENTATION, DETECTION),
+    "predict.stride": (SEGMENTATION, DETECTION),
+    "predict.crop": (SEGMENTATION,),
+    "predict.smooth": (SEGMENTATION,),
+    "predict.score_threshold": (DETECTION,),
+    "predict.merge_threshold": (DETECTION,),
+}
+"""Dotted setting → the tasks it means something to."""
+
+METRICS = {
+    SEGMENTATION: ("macro_f1", "accuracy"),
+    DETECTION: ("mAP50", "mAP", "macro_f1"),
+    CLASSIFICATION: ("macro_f1", "accuracy"),
+}
+"""Task → the metrics of an evaluation that can select a trial, beside `f1.<class>`."""
+
+MONITORS = {
+    SEGMENTATION: ("macro_f1", "val_loss"),
+    DETECTION: ("mAP50", "mAP"),
+    CLASSIFICATION: ("macro_f1", "val_loss"),
+}
+"""Task → the metrics of an epoch that can say which is best."""
+
+NETWORKS = {"deeplabv3": SEGMENTATION, "faster_rcnn": DETECTION, "classifier": CLASSIFICATION}
+"""Raster Vision's own networks → their task; all others are for semantic segmentation."""
+
+LOSSES = {
+    SEGMENTATION: ("cross_entropy", "focal", "dice", "jaccard"),
+    CLASSIFICATION: ("cross_entropy", "focal"),
+}
+"""Task → its losses; Faster R-CNN has its own."""
+
+
+def with_task_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill in what the task's defaults are, where the config says nothing."""
+    filled = deepcopy(dict(config))
+    for setting, value in DEFAULTS.get(str(config.get("task")), {}).items():
+        *parents, last = setting.split(".")
+        section: Any = filled
+        for parent in parents:
+            section = section.setdefault(parent, {}) if isinstance(section, dict) else None
+        if isinstance(section, dict):
+            section.setdefault(last, value)
+    return filled
+
+
+def foreign_settings(config: Mapping[str, Any], task: str) -> Iterator[str]:
+    """Name the settings that the config says and that mean nothing to the task."""
+    for setting, tasks in BELONGS_TO.items():
+        section, key = setting.split(".")
+        said = config.get(section)
+        if task not in tasks and isinstance(said, Mapping) and key in said:
+            yield setting

@@ -1,0 +1,102 @@
+"""COCO's average precision of boxes over whole scenes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """What is in a scene, and what was found.
+
+    Attributes:
+        actual: (N, 4): top, left, bottom, right edges in pixels.
+        actual_classes: N class ids.
+        found: (M, 4), the same for what was found.
+        found_classes: M class ids.
+        scores: M scores.
+    """
+
+    actual: NDArray[Any]
+    actual_classes: NDArray[Any]
+    found: NDArray[Any]
+    found_classes: NDArray[Any]
+    scores: NDArray[Any]
+
+
+def average_precision(scenes: Sequence[Boxes], classes: Sequence[str]) -> dict[str, Any]:
+    """Compute average precision, as COCO defines it, with a whole scene for an image and no limit on its boxes.
+
+    Args:
+        scenes: The boxes of every scene.
+        classes: Class names by id, the null class first.
+
+    Returns:
+        `mAP` (mean over IoU 0.50 to 0.95 and the classes that occur), `mAP50` (at IoU 0.50) and `ap50` by class;
+        None for what does not occur in the labels.
+    """
+    truth = COCO()
+    truth.dataset = {
+        "images": [{"id": number} for number in range(len(scenes))],
+        "categories": [{"id": index} for index in range(1, len(classes))],
+        "annotations": _annotations(scenes),
+    }
+    with redirect_stdout(StringIO()):  # pycocotools talks on the standard output
+        truth.createIndex()
+        found = truth.loadRes(_detections(scenes)) if any(len(boxes.found) for boxes in scenes) else COCO()
+        evaluation = COCOeval(truth, found, "bbox")
+        evaluation.params.imgIds = list(range(len(scenes)))
+        evaluation.params.catIds = list(range(1, len(classes)))
+        most = max([1, *(len(boxes.found) for boxes in scenes)])
+        evaluation.params.maxDets = [most]
+        evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
+        evaluation.evaluate()
+        evaluation.accumulate()
+    precision = evaluation.eval["precision"][:, :, :, 0, 0]  # IoU × recall × class; -1 for classes without labels
+    by_class = {name: _mean(precision[0, :, index]) for index, name in enumerate(classes[1:])}
+    return {"mAP": _mean(precision), "mAP50": _mean(precision[0]), "ap50": by_class}
+
+
+def _mean(precision: NDArray[np.float64]) -> float | None:
+    known = precision[precision > -1]
+    return float(known.mean()) if known.size else None
+
+
+def _annotations(scenes: Sequence[Boxes]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for number, boxes in enumerate(scenes):
+        for box, index in zip(boxes.actual, boxes.actual_classes, strict=True):
+            width, height = float(box[3] - box[1]), float(box[2] - box[0])
+            found.append(
+                {
+                    "id": len(found) + 1,
+                    "image_id": number,
+                    "category_id": int(index),
+                    "bbox": [float(box[1]), float(box[0]), width, height],
+                    "area": width * height,
+                    "iscrowd": 0,
+                }
+            )
+    return found
+
+
+def _detections(scenes: Sequence[Boxes]) -> list[dict[str, Any]]:
+    return [
+        {
+            "image_id": number,
+            "category_id": int(index),
+            "bbox": [float(box[1]), float(box[0]), float(box[3] - box[1]), float(box[2] - box[0])],
+            "score": float(score),
+        }
+        for number, boxes in enumerate(scenes)
+        for box, index, score in zip(boxes.found, boxes.found_classes, boxes.scores, strict=True)
+    ]
