@@ -106,7 +106,18 @@ REACH: dict[str, tuple[Any, frozenset[str]]] = {
     "sweep.repeats": (2, NOTHING),
     "sweep.select": ({"metric": "accuracy"}, NOTHING),
 }
+DETECTING = {"task": "object_detection", "model": {"encoder": "resnet18"}, "predict": {}}
+CLASSIFYING = {"task": "chip_classification", "model": {"encoder": "resnet18"}, "predict": {}}
 TOGETHER = {
+    "chips.max_negative_overlap": (DETECTING, 0.3, FROM_CHIPS),
+    "chips.min_box_overlap": (DETECTING, 0.5, FROM_CHIPS),
+    "chips.negative_ratio": (DETECTING, 0.5, FROM_CHIPS),
+    "labels.cells": (CLASSIFYING, "given", FROM_LABELS),
+    "labels.min_overlap": (CLASSIFYING, 0.3, FROM_LABELS),
+    "labels.overlap_of": (CLASSIFYING, "polygon", FROM_LABELS),
+    "labels.pick": (CLASSIFYING, "first", FROM_LABELS),
+    "predict.merge_threshold": (DETECTING, 0.3, FROM_WINDOW),
+    "predict.score_threshold": (DETECTING, 0.3, FROM_WINDOW),
     "chips.stride": ({"chips.sampling": "sliding"}, 32, FROM_CHIPS),
     "train.milestones": ({"train.schedule": "multi_step", "train.milestones": [1]}, [2], FROM_MODEL),
     "train.freeze_encoder": ({"model.weights": "imagenet", "train.epochs": 4}, 1, FROM_MODEL),
