@@ -1,13 +1,14 @@
 # Shorthands. Everything they do can be typed by hand: see README.md.
 PYTHON ?= python3
 CORES ?= all
+EXPERIMENT ?=
 BIN := .venv/bin
 READY := .venv/.ready
 
 .PHONY: demo test setup lint lock reference clean
 
-demo: setup  ## run the default experiment on all cores
-	$(BIN)/snakemake --cores $(CORES)
+demo: setup  ## run the default experiment on all cores, or another one of config/examples: EXPERIMENT=neon-trees
+	$(BIN)/snakemake --cores $(CORES) $(if $(EXPERIMENT),--configfile config/examples/$(EXPERIMENT).yaml)
 
 test: setup  ## run the whole test suite
 	tests/run

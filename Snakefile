@@ -37,7 +37,7 @@ scattergather:
 
 include: "rules/common.smk"
 include: "rules/params.smk"
-include: "rules/havel.smk"
+include: "rules/demo.smk"
 include: "rules/scenes.smk"
 include: "rules/analyze.smk"
 include: "rules/chip.smk"
@@ -53,7 +53,6 @@ include: "rules/summary.smk"
 
 localrules:
     all,
-    havel,
     leaderboard,
     select,
     summary,

