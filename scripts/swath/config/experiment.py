@@ -25,7 +25,6 @@ from swath.config.tasks import (
     NETWORKS,
     SEGMENTATION,
     Task,
-    foreign_settings,
     with_task_defaults,
 )
 from swath.config.train import Train, loss_weights
@@ -64,15 +63,14 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _settings_belong_to_the_task(self) -> Self:
-        for setting in foreign_settings(self.model_dump(exclude_unset=True), self.task):
-            raise ValueError(f"{setting}: not for {self.task}, only for {' and '.join(BELONGS_TO[setting])}")
-        networks = {name: tasks for name, tasks in NETWORKS.items() if self.model.architecture == name}
-        for name, task in networks.items():
-            if task != self.task:
-                raise ValueError(f"model.architecture: {name} is for {task}, not for {self.task}")
-        if not networks and self.task != SEGMENTATION:
-            known = next(name for name, task in NETWORKS.items() if task == self.task)
-            raise ValueError(f"model.architecture: {known}, for {self.task}")
+        for setting, tasks in BELONGS_TO.items():
+            section, key = setting.split(".")
+            if self.task not in tasks and key in getattr(self, section).model_fields_set:
+                raise ValueError(f"{setting}: not for {self.task}, only for {' and '.join(tasks)}")
+        network = self.model.architecture
+        task = NETWORKS.get(network, SEGMENTATION)
+        if task != self.task:
+            raise ValueError(f"model.architecture: {network} is for {task}, not for {self.task}")
         for loss in loss_weights(self.train.loss) if self.task in LOSSES else ():
             if loss not in LOSSES[self.task]:
                 raise ValueError(f"train.loss: {' or '.join(LOSSES[self.task])}, for {self.task}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, Literal
 
@@ -66,8 +66,9 @@ LOSSES = {
 
 def with_task_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
     """Fill in what the task's defaults are, where the config says nothing."""
-    filled = deepcopy(dict(config))
-    for setting, value in DEFAULTS.get(str(config.get("task")), {}).items():
+    defaults = DEFAULTS.get(str(config.get("task")), {})
+    filled = deepcopy(dict(config)) if defaults else dict(config)
+    for setting, value in defaults.items():
         *parents, last = setting.split(".")
         section: Any = filled
         for parent in parents:
@@ -75,12 +76,3 @@ def with_task_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(section, dict):
             section.setdefault(last, value)
     return filled
-
-
-def foreign_settings(config: Mapping[str, Any], task: str) -> Iterator[str]:
-    """Name the settings that the config says and that mean nothing to the task."""
-    for setting, tasks in BELONGS_TO.items():
-        section, key = setting.split(".")
-        said = config.get(section)
-        if task not in tasks and isinstance(said, Mapping) and key in said:
-            yield setting
