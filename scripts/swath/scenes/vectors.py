@@ -293,8 +293,9 @@ def _polygons(labels: gpd.GeoDataFrame, path: str, buffer: float, facts: Mapping
         cure = "set `labels.buffer` to half their width in metres"
         raise UserError(Problem(path, "geometry", f"{kinds} features", "polygons", cure))
     if thin.any():
-        widened = pieces.geometry[thin].to_crs(_local_crs(facts)).buffer(buffer).to_crs(pieces.crs)
-        pieces = pieces.set_geometry(pd.concat([pieces.geometry[~thin], widened]).sort_index())
+        metric = pieces.geometry.to_crs(_local_crs(facts))
+        widened = metric.buffer(thin.to_numpy() * buffer).to_crs(pieces.crs)
+        pieces = pieces.set_geometry(pieces.geometry.where(~thin, widened))
     pieces = pieces.drop(columns="_remains")
     pieces.attrs["repaired"] = int(invalid.sum())
     return pieces
