@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from swath.config.base import Section, settings
 from swath.config.classes import class_names
 from swath.config.experiment import Experiment
+from swath.config.imagery import MEASURED
 from swath.config.load import Location, problems_of, where, without_empty_sections
 from swath.config.model import TrialWeights
 from swath.config.sweep import Distribution
@@ -57,7 +58,7 @@ class Run:
         trial: The trial.
         seed: The training seed.
         scenes, chips, models, bundles: Keys of the stages; ``stats`` is None when imagery is not normalised.
-        predictions, evals: Keys by split (validation, test).
+        predictions, evals: Keys by split (validation, test); no eval of test scenes that all have no labels.
     """
 
     name: str
@@ -93,6 +94,10 @@ class Plan:
     def scenes_of(self, split: str) -> list[Scene]:
         """Return the scenes of a split, sorted by id."""
         return [scene for scene in self.scenes if scene.split == split]
+
+    def labelled_scenes_of(self, split: str) -> list[Scene]:
+        """Return the scenes of a split that can be evaluated, sorted by id."""
+        return [scene for scene in self.scenes_of(split) if scene.labels]
 
     def run_with(self, stage: str, key: str) -> Run:
         """Return the first run that uses a stage's key."""
@@ -279,14 +284,19 @@ def _run(plan: Plan, trial: Trial, seed: int, identity: Mapping[str, str], start
         plan.specs[stage].setdefault(name, spec)
         return name
 
+    imagery = settings(experiment.imagery)
     scenes = key(
         "scenes",
-        {"task": experiment.task, "classes": class_names(experiment.classes), "labels": settings(experiment.labels)},
+        {
+            "task": experiment.task,
+            "classes": class_names(experiment.classes),
+            "imagery": {name: imagery[name] for name in ("files", "nodata")},
+            "labels": settings(experiment.labels),
+        },
     )
-    imagery = settings(experiment.imagery)
     stats = None
     if experiment.imagery.normalize != "none":
-        from_scenes = experiment.imagery.normalize == "statistics"
+        from_scenes = experiment.imagery.normalize in MEASURED
         stats = key("stats", {"imagery": imagery, "training_scenes": identity["train"] if from_scenes else None})
     chips = key("chips", {"scenes": scenes, "stats": stats, "imagery": imagery, "chips": settings(experiment.chips)})
     models = key(
@@ -308,7 +318,9 @@ def _run(plan: Plan, trial: Trial, seed: int, identity: Mapping[str, str], start
         for split in splits
     }
     evals = {
-        split: key("evals", {"predictions": predictions[split], "labels": scenes, "split": split}) for split in splits
+        split: key("evals", {"predictions": predictions[split], "labels": scenes, "split": split})
+        for split in splits
+        if plan.labelled_scenes_of(split)
     }
     return Run(f"{trial.name},seed={seed}", trial, seed, scenes, stats, chips, models, bundles, predictions, evals)
 

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from swath.errors import Problem, UserError
 from swath.files import read_json, write_json
 from swath.rv.pipeline import pipeline_config, read_config, scene_config, write_config
 from swath.rv.task import SceneOptions
@@ -25,7 +26,7 @@ def evaluate(
     """Evaluate a split's predictions against its labels.
 
     Args:
-        scenes: Facts of the split's scenes.
+        scenes: Facts of the split's scenes; those without labels are left out.
         split: validation or test.
         options: Imagery settings, statistics, unlabelled class.
         model: The model's folder.
@@ -34,6 +35,10 @@ def evaluate(
         outputs: Files to write: ``metrics`` (see :meth:`swath.rv.task.Task.metrics`), ``raster_vision`` (Raster
             Vision's own eval.json) and ``config`` (with which Raster Vision's command line evaluates again).
     """
+    labelled = [facts for facts in scenes if facts["label_raster"]]
+    if not labelled:
+        cure = "leave the test scenes' labels empty, or give labels that reach them"
+        raise UserError(Problem("scenes", f"{split} scenes", "none with labels", "at least one", cure))
     trained = read_config(model / "pipeline-config.json")
     task = TASKS[options.task]
     config = pipeline_config(
@@ -42,7 +47,7 @@ def evaluate(
         **{
             split: [
                 scene_config(facts, options, aoi=facts["evaluated"], predictions=str(predictions / facts["id"]))
-                for facts in scenes
+                for facts in labelled
             ]
         },
         root_uri=str(folder),

@@ -7,7 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rastervision.core.data import ClassConfig, DatasetConfig, RasterioSourceConfig, SceneConfig, StatsTransformerConfig
+from rastervision.core.data import (
+    CastTransformerConfig,
+    ClassConfig,
+    DatasetConfig,
+    NanTransformerConfig,
+    RasterioSourceConfig,
+    RasterTransformerConfig,
+    SceneConfig,
+    StatsTransformerConfig,
+)
 from rastervision.core.rv_pipeline import RVPipelineConfig
 from rastervision.pipeline.config import build_config, upgrade_config
 from rastervision.pytorch_learner import SolverConfig
@@ -17,6 +26,7 @@ from swath.config.classes import NULL_CLASS, NULL_CLASS_ID
 from swath.files import publish
 from swath.rv.task import SceneOptions, Task
 from swath.rv.tasks import TASKS
+from swath.scenes.label_raster import unlabelled_id
 from swath.scenes.manifest import Facts, channel_order
 
 STATS_IN_ANALYZE = Path("stats/train_scenes/stats.json")
@@ -43,9 +53,20 @@ def scene_options(
     )
 
 
-def unlabelled_id(classes: Sequence[str], labels: Mapping[str, Any]) -> int:
-    """Return the class id that unlabelled pixels get: the null class's, if they are ignored."""
-    return NULL_CLASS_ID if labels["unlabelled"] == "ignore" else list(classes).index(labels["unlabelled"])
+def transformers(facts: Facts, options: SceneOptions) -> list[RasterTransformerConfig]:
+    """List Raster Vision's transformers that make a scene's values 0..255; its own, so that its bundles know them.
+
+    The StatsTransformer leaves 8-bit values as they are: for a range they are cast first. It makes anything of
+    not-a-number: that becomes 0 first, which is what pixels without data are.
+    """
+    if not options.stats:
+        return []
+    steps: list[RasterTransformerConfig] = []
+    if facts["dtype"] == "uint8" and options.imagery["normalize"] != "statistics":
+        steps.append(CastTransformerConfig(to_dtype="float32"))
+    if facts["dtype"].startswith("float"):
+        steps.append(NanTransformerConfig(to_value=0.0))
+    return [*steps, StatsTransformerConfig(stats_uri=options.stats)]
 
 
 def class_config(classes: Sequence[str], colours: Sequence[str]) -> ClassConfig:
@@ -72,11 +93,10 @@ def scene_config(
         predictions: Folder of the scene's predictions.
         window: The resolved prediction window, where predictions are made.
     """
-    transformers = [StatsTransformerConfig(stats_uri=options.stats)] if options.stats else []
     source = RasterioSourceConfig(
         uris=[facts["image"]],
         channel_order=channel_order(facts, options.imagery["bands"]),
-        transformers=transformers,
+        transformers=transformers(facts, options),
     )
     task = TASKS[options.task]
     return SceneConfig(

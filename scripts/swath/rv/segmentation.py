@@ -8,12 +8,9 @@ from typing import Any
 
 import rasterio
 from rastervision.core.data import (
-    ClassInferenceTransformerConfig,
-    GeoJSONVectorSourceConfig,
     LabelSourceConfig,
     LabelStoreConfig,
-    RasterizedSourceConfig,
-    RasterizerConfig,
+    RasterioSourceConfig,
     Scene,
     SemanticSegmentationLabelSourceConfig,
     SemanticSegmentationLabelStoreConfig,
@@ -47,12 +44,9 @@ class SemanticSegmentation(Task):
     model = SemanticSegmentationModelConfig
 
     def label_source(self, facts: Facts, options: SceneOptions) -> LabelSourceConfig:
-        """Rasterise the harmonised polygons."""
-        vectors = GeoJSONVectorSourceConfig(uris=[facts["labels"]], transformers=[ClassInferenceTransformerConfig()])
+        """Read class ids burned on the image's grid: Raster Vision's rasteriser rounds every corner down to a pixel."""
         return SemanticSegmentationLabelSourceConfig(
-            raster_source=RasterizedSourceConfig(
-                vector_source=vectors, rasterizer_config=RasterizerConfig(background_class_id=options.unlabelled)
-            )
+            raster_source=RasterioSourceConfig(uris=[facts["label_raster"]], channel_order=[0])
         )
 
     def label_store(self, folder: str, window: Mapping[str, Any] | None = None) -> LabelStoreConfig:
