@@ -300,7 +300,7 @@ def _polygons(labels: gpd.GeoDataFrame, path: str, buffer: float, facts: Mapping
         raise UserError(Problem(path, "geometry", f"{kinds} features", "polygons", cure))
     if thin.any():
         metric = pieces.geometry.to_crs(_local_crs(facts))
-        widened = metric.buffer(thin.to_numpy() * buffer).to_crs(pieces.crs)
+        widened = metric.buffer(thin.to_numpy() * buffer).to_crs(CRS(pieces.crs))
         pieces = pieces.set_geometry(pieces.geometry.where(~thin, widened))
     pieces = pieces.drop(columns="_remains")
     pieces.attrs["repaired"] = int(invalid.sum())
