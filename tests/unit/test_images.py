@@ -99,7 +99,7 @@ def chip_of(facts: Mapping[str, Any], imagery: Mapping[str, Any], folder: Path, 
     if imagery["normalize"] != "none":
         stats = str(folder / "stats.json")
         analyze([facts], imagery, Path(stats))
-    config = scene_config(facts, SceneOptions(imagery, stats), labels=False)
+    config = scene_config(facts, SceneOptions("semantic_segmentation", imagery, stats), labels=False)
     built = config.build(class_config(["null"], ["black"]), str(folder))
     return np.asarray(built.raster_source.get_chip(Box(*window)))
 
@@ -203,7 +203,7 @@ def test_chips_on_disk_are_what_the_image_says(tmp_path: Path, dtype: str) -> No
     write_ids(tmp_path / "labels.tif", facts, lambda window: np.ones((window.height, window.width), np.uint8), 2)
     analyze([], imagery, tmp_path / "stats.json")
     chips = {"size": 16, "sampling": "sliding", "stride": 16, "within_aoi": True, "max_nodata": 1.0, "min_labelled": 0}
-    options = SceneOptions(imagery, str(tmp_path / "stats.json"))
+    options = SceneOptions("semantic_segmentation", imagery, str(tmp_path / "stats.json"))
     cut_chips([facts], "train", {**chips, "padding": 0, "seed": 0}, options, ["null", "a"], tmp_path / "chips.zip")
     expected = np.where(pixels == 7, 0, pixels / 300 * 255).transpose(1, 2, 0)
     with zipfile.ZipFile(tmp_path / "chips.zip") as archive:

@@ -216,7 +216,7 @@ def test_raster_vision_gets_the_ids(tmp_path: Path) -> None:
 
     pixels = values()
     facts = prepared(tmp_path, write(tmp_path / "l.tif", pixels), **VALUES)
-    options = SceneOptions({"bands": None, "normalize": "none"}, None)
+    options = SceneOptions("semantic_segmentation", {"bands": None, "normalize": "none"}, None)
     config = scene_config(facts | {"image": str(tmp_path / "image.tif")}, options)
     source = config.build(class_config(CLASSES, ["black", "red", "green"]), str(tmp_path)).label_source
     assert np.array_equal(source.get_label_arr(), ids_of(pixels[0]))
@@ -275,7 +275,7 @@ def test_raster_visions_evaluator_sees_the_labelled_pixels_and_no_others(
     facts["label_raster"] = write(folder / "l.tif", labelled.astype(np.uint8))
     area = label_raster.evaluated_area(folder / "l.tif", None, facts)
     area.to_file(folder / "area.geojson", driver="GeoJSON")
-    options = SceneOptions({"bands": None, "normalize": "none"}, None)
+    options = SceneOptions("semantic_segmentation", {"bands": None, "normalize": "none"}, None)
     built = scene_config(facts, options, aoi=str(folder / "area.geojson")).build(
         class_config(["null", "a"], ["black", "red"]), str(folder)
     )

@@ -36,7 +36,7 @@ class SceneOptions:
     task: str
     imagery: Mapping[str, Any]
     stats: str | None
-    labels: Mapping[str, Any]
+    labels: Mapping[str, Any] = MappingProxyType({})
     unlabelled: int = NULL_CLASS_ID
     cell: int | None = None
 
