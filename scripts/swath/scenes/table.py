@@ -13,6 +13,7 @@ from typing import Any
 from swath import demo
 from swath.config.scenes import Scenes
 from swath.errors import Problem, UserError, did_you_mean
+from swath.scenes.splits import split_scenes
 
 SPLITS = ("train", "validation", "test")
 SPLIT_WORDS = {
@@ -30,10 +31,12 @@ class Scene:
 
     Attributes:
         id: Unique name, usable as a file name.
-        split: train, validation or test.
+        split: train, validation or test; train for scenes that take turns in folds.
         image: Path of the image, from the working directory.
         labels: Path of the labels.
         aoi: Path of the area of interest, if there is one.
+        fold: The fold in which it is a validation scene, if scenes take turns.
+        block: Name of its block on the ground, if the config asks for blocks.
     """
 
     id: str
@@ -41,24 +44,30 @@ class Scene:
     image: str
     labels: str
     aoi: str | None = None
+    fold: int | None = None
+    block: str | None = None
 
     def row(self) -> dict[str, Any]:
-        """Return the scene as plain JSON values: what it is known by."""
-        return asdict(self)
+        """Return the scene as plain JSON values: what it is known by, however it came to its split."""
+        return {name: value for name, value in asdict(self).items() if name not in ("fold", "block")}
 
 
 def read_scenes(scenes: Scenes) -> list[Scene]:
     """Read the scene table, or find the scenes that the patterns match; sorted by id.
 
+    Scenes without a split get one as `scenes.split` says.
+
     Raises:
         UserError: For a missing table or column, an unknown split, an unusable or double id, missing files,
-            and for a split train or validation without scenes.
+            for a split train or validation without scenes, and as :func:`swath.scenes.splits.split_scenes`.
     """
     if scenes.table is not None:
-        source, found = scenes.table, _read_table(Path(scenes.table))
+        source, found = scenes.table, _read_table(Path(scenes.table), scenes.split is not None)
     else:
         source, found = "config: scenes", list(_match_patterns(scenes))
     problems = [*_double_ids(source, found), *_missing_files(source, found)]
+    if not problems and scenes.split is not None and found:
+        found = split_scenes(found, scenes.split, source)
     if not problems:
         problems = _empty_splits(source, found, scenes)
     if problems:
@@ -66,7 +75,7 @@ def read_scenes(scenes: Scenes) -> list[Scene]:
     return sorted(found, key=lambda scene: scene.id)
 
 
-def _read_table(table: Path) -> list[Scene]:
+def _read_table(table: Path, splits_later: bool) -> list[Scene]:
     file = demo.SHIPPED_TABLE if not table.exists() and table == Path(demo.TABLE) else table
     if not file.is_file():
         raise UserError(
@@ -77,24 +86,23 @@ def _read_table(table: Path) -> list[Scene]:
     rows = _parquet_rows(file) if file.suffix in (".parquet", ".geoparquet") else _csv_rows(file)
     if not rows:
         raise UserError(Problem(str(table), "", "no rows", "one row per scene", "add scenes"))
-    missing = [column for column in COLUMNS[:4] if column not in rows[0]]
+    needed = COLUMNS[:3] if splits_later else COLUMNS[:4]
+    missing = [column for column in needed if column not in rows[0]]
     if missing:
         has = [str(column) for column in rows[0]]
         cure = "; ".join(f"{column}: {did_you_mean(column, has)}" for column in missing)
+        if "split" in missing:
+            cure += "; or let `scenes.split` in the config deal the scenes out"
         raise UserError(
-            Problem(
-                str(table), ", ".join(missing), "columns " + ", ".join(has), "columns scene, image, labels, split", cure
-            )
+            Problem(str(table), ", ".join(missing), "columns " + ", ".join(has), f"columns {', '.join(needed)}", cure)
         )
     scenes, problems = [], []
     for number, row in enumerate(rows, start=2):
-        split = _split_of(row["split"])
+        word = row.get("split", "")
+        split = "" if splits_later and not word else _split_of(word)
         if split is None:
-            problems.append(
-                Problem(
-                    f"{table}:{number}", "split", repr(row["split"]), "train, validation or test", "correct the row"
-                )
-            )
+            cure = "correct the row" if word else "fill the cell, or let `scenes.split` in the config deal it out"
+            problems.append(Problem(f"{table}:{number}", "split", repr(word), "train, validation or test", cure))
         elif not SCENE_ID.match(row["scene"]):
             problems.append(
                 Problem(
@@ -140,9 +148,9 @@ def _beside(table: Path, path: str | None) -> str | None:
 
 
 def _match_patterns(scenes: Scenes) -> Iterable[Scene]:
-    """Find scenes in folders: the `{scene}` of every image that the pattern matches, split by split."""
+    """Find scenes in folders: the `{scene}` of every image that the pattern matches, split by split, if it has any."""
     assert scenes.image is not None and scenes.labels is not None
-    for split, words in SPLIT_WORDS.items():
+    for split, words in (SPLIT_WORDS if "{split}" in scenes.image else {"": ("",)}).items():
         for word in words:
             pattern = scenes.image.replace("{split}", word)
             head, _, tail = pattern.partition("{scene}")
@@ -165,7 +173,8 @@ def _double_ids(source: str, scenes: list[Scene]) -> list[Problem]:
     for scene in scenes:
         other = first.setdefault(scene.id, scene)
         if other is not scene:
-            found = f"{scene.id!r} stands for {other.image} ({other.split}) and for {scene.image} ({scene.split})"
+            both = [f"{one.image} ({one.split})" if one.split else one.image for one in (other, scene)]
+            found = f"{scene.id!r} stands for {both[0]} and for {both[1]}"
             problems.append(Problem(source, "scene", found, "one scene per id", "rename one of the two"))
     return problems
 
@@ -191,11 +200,13 @@ def _empty_splits(source: str, scenes: list[Scene], config: Scenes) -> list[Prob
     counts = {split: sum(scene.split == split for scene in scenes) for split in SPLITS}
     found = ", ".join(f"{number} {split}" for split, number in counts.items()) + " scenes"
     cure = "give some scenes that split"
-    if config.image is not None:
-        folders = ", ".join(config.image.replace("{split}", words[0]) for words in SPLIT_WORDS.values())
+    if config.split is not None and scenes:
+        cure += ", or `scenes.split` a share or folds for it"
+    elif config.image is not None:
+        folders = ", ".join(dict.fromkeys(config.image.replace("{split}", words[0]) for words in SPLIT_WORDS.values()))
         cure = f"looked for {folders}; see docs/reference.md for other folder names"
     return [
         Problem(source, f"split {split}", found, f"at least one {split} scene", cure)
         for split in ("train", "validation")
-        if not counts[split]
+        if not counts[split] and not (split == "validation" and any(scene.fold is not None for scene in scenes))
     ]
