@@ -12,6 +12,7 @@ import pandas as pd
 from swath.files import publish_directory, read_json
 from swath.report.figure import draw_prediction
 from swath.scenes.manifest import Facts
+from swath.scenes.splits import read_split
 
 Run = Mapping[str, Any]
 
@@ -21,6 +22,7 @@ def sum_up(
     runs: Sequence[Run],
     winner: str | Path,
     leaderboard: str | Path,
+    splits: str | Path,
     metric: str,
     scenes: Sequence[Facts],
     colours: Sequence[str],
@@ -31,7 +33,7 @@ def sum_up(
     Args:
         folder: The experiment's folder: gets ``trials/<values>/`` and ``winner/``, links into the results.
         runs: What :func:`swath.workflow.describe_runs` lists.
-        winner, leaderboard: What the stage `select` and `leaderboard` wrote.
+        winner, leaderboard, splits: What the stages `select`, `leaderboard` and `splits` wrote.
         metric: The metric that decided.
         scenes: Facts of all scenes.
         colours: By class id.
@@ -45,7 +47,8 @@ def sum_up(
     split = "test" if _metrics(run, "test") else "validation"
     metrics = _metrics(run, split)
     assert metrics
-    scene = max((s for s in scenes if s["split"] == split), key=lambda s: sum(list(s["labelled_pixels"].values())[1:]))
+    ids = read_split(splits, split, run["fold"])
+    scene = max((s for s in scenes if s["id"] in ids), key=lambda s: sum(list(s["labelled_pixels"].values())[1:]))
     prediction = Path(run["predictions"][split]) / scene["id"] / "labels.tif"
     title = f"{scene['id']} ({split}), {chosen['run']}"
     draw_prediction(scene, prediction, metrics["classes"], colours, title, outputs["picture"])
@@ -82,7 +85,12 @@ def _text(
     lines = [f"{folder.name}: {trials} trials, {len(runs)} trainings", ""]
     shown = [column for column in leaderboard.columns if not column.startswith("f1.")]
     lines += [leaderboard[shown].to_string(index=False, float_format="{:.4g}".format), ""]
-    lines.append(f"Winner by validation {metric}: {chosen['run']} ({chosen['score']:.3f})")
+    if run["fold"] is None:
+        lines.append(f"Winner by validation {metric}: {chosen['run']} ({chosen['score']:.3f})")
+    else:
+        mean = f"{chosen['mean']:.3f} ± {chosen['std']:.3f} over all folds"
+        lines.append(f"Winner by validation {metric}: {chosen['trial']} ({mean})")
+        lines.append(f"Its model, the best in its own fold: {chosen['run']} ({chosen['score']:.3f})")
     test = _metrics(run, "test")
     if test:
         overall = test["overall"]
@@ -97,6 +105,6 @@ def _text(
         f"Maps and bundle of the winner   {folder}/winner/",
         f"A picture                       {folder}/prediction.png",
         f"Every trial                     {folder}/trials/",
-        f"Tables                          {folder}/leaderboard.csv, {folder}/trials.csv",
+        f"Tables                          {folder}/leaderboard.csv, trials.csv, splits.csv",
     ]
     return "\n".join(lines) + "\n"
