@@ -98,7 +98,8 @@ class Plan:
     @property
     def folds(self) -> list[int | None]:
         """The folds in which every trial is trained: None alone where scenes do not take turns."""
-        return sorted({scene.fold for scene in self.scenes if scene.fold is not None}) or [None]
+        folds = {scene.fold for scene in self.scenes if scene.fold is not None}
+        return [*sorted(folds)] or [None]
 
     def scenes_of(self, split: str, fold: int | None = None) -> list[Scene]:
         """Return the scenes of a split in a fold, sorted by id; without fold those that take turns are for training."""
