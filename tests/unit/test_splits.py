@@ -307,7 +307,7 @@ def test_nothing_to_deal_out_is_told() -> None:
 @pytest.mark.parametrize(
     ("split", "number", "words"),
     [
-        (Split(), 2, ["2 scenes without a split", "at least 3: one for each of test and validation and train"]),
+        (Split(), 2, ["2 scenes without a split", "at least 3: one for each of train, validation, test"]),
         (Split(folds=5, test=0), 4, ["scenes.split.folds", "4 scenes", "one for each of 5 folds", "fewer folds"]),
         (Split(folds=5), 5, ["at least 6: one for each of 5 folds and a test split"]),
     ],
