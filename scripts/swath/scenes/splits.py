@@ -95,9 +95,9 @@ def _check_number(number: int, split: Split, source: str) -> None:
         return
     field, kind = ("scenes.split.folds", "folds") if split.folds else ("scenes.split", "splits")
     things = f"blocks of {split.block:g} m" if split.block else "scenes"
-    parts = (
-        f"{split.folds} folds" + (" and a test split" if split.test else "") if split.folds else " and ".join(wanted)
-    )
+    parts = ", ".join(reversed(wanted))
+    if split.folds:
+        parts = f"{split.folds} folds" + (" and a test split" if split.test else "")
     smaller = ", or choose a smaller `block` (scenes that overlap stay together whatever it is)" if split.block else ""
     raise UserError(
         Problem(
