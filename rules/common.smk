@@ -4,8 +4,9 @@ from swath import demo
 from swath.code import code_of
 from swath.files import read_json
 from swath.lock import claim_lock, release_lock_of_dead_run
-from swath.plan import shards
+from swath.plan import shards, shards_of_parts
 from swath.scenes.paths import local_paths_of
+from swath.scenes.splits import split_table
 from swath.scenes.table import SPLITS
 from swath.config.train import WITHOUT_INFLUENCE
 from swath.workflow import (
@@ -30,8 +31,17 @@ WEIGHTS = "resources/weights"
 
 # split → shard → its scenes
 SCENE_SHARDS = {split: shards(PLAN.scenes_of(split), len(gather.scenes("{scatteritem}"))) for split in SPLITS}
-CHIP_SHARDS = {split: shards(PLAN.scenes_of(split), len(gather.chip("{scatteritem}"))) for split in SPLITS[:2]}
-PREDICT_SHARDS = {split: shards(PLAN.scenes_of(split), len(gather.predict("{scatteritem}"))) for split in SPLITS[1:]}
+
+
+def shards_in_folds(splits, number):
+    """Split and fold → shard → its scenes; a fold's scenes have shards of their own, which trainings share."""
+    return {
+        (split, fold): shards_of_parts(PLAN.parts_of(split, fold), number) for split in splits for fold in PLAN.folds
+    }
+
+
+CHIP_SHARDS = shards_in_folds(SPLITS[:2], len(gather.chip("{scatteritem}")))
+PREDICT_SHARDS = shards_in_folds(SPLITS[1:], len(gather.predict("{scatteritem}")))
 
 
 wildcard_constraints:
@@ -58,15 +68,17 @@ def scenes_behind(stage, wildcards):
     """The scenes that a job of a stage works on."""
     if stage == "scenes":
         return SCENE_SHARDS[wildcards.split][wildcards.shard]
-    if stage == "chips":
-        return CHIP_SHARDS[wildcards.split][wildcards.shard]
+    if stage == "chips":  # several folds can share a shard
+        every_fold = (held for (split, _), held in CHIP_SHARDS.items() if split == wildcards.split)
+        return next(held[wildcards.shard] for held in every_fold if wildcards.shard in held)
+    fold = PLAN.run_with(stage, wildcards.key).fold
     if stage == "predictions":
-        return PREDICT_SHARDS[PLAN.specs[stage][wildcards.key]["split"]][wildcards.shard]
+        return PREDICT_SHARDS[PLAN.specs[stage][wildcards.key]["split"], fold][wildcards.shard]
     if stage == "evals":
-        return PLAN.labelled_scenes_of(wildcards.split)
+        return PLAN.labelled_scenes_of(wildcards.split, fold)
     if stage == "stats":  # a fixed range needs no scenes
-        return PLAN.scenes_of("train") if PLAN.specs[stage][wildcards.key]["training_scenes"] else []
-    return PLAN.scenes_of("train") + PLAN.scenes_of("validation")
+        return PLAN.scenes_of("train", fold) if PLAN.specs[stage][wildcards.key]["training_scenes"] else []
+    return PLAN.scenes_of("train", fold) + PLAN.scenes_of("validation", fold)
 
 
 def ids_of(stage):
@@ -111,8 +123,12 @@ def stats_of(stage):
 
 
 def chips_of_model(wildcards):
-    key = PLAN.run_with("models", wildcards.key).chips
-    return [f"{RESULTS}/chips/{key}/{split}-{shard}.zip" for split, held in CHIP_SHARDS.items() for shard in held]
+    run = PLAN.run_with("models", wildcards.key)
+    return [
+        f"{RESULTS}/chips/{run.chips}/{split}-{shard}.zip"
+        for split in SPLITS[:2]
+        for shard in CHIP_SHARDS[split, run.fold]
+    ]
 
 
 def weights_of_model(wildcards):
@@ -130,8 +146,9 @@ def model_of(stage, file):
 
 
 def predictions_of_eval(wildcards):
-    key = PLAN.run_with("evals", wildcards.key).predictions[wildcards.split]
-    return [f"{RESULTS}/predictions/{key}/{shard}.json" for shard in PREDICT_SHARDS[wildcards.split]]
+    run = PLAN.run_with("evals", wildcards.key)
+    key = run.predictions[wildcards.split]
+    return [f"{RESULTS}/predictions/{key}/{shard}.json" for shard in PREDICT_SHARDS[wildcards.split, run.fold]]
 
 
 def manifests_of_experiment(wildcards):
@@ -156,7 +173,7 @@ WEIGHTS_WANTED = sorted(
 MAPS = [
     f"{RESULTS}/predictions/{run.predictions['validation']}/{shard}.json"
     for run in PLAN.runs
-    for shard in PREDICT_SHARDS["validation"]
+    for shard in PREDICT_SHARDS["validation", run.fold]
 ]
 
 

@@ -29,6 +29,12 @@ def classes_of(stage):
     return classes
 
 
+def splits_of_model(wildcards):
+    """Training and validation scenes, by id."""
+    fold = PLAN.run_with("models", wildcards.key).fold
+    return {split: [scene.id for scene in PLAN.scenes_of(split, fold)] for split in SPLITS[:2]}
+
+
 def start_of_model(wildcards):
     """The files that the first weights are, whatever links say."""
     return files_behind(weights_of_model(wildcards))

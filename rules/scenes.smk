@@ -22,3 +22,27 @@ rule scenes:
         "Reading {wildcards.split} scenes: shard {wildcards.shard}"
     script:
         "../scripts/scenes.py"
+
+
+# Which scenes train, validate and test, for people to see.
+rule splits:
+    output:
+        splits=f"{EXPERIMENT}/splits.csv",
+    log:
+        f"{LOGS}/experiments/{NAME}/splits.log",
+    benchmark:
+        f"{BENCHMARKS}/experiments/{NAME}/splits.tsv"
+    localrule: True
+    container:
+        CONTAINER
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        rows=split_table(PLAN.scenes),
+        code=code_of("splits"),
+    message:
+        "Writing down the splits"
+    script:
+        "../scripts/splits.py"

@@ -3,6 +3,7 @@ rule summary:
     input:
         winner=rules.select.output.winner,
         leaderboard=rules.leaderboard.output.leaderboard,
+        splits=rules.splits.output.splits,
         bundles=BUNDLES,
         test=test_of_winner,
         scenes=manifests_of_experiment,

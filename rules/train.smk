@@ -27,6 +27,7 @@ rule train:
         spec=spec_of("models"),
         settings=settings_of("models", "imagery", "chips", "labels"),
         classes=classes_of("models"),
+        splits=splits_of_model,
         start=start_of_model,
         code=code_of("train"),
         colours=colours,

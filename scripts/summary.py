@@ -13,6 +13,7 @@ with job(snakemake) as (inputs, output, params):
         params.runs,
         inputs.winner,
         inputs.leaderboard,
+        inputs.splits,
         params.metric,
         read_manifests(inputs.scenes),
         params.colours,

@@ -8,7 +8,7 @@ from swath.training.processes import forget_launchers
 with job(snakemake) as (inputs, output, params):
     forget_launchers()
     from swath.rv.pipeline import scene_options
-    from swath.scenes.manifest import read_manifests
+    from swath.scenes.manifest import read_splits
     from swath.training.stopping import deadline
     from swath.training.train import TrainingJob, TrainingOutputs, train_model
 
@@ -17,7 +17,7 @@ with job(snakemake) as (inputs, output, params):
             name=params.name,
             folder=Path(snakemake.output.bundle).parent,
             chips=list(inputs.chips),
-            scenes=[facts for facts in read_manifests(inputs.scenes) if facts["split"] != "test"],
+            scenes=read_splits(inputs.scenes, params.splits),
             options=scene_options(params.settings, inputs.stats, params.classes),
             classes=params.classes,
             colours=params.colours,

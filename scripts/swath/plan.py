@@ -10,9 +10,9 @@ import hashlib
 import itertools
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -31,7 +31,11 @@ from swath.files import short_hash
 from swath.scenes.table import SPLITS, Scene
 
 SWEEPABLE = ("imagery", "labels", "chips", "model", "train", "predict")
+NO_SCENES = short_hash([])
 STAGES = ("scenes", "stats", "chips", "models", "predictions", "evals", "bundles")
+
+Place = tuple[str, int | None, int]
+"""A run's trial, fold and seed."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +55,12 @@ class Trial:
 
 @dataclass(frozen=True)
 class Run:
-    """A trial with one seed, and the keys of all its stages.
+    """A trial with one seed, in one fold where scenes take turns, and the keys of all its stages.
 
     Attributes:
-        name: The trial's name and the seed: ``learning_rate=0.001,seed=0``.
+        name: The trial's name, the fold if there is one, the seed: ``learning_rate=0.001,fold=2,seed=0``.
         trial: The trial.
+        fold: The fold that validates; None without folds.
         seed: The training seed.
         scenes, chips, models, bundles: Keys of the stages; ``stats`` is None when imagery is not normalised.
         predictions, evals: Keys by split (validation, test); no eval of test scenes that all have no labels.
@@ -63,6 +68,7 @@ class Run:
 
     name: str
     trial: Trial
+    fold: int | None
     seed: int
     scenes: str
     stats: str | None
@@ -81,7 +87,7 @@ class Plan:
         experiment: The checked config.
         scenes: All scenes, sorted by id.
         trials: The sweep's points, in the order given.
-        runs: Trials × repeats.
+        runs: Trials × folds × repeats.
         specs: Stage → key → spec, JSON values.
     """
 
@@ -91,13 +97,28 @@ class Plan:
     runs: list[Run] = field(default_factory=list)
     specs: dict[str, dict[str, dict[str, Any]]] = field(default_factory=lambda: {stage: {} for stage in STAGES})
 
-    def scenes_of(self, split: str) -> list[Scene]:
-        """Return the scenes of a split, sorted by id."""
-        return [scene for scene in self.scenes if scene.split == split]
+    @property
+    def folds(self) -> list[int | None]:
+        """The folds in which every trial is trained: None alone where scenes do not take turns."""
+        folds = {scene.fold for scene in self.scenes if scene.fold is not None}
+        return [*sorted(folds)] or [None]
 
-    def labelled_scenes_of(self, split: str) -> list[Scene]:
+    def scenes_of(self, split: str, fold: int | None = None) -> list[Scene]:
+        """Return the scenes of a split in a fold, sorted by id; without fold those that take turns are for training."""
+        return sorted((scene for part in self.parts_of(split, fold) for scene in part), key=lambda scene: scene.id)
+
+    def parts_of(self, split: str, fold: int | None = None) -> list[list[Scene]]:
+        """Return the scenes of a split in parts that stay together from fold to fold: what folds can share."""
+        parts: dict[int | None, list[Scene]] = {}
+        for scene in self.scenes:
+            now = "validation" if scene.fold is not None and scene.fold == fold else scene.split
+            if now == split:
+                parts.setdefault(scene.fold if fold is not None else None, []).append(replace(scene, split=now))
+        return list(parts.values())
+
+    def labelled_scenes_of(self, split: str, fold: int | None = None) -> list[Scene]:
         """Return the scenes of a split that can be evaluated, sorted by id."""
-        return [scene for scene in self.scenes_of(split) if scene.labels]
+        return [scene for scene in self.scenes_of(split, fold) if scene.labels]
 
     def run_with(self, stage: str, key: str) -> Run:
         """Return the first run that uses a stage's key."""
@@ -124,8 +145,11 @@ def make_plan(
     """
     plan = Plan(experiment, list(scenes))
     plan.trials = list(_trials(experiment, config, files))
-    identity = {split: short_hash([scene.row() for scene in plan.scenes_of(split)]) for split in SPLITS}
-    plan.runs = list(_runs(plan, identity, files))
+    identities = {
+        fold: {split: short_hash([scene.row() for scene in plan.scenes_of(split, fold)]) for split in SPLITS}
+        for fold in plan.folds
+    }
+    plan.runs = list(_runs(plan, identities, files))
     return plan
 
 
@@ -267,14 +291,15 @@ def readable(value: Any) -> str:
 # --- stage keys -----------------------------------------------------------------------------------
 
 
-def _run(plan: Plan, trial: Trial, seed: int, identity: Mapping[str, str], start: str | None) -> Run:
+def _run(plan: Plan, trial: Trial, fold: int | None, seed: int, identity: Mapping[str, str], start: str | None) -> Run:
     """Plan one run.
 
     Args:
         plan: Gets the specs.
         trial: The trial.
+        fold: The fold that validates, if scenes take turns.
         seed: The training seed.
-        identity: Split → hash of its scenes.
+        identity: Split → hash of its scenes, in this fold.
         start: Key of the model whose weights the training starts with, if it is of the same experiment.
     """
     experiment = trial.settings
@@ -312,7 +337,7 @@ def _run(plan: Plan, trial: Trial, seed: int, identity: Mapping[str, str], start
     )
     window = predict_window(experiment)
     bundles = key("bundles", {"model": models, "predict": window})
-    splits = [split for split in ("validation", "test") if plan.scenes_of(split)]
+    splits = [split for split in ("validation", "test") if identity[split] != NO_SCENES]
     predictions = {
         split: key("predictions", {"model": models, "predict": window, "split": split, "scenes": identity[split]})
         for split in splits
@@ -320,9 +345,10 @@ def _run(plan: Plan, trial: Trial, seed: int, identity: Mapping[str, str], start
     evals = {
         split: key("evals", {"predictions": predictions[split], "labels": scenes, "split": split})
         for split in splits
-        if plan.labelled_scenes_of(split)
+        if plan.labelled_scenes_of(split, fold)
     }
-    return Run(f"{trial.name},seed={seed}", trial, seed, scenes, stats, chips, models, bundles, predictions, evals)
+    name = f"{trial.name},seed={seed}" if fold is None else f"{trial.name},fold={fold},seed={seed}"
+    return Run(name, trial, fold, seed, scenes, stats, chips, models, bundles, predictions, evals)
 
 
 def _first_weights(experiment: Experiment, seed: int, start: str | None) -> Any:
@@ -333,40 +359,42 @@ def _first_weights(experiment: Experiment, seed: int, start: str | None) -> Any:
     return {"model": start} if start else {"seed": seed, **weights.model_dump(exclude_none=True)}
 
 
-def _runs(plan: Plan, identity: Mapping[str, str], files: Sequence[Any]) -> Iterator[Run]:
-    """Plan every trial with every seed; a run that starts with another one's weights comes after that one."""
+def _runs(plan: Plan, identities: Mapping[int | None, Mapping[str, str]], files: Sequence[Any]) -> Iterator[Run]:
+    """Plan every trial in every fold with every seed; what starts with another run's weights comes after that one."""
     repeats = plan.experiment.sweep.repeats
     wanted = {
-        (trial.name, seed): trial
+        (trial.name, fold, seed): trial
         for trial in plan.trials
+        for fold in plan.folds
         for seed in range(trial.settings.train.seed, trial.settings.train.seed + repeats)
     }
-    runs: dict[tuple[str, int], Run] = {}
+    runs: dict[Place, Run] = {}
 
-    def planned(place: tuple[str, int], waiting: tuple[tuple[str, int], ...] = ()) -> Run:
+    def planned(place: Place, waiting: tuple[Place, ...] = ()) -> Run:
         if place not in runs:
-            trial, seed = wanted[place], place[1]
-            start = _start(trial, seed, plan.experiment.experiment)
+            trial, (_, fold, seed) = wanted[place], place
+            start = _start(trial, fold, seed, plan.experiment.experiment)
             if start in (*waiting, place) or (start and start not in wanted):
-                raise UserError(_wrong_start(start, [f"{name} with seed {s}" for name, s in wanted], files))
+                raise UserError(_wrong_start(start, wanted, files))
             models = planned(start, (*waiting, place)).models if start else None
-            runs[place] = _run(plan, trial, seed, identity, models)
+            runs[place] = _run(plan, trial, fold, seed, identities[fold], models)
         return runs[place]
 
     for place in wanted:
         yield planned(place)
 
 
-def _start(trial: Trial, seed: int, experiment: str) -> tuple[str, int] | None:
-    """Return the trial and seed of this experiment whose weights a run starts with, if there is one."""
+def _start(trial: Trial, fold: int | None, seed: int, experiment: str) -> Place | None:
+    """Return the run of this experiment whose weights a run starts with, if there is one: of the same fold."""
     weights = trial.settings.model.weights
     if not isinstance(weights, TrialWeights) or weights.experiment not in (None, experiment):
         return None
-    return weights.trial, seed if weights.seed is None else weights.seed
+    return weights.trial, fold, seed if weights.seed is None else weights.seed
 
 
-def _wrong_start(start: tuple[str, int], known: Sequence[str], files: Sequence[Any]) -> Problem:
-    found = f"{start[0]} with seed {start[1]}"
+def _wrong_start(start: Place, wanted: Collection[Place], files: Sequence[Any]) -> Problem:
+    found = f"{start[0]} with seed {start[2]}"
+    known = sorted({f"{trial} with seed {seed}" for trial, _, seed in wanted})
     expected, cure = "a trial of this experiment", did_you_mean(found, known)
     if found in known:
         expected, cure = (
@@ -407,3 +435,9 @@ def shards(scenes: Sequence[Scene], number: int) -> dict[str, list[Scene]]:
         f"{index + 1}-of-{number}-{short_hash([scene.row() for scene in held], 6)}": held
         for index, held in sorted(members.items())
     }
+
+
+def shards_of_parts(parts: Sequence[Sequence[Scene]], number: int) -> dict[str, list[Scene]]:
+    """Spread scenes over about ``number`` shards, none of which holds scenes of two parts."""
+    each = -(-number // max(len(parts), 1))
+    return {name: held for part in parts for name, held in shards(part, each).items()}

@@ -128,7 +128,7 @@ def print_summary(experiment: str) -> None:
 
 
 def describe_runs(plan: Plan, results: str) -> list[dict[str, Any]]:
-    """List every run's readable name, values, seed, and the folders its results lie in."""
+    """List every run's readable name, values, fold, seed, and the folders its results lie in."""
     return [
         {
             "run": run.name,
@@ -137,6 +137,7 @@ def describe_runs(plan: Plan, results: str) -> list[dict[str, Any]]:
                 setting: readable(value) if isinstance(value, list | dict) else value
                 for setting, value in run.trial.values.items()
             },
+            "fold": run.fold,
             "seed": run.seed,
             "epochs": run.trial.settings.train.epochs,
             "model": f"{results}/models/{run.models}",

@@ -16,7 +16,7 @@ from project import REPOSITORY, SMALL, with_setting
 from swath.config import load_experiment
 from swath.config.experiment import Experiment
 from swath.errors import UserError
-from swath.plan import STAGES, SWEEPABLE, Plan, make_plan, shards, trial_name
+from swath.plan import STAGES, SWEEPABLE, Plan, make_plan, shards, shards_of_parts, trial_name
 from swath.scenes.table import Scene
 from swath.workflow import first_weights
 
@@ -132,7 +132,14 @@ TOGETHER = {
     "train.freeze_encoder": ({"model.weights": "imagenet", "train.epochs": 4}, 1, FROM_MODEL),
     "train.warmup_epochs": ({"train.schedule": "cosine"}, 0.5, FROM_MODEL),
 }
-LEFT_OUT = {"task", "scenes.table", "scenes.image", "scenes.labels", "scenes.aoi"}  # one value; the scenes' own
+LEFT_OUT = {
+    "task",
+    "scenes.table",
+    "scenes.image",
+    "scenes.labels",
+    "scenes.aoi",
+    "scenes.split",
+}  # one value; the scenes' own
 LEFT_OUT |= {"sweep.grid", "sweep.trials", "sweep.random"}  # make trials out of the settings above
 
 
@@ -208,6 +215,83 @@ def test_shards_hold_every_scene_once_and_a_new_one_touches_one_shard(names: set
     assert sorted(scene.id for held in spread.values() for scene in held) == sorted(names)
     more = shards([*scenes, Scene("new", "train", "n", "n")], number)
     assert len(set(more) - set(spread)) == 1
+
+
+# --- folds ---------------------------------------------------------------------------------------
+
+TURNS = [Scene(name, "train", f"{name}.tif", f"{name}.geojson", fold=fold) for fold, name in enumerate("abc")]
+TURNS += [Scene("t", "train", "t.tif", "t.geojson"), Scene("x", "test", "x.tif", "x.geojson")]
+
+
+def in_folds(**sweep: Any) -> Plan:
+    return plan_of(base(**sweep), TURNS)
+
+
+def test_every_trial_is_trained_in_every_fold() -> None:
+    plan = in_folds(grid={"train.learning_rate": [0.1, 0.01]}, repeats=2)
+    assert len(plan.runs) == 12
+    assert [run.name for run in plan.runs[:3]] == [
+        "learning_rate=0.1,fold=0,seed=0",
+        "learning_rate=0.1,fold=0,seed=1",
+        "learning_rate=0.1,fold=1,seed=0",
+    ]
+
+
+def test_in_its_fold_a_scene_validates_and_in_the_others_it_trains() -> None:
+    plan = in_folds()
+    ids = {
+        (split, fold): [scene.id for scene in plan.scenes_of(split, fold)]
+        for split in ("train", "validation", "test")
+        for fold in plan.folds
+    }
+    assert [ids["train", fold] for fold in plan.folds] == [["b", "c", "t"], ["a", "c", "t"], ["a", "b", "t"]]
+    assert [ids["validation", fold] for fold in plan.folds] == [["a"], ["b"], ["c"]]
+    assert [ids["test", fold] for fold in plan.folds] == [["x"]] * 3
+    assert [scene.split for scene in plan.scenes_of("validation", 0)] == ["validation"]
+
+
+def test_without_folds_there_is_one() -> None:
+    plan = plan_of(base())
+    assert plan.folds == [None]
+    assert [run.name for run in plan.runs] == ["default,seed=0"]
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [(base(), EVERYTHING - {"scenes"}), (with_setting(base(), "imagery.normalize", {"min": 0, "max": 1}), FROM_MODEL)],
+)
+def test_a_fold_reaches_these_stages(config: dict[str, Any], expected: frozenset[str]) -> None:
+    first, second, _ = plan_of(config, TURNS).runs
+    assert {stage for stage in STAGES if getattr(first, stage) != getattr(second, stage)} == expected
+
+
+def test_a_fold_is_the_experiment_whose_table_says_the_same() -> None:
+    said = {"a": "train", "b": "validation", "c": "train"}
+    table = [Scene(scene.id, said.get(scene.id, scene.split), scene.image, scene.labels) for scene in TURNS]
+    assert keys(plan_of(base(), table)) == {
+        stage: value["validation"] if isinstance(value, dict) else value
+        for stage, value in ((stage, getattr(in_folds().runs[1], stage)) for stage in STAGES)
+    }
+
+
+@given(st.integers(2, 6), st.integers(1, 9))
+def test_folds_share_the_shards_of_the_scenes_they_share(folds: int, number: int) -> None:
+    scenes = [Scene(f"s{index}", "train", "i", "l", fold=index % folds) for index in range(4 * folds)]
+    plan = plan_of(base(), scenes)
+    held: dict[str, list[str]] = {}
+    for fold in plan.folds:
+        spread = shards_of_parts(plan.parts_of("train", fold), number)
+        assert sorted(scene.id for some in spread.values() for scene in some) == sorted(
+            scene.id for scene in plan.scenes_of("train", fold)
+        )
+        for shard, some in spread.items():
+            assert held.setdefault(shard, [scene.id for scene in some]) == [scene.id for scene in some]
+    assert sorted(name for some in held.values() for name in some) == sorted(scene.id for scene in scenes)
+
+
+def test_a_run_starts_with_the_weights_of_its_own_fold() -> None:
+    plan = plan_of(starting_with("none", {"trial": "weights=none"}), TURNS)
+    assert [start_of(plan, number) for number in (3, 4, 5)] == [{"model": run.models} for run in plan.runs[:3]]
 
 
 # --- trials --------------------------------------------------------------------------------------

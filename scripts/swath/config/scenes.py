@@ -2,11 +2,61 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, model_validator
 
 from swath.config.base import Section
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Split(Section):
+    """Deals out the scenes that have no split yet, by shares or in folds; docs/splits.md says how."""
+
+    train: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Share of the scenes for training; what `validation` and `test` leave over when left out."""
+
+    validation: Share = 0.15
+    """Share for validation. With `folds` there is none: each fold takes its turn."""
+
+    test: Share = 0.15
+    """Share for testing. With `folds` it is held out before the rest is dealt out."""
+
+    folds: Annotated[int, Field(ge=2)] | None = None
+    """Cross-validation: every trial is trained so many times, each time with another fold for validation and the
+    others for training."""
+
+    block: PositiveFloat | None = None
+    """Side of a square on the ground, in metres: scenes whose centres lie in one square, and scenes that overlap,
+    stay together in one split or fold."""
+
+    seed: NonNegativeInt = 0
+    """Another seed, another draw."""
+
+    @model_validator(mode="after")
+    def _shares_add_up(self) -> Self:
+        if self.folds is not None:
+            for share in ("train", "validation"):
+                if share in self.model_fields_set:
+                    raise ValueError(f"scenes.split.{share}: no share, since the `folds` take turns; leave it out")
+            if self.test == 1:
+                raise ValueError("scenes.split.test: less than 1; the folds need scenes, too")
+            return self
+        held_out = self.validation + self.test
+        if self.train is not None and abs(self.train + held_out - 1) > 1e-6:
+            shares = f"train {self.train:g} + validation {self.validation:g} + test {self.test:g}"
+            total = f"{self.train + held_out:g}"
+            raise ValueError(f"shares that add up to 1, not {shares} = {total}; leave `train` out to give it the rest")
+        if held_out >= 1:
+            raise ValueError("shares of `validation` and `test` that leave something for training; make them smaller")
+        return self
+
+    def shares(self) -> dict[str, float]:
+        """Name the parts and their shares, which add up to 1: splits, or test and the folds' numbers."""
+        if self.folds is None:
+            return {"test": self.test, "validation": self.validation, "train": 1 - self.validation - self.test}
+        return {"test": self.test} | {str(fold): (1 - self.test) / self.folds for fold in range(self.folds)}
 
 
 class Scenes(Section):
@@ -15,11 +65,13 @@ class Scenes(Section):
     table: str | None = None
     """CSV or GeoParquet file with the columns scene, image, labels, split and, optionally, aoi.
     Paths in it start at the table's folder. A cell can hold several paths with `;` between them, and wildcards: see
-    `imagery.files`. Test scenes can do without labels: they are predicted, not evaluated."""
+    `imagery.files`. Test scenes can do without labels: they are predicted, not evaluated. With `split` here, the column
+    split may have empty cells or be absent."""
 
     image: str | None = None
     """Instead of a table: the images' paths with `{split}` and `{scene}` as placeholders, such as
-    `data/{split}/img{scene}.tif`. `{split}` finds folders named train, val (or validation, valid) and test."""
+    `data/{split}/img{scene}.tif`. `{split}` finds folders named train, val (or validation, valid) and test.
+    With `split` here, patterns may do without `{split}`."""
 
     labels: str | None = None
     """The labels' paths with the same placeholders; or one path without them: a file with the labels of many scenes,
@@ -27,6 +79,9 @@ class Scenes(Section):
 
     aoi: str | None = None
     """Optional: the areas of interest's paths with the same placeholders."""
+
+    split: Split | None = None
+    """How scenes without a split get one."""
 
     @model_validator(mode="after")
     def _table_or_patterns(self) -> Self:
@@ -36,7 +91,12 @@ class Scenes(Section):
             raise ValueError("`aoi` is a pattern; with a `table` it is its column")
         if self.image is not None and self.labels is None:
             raise ValueError("the pattern `labels` is missing beside `image`")
+        by_folder = self.split is None or "{split}" in (self.image or "")
         for pattern in (self.image, self.aoi):
-            if pattern is not None and ("{scene}" not in pattern or "{split}" not in pattern):
+            if pattern is None:
+                continue
+            if by_folder and ("{scene}" not in pattern or "{split}" not in pattern):
                 raise ValueError(f"{pattern!r} needs both placeholders, {{split}} and {{scene}}")
+            if not by_folder and ("{scene}" not in pattern or "{split}" in pattern):
+                raise ValueError(f"{pattern!r} needs the placeholder {{scene}}, and no {{split}} as `image` has none")
         return self

@@ -1,4 +1,4 @@
-"""The stages `leaderboard` and `select`: trials compared by validation, mean over repeats."""
+"""The stages `leaderboard` and `select`: trials compared by validation, mean over folds and repeats."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ def compare(runs: Sequence[Mapping[str, Any]], metric: str, trials: Path, leader
     Args:
         runs: What :func:`swath.workflow.describe_runs` lists.
         metric: The metric that decides.
-        trials: CSV to write, a row per run: trial, swept values, seed, epochs, seconds, validation metrics, folders.
-        leaderboard: CSV to write, a row per trial, the best first: rank, trial, swept values, repeats, mean and
-            standard deviation over repeats of every metric, epochs, mean seconds of training.
+        trials: CSV to write, a row per run: trial, swept values, fold (if there are folds), seed, epochs, seconds,
+            validation metrics, folders.
+        leaderboard: CSV to write, a row per trial, the best first: rank, trial, swept values, folds (if there are
+            any), repeats, mean and standard deviation over folds and repeats of every metric, epochs, mean seconds
+            of training.
     """
     table = pd.DataFrame([_row(run) for run in runs])
     table.to_csv(trials, index=False)
@@ -36,6 +38,7 @@ def _row(run: Mapping[str, Any]) -> dict[str, Any]:
         "run": run["run"],
         "trial": run["trial"],
         **run["values"],
+        **({} if run["fold"] is None else {"fold": run["fold"]}),
         "seed": run["seed"],
         "epochs": len(timing),
         "seconds": round(float(timing["seconds"].sum()), 1),
@@ -47,14 +50,19 @@ def _row(run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def rank(table: pd.DataFrame, runs: Sequence[Mapping[str, Any]], metric: str) -> pd.DataFrame:
-    """Average over repeats and sort, the best trial first; ties go to the trial listed first."""
+    """Average over folds and repeats and sort, the best trial first; ties go to the trial listed first.
+
+    A metric that is undefined in a fold, such as F1 of a class that does not occur in it, is left out of the mean.
+    """
     scores = [column for column in table.columns if column in SCORES or column.startswith("f1.")]
     rows = []
     for trial, group in table.groupby("trial", sort=False):
         values = next(run["values"] for run in runs if run["trial"] == trial)
-        row = {"trial": trial, **values, "repeats": len(group)}
+        folds = {"folds": group["fold"].nunique()} if "fold" in group else {}
+        row = {"trial": trial, **values, **folds, "repeats": group["seed"].nunique()}
         for score in scores:
-            row[f"{score}_mean"], row[f"{score}_std"] = group[score].mean(), group[score].std(ddof=0)
+            known = group[score].astype(float)
+            row[f"{score}_mean"], row[f"{score}_std"] = known.mean(), known.std(ddof=0)
         rows.append({**row, "epochs": group["epochs"].max(), "seconds": round(group["seconds"].mean(), 1)})
     ranked = pd.DataFrame(rows).sort_values(f"{metric}_mean", ascending=False, kind="stable")
     ranked.insert(0, "rank", range(1, len(ranked) + 1))
@@ -62,12 +70,12 @@ def rank(table: pd.DataFrame, runs: Sequence[Mapping[str, Any]], metric: str) ->
 
 
 def select_winner(trials: str | Path, leaderboard: str | Path, metric: str, winner: Path) -> None:
-    """Name the winner: the trial with the best mean, and of its repeats the one with the best score.
+    """Name the winner: the trial with the best mean, and of its folds and repeats the run with the best score.
 
     Args:
         trials, leaderboard: The tables that :func:`compare` wrote.
         metric: The metric that decides.
-        winner: JSON to write: trial, run, metric, the trial's mean and the run's score.
+        winner: JSON to write: trial, run, metric, the trial's mean and standard deviation, and the run's score.
     """
     best = pd.read_csv(leaderboard).iloc[0]
     runs = pd.read_csv(trials)
@@ -80,6 +88,7 @@ def select_winner(trials: str | Path, leaderboard: str | Path, metric: str, winn
             "run": run["run"],
             "metric": metric,
             "mean": float(best[f"{metric}_mean"]),
+            "std": float(best[f"{metric}_std"]),
             "score": float(run[metric]),
         },
     )

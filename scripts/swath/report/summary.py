@@ -13,6 +13,7 @@ from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION
 from swath.files import publish_directory, read_json
 from swath.report.figure import draw_prediction
 from swath.scenes.manifest import Facts
+from swath.scenes.splits import read_split
 
 Run = Mapping[str, Any]
 THINGS = {SEGMENTATION: "pixels", DETECTION: "boxes", CLASSIFICATION: "cells"}
@@ -24,6 +25,7 @@ def sum_up(
     runs: Sequence[Run],
     winner: str | Path,
     leaderboard: str | Path,
+    splits: str | Path,
     metric: str,
     scenes: Sequence[Facts],
     colours: Sequence[str],
@@ -35,7 +37,7 @@ def sum_up(
         folder: The experiment's folder: gets ``trials/<values>/`` and ``winner/``, links into the results.
         task: The experiment's task.
         runs: What :func:`swath.workflow.describe_runs` lists.
-        winner, leaderboard: What the stage `select` and `leaderboard` wrote.
+        winner, leaderboard, splits: What the stages `select`, `leaderboard` and `splits` wrote.
         metric: The metric that decided.
         scenes: Facts of all scenes.
         colours: By class id.
@@ -49,7 +51,8 @@ def sum_up(
     split = "test" if _metrics(run, "test") else "validation"
     metrics = _metrics(run, split)
     assert metrics
-    scene = max((scene for scene in scenes if scene["split"] == split), key=_labelled_pixels)
+    ids = read_split(splits, split, run["fold"])
+    scene = max((scene for scene in scenes if scene["id"] in ids), key=_labelled_pixels)
     prediction = Path(run["predictions"][split]) / scene["id"]
     title = f"{scene['id']} ({split}), {chosen['run']}"
     draw_prediction(scene, prediction, metrics["classes"], colours, title, outputs["picture"])
@@ -107,7 +110,12 @@ def _text(
     lines = [f"{folder.name}: {trials} trials, {len(runs)} trainings", ""]
     shown = [column for column in leaderboard.columns if not column.startswith("f1.")]
     lines += [leaderboard[shown].to_string(index=False, float_format="{:.4g}".format), ""]
-    lines.append(f"Winner by validation {metric}: {chosen['run']} ({chosen['score']:.3f})")
+    if run["fold"] is None:
+        lines.append(f"Winner by validation {metric}: {chosen['run']} ({chosen['score']:.3f})")
+    else:
+        mean = f"{chosen['mean']:.3f} ± {chosen['std']:.3f} over all folds"
+        lines.append(f"Winner by validation {metric}: {chosen['trial']} ({mean})")
+        lines.append(f"Its model, the best in its own fold: {chosen['run']} ({chosen['score']:.3f})")
     test = _metrics(run, "test")
     if test:
         overall = test["overall"]
@@ -123,6 +131,6 @@ def _text(
         f"Maps and bundle of the winner   {folder}/winner/",
         f"A picture                       {folder}/prediction.png",
         f"Every trial                     {folder}/trials/",
-        f"Tables                          {folder}/leaderboard.csv, {folder}/trials.csv",
+        f"Tables                          {folder}/leaderboard.csv, trials.csv, splits.csv",
     ]
     return "\n".join(lines) + "\n"

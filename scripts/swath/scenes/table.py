@@ -16,6 +16,7 @@ from swath import demo
 from swath.config.scenes import Scenes
 from swath.errors import Problem, UserError, did_you_mean
 from swath.scenes.paths import as_glob, each_part, is_remote, local_paths_of, parts_of, paths_of
+from swath.scenes.splits import split_scenes
 
 SPLITS = ("train", "validation", "test")
 SPLIT_WORDS = {
@@ -33,11 +34,13 @@ class Scene:
 
     Attributes:
         id: Unique name, usable as a file name.
-        split: train, validation or test.
+        split: train, validation or test; train for scenes that take turns in folds.
         image: Path of the image, from the working directory; or several paths with `;` between them, and wildcards.
         labels: The same of the labels; None for a test scene that is predicted, but not evaluated.
         aoi: The same of the area of interest, if there is one.
         common_labels: Whether other scenes have the same labels files.
+        fold: The fold in which it is a validation scene, if scenes take turns.
+        block: Name of its block on the ground, if the config asks for blocks.
     """
 
     id: str
@@ -46,25 +49,31 @@ class Scene:
     labels: str | None
     aoi: str | None = None
     common_labels: bool = False
+    fold: int | None = None
+    block: str | None = None
 
     def row(self) -> dict[str, Any]:
-        """Return the scene as plain JSON values: what it is known by."""
-        return asdict(self)
+        """Return the scene as plain JSON values: what it is known by, however it came to its split."""
+        return {name: value for name, value in asdict(self).items() if name not in ("fold", "block")}
 
 
 def read_scenes(scenes: Scenes) -> list[Scene]:
     """Read the scene table, or find the scenes that the patterns match; sorted by id.
 
+    Scenes without a split get one as `scenes.split` says.
+
     Raises:
         UserError: For a missing table or column, an unknown split, an unusable or double id, missing files,
-            and for a split train or validation without scenes.
+            for a split train or validation without scenes, and as :func:`swath.scenes.splits.split_scenes`.
     """
     if scenes.table is not None:
-        source, found = scenes.table, _read_table(Path(scenes.table), scenes.labels)
+        source, found = scenes.table, _read_table(Path(scenes.table), scenes.labels, scenes.split is not None)
     else:
         source, found = "config: scenes", list(_match_patterns(scenes))
     found = _with_common_labels(found)
     problems = [*_double_ids(source, found), *_missing_files(source, found)]
+    if not problems and scenes.split is not None and found:
+        found = split_scenes(found, scenes.split, source)
     if not problems:
         problems = _empty_splits(source, found, scenes)
     if problems:
@@ -77,7 +86,7 @@ def _with_common_labels(scenes: Sequence[Scene]) -> list[Scene]:
     return [replace(scene, common_labels=bool(scene.labels) and uses[scene.labels or ""] > 1) for scene in scenes]
 
 
-def _read_table(table: Path, labels: str | None) -> list[Scene]:
+def _read_table(table: Path, labels: str | None, splits_later: bool) -> list[Scene]:
     file = demo.SETS[str(table)].shipped_table if not table.exists() and str(table) in demo.SETS else table
     if not file.is_file():
         raise UserError(
@@ -88,23 +97,24 @@ def _read_table(table: Path, labels: str | None) -> list[Scene]:
     rows = _parquet_rows(file) if file.suffix in (".parquet", ".geoparquet") else _csv_rows(file)
     if not rows:
         raise UserError(Problem(str(table), "", "no rows", "one row per scene", "add scenes"))
-    wanted = [column for column in COLUMNS[:4] if column != "labels" or labels is None]
+    optional = {"labels": labels is not None, "split": splits_later}
+    wanted = [column for column in COLUMNS[:4] if not optional.get(column)]
     missing = [column for column in wanted if column not in rows[0]]
     if missing:
         has = [str(column) for column in rows[0]]
         cure = "; ".join(f"{column}: {did_you_mean(column, has)}" for column in missing)
+        if "split" in missing:
+            cure += "; or let `scenes.split` in the config deal the scenes out"
         raise UserError(
             Problem(str(table), ", ".join(missing), "columns " + ", ".join(has), "columns " + ", ".join(wanted), cure)
         )
     scenes, problems = [], []
     for number, row in enumerate(rows, start=2):
-        split = _split_of(row["split"])
+        word = row.get("split", "")
+        split = "" if splits_later and not word else _split_of(word)
         if split is None:
-            problems.append(
-                Problem(
-                    f"{table}:{number}", "split", repr(row["split"]), "train, validation or test", "correct the row"
-                )
-            )
+            cure = "correct the row" if word else "fill the cell, or let `scenes.split` in the config deal it out"
+            problems.append(Problem(f"{table}:{number}", "split", repr(word), "train, validation or test", cure))
         elif not SCENE_ID.match(row["scene"]):
             problems.append(
                 Problem(
@@ -165,9 +175,9 @@ def _named(table: Path, path: str) -> str:
 
 
 def _match_patterns(scenes: Scenes) -> Iterable[Scene]:
-    """Find scenes in folders: the `{scene}` of every image that the pattern matches, split by split."""
+    """Find scenes in folders: the `{scene}` of every image that the pattern matches, split by split, if it has any."""
     assert scenes.image is not None and scenes.labels is not None
-    for split, words in SPLIT_WORDS.items():
+    for split, words in (SPLIT_WORDS if "{split}" in scenes.image else {"": ("",)}).items():
         for word in words:
             for scene in _scenes_matching(parts_of(scenes.image)[0].replace("{split}", word)):
                 image, labels, aoi = (
@@ -202,7 +212,8 @@ def _double_ids(source: str, scenes: list[Scene]) -> list[Problem]:
     for scene in scenes:
         other = first.setdefault(scene.id, scene)
         if other is not scene:
-            found = f"{scene.id!r} stands for {other.image} ({other.split}) and for {scene.image} ({scene.split})"
+            both = [f"{one.image} ({one.split})" if one.split else one.image for one in (other, scene)]
+            found = f"{scene.id!r} stands for {both[0]} and for {both[1]}"
             problems.append(Problem(source, "scene", found, "one scene per id", "rename one of the two"))
     return problems
 
@@ -228,11 +239,13 @@ def _empty_splits(source: str, scenes: list[Scene], config: Scenes) -> list[Prob
     counts = {split: sum(scene.split == split for scene in scenes) for split in SPLITS}
     found = ", ".join(f"{number} {split}" for split, number in counts.items()) + " scenes"
     cure = "give some scenes that split"
-    if config.image is not None:
-        folders = ", ".join(config.image.replace("{split}", words[0]) for words in SPLIT_WORDS.values())
+    if config.split is not None and scenes:
+        cure += ", or `scenes.split` a share or folds for it"
+    elif config.image is not None:
+        folders = ", ".join(dict.fromkeys(config.image.replace("{split}", words[0]) for words in SPLIT_WORDS.values()))
         cure = f"looked for {folders}; see docs/reference.md for other folder names"
     return [
         Problem(source, f"split {split}", found, f"at least one {split} scene", cure)
         for split in ("train", "validation")
-        if not counts[split]
+        if not counts[split] and not (split == "validation" and any(scene.fold is not None for scene in scenes))
     ]

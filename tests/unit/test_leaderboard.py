@@ -1,0 +1,78 @@
+"""Trials compared over folds and repeats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from swath.files import read_json
+from swath.report.leaderboard import rank, select_winner
+
+RUNS = [
+    {
+        "trial": trial,
+        "values": {"train.epochs": epochs},
+        "fold": fold,
+        "seed": seed,
+        "macro_f1": score,
+        "f1.water": water,
+    }
+    for trial, epochs, fold, seed, score, water in [
+        ("epochs=3", 3, 0, 0, 0.9, None),
+        ("epochs=3", 3, 0, 1, 0.7, None),
+        ("epochs=3", 3, 1, 0, 0.5, 0.2),
+        ("epochs=3", 3, 1, 1, 0.5, 0.4),
+        ("epochs=5", 5, 0, 0, 0.7, None),
+        ("epochs=5", 5, 0, 1, 0.7, None),
+        ("epochs=5", 5, 1, 0, 0.8, 0.0),
+        ("epochs=5", 5, 1, 1, 0.6, 0.0),
+    ]
+]
+
+
+def table(*leave_out: str) -> pd.DataFrame:
+    rows: list[dict[str, Any]] = [
+        {
+            "run": f"{run['trial']},fold={run['fold']},seed={run['seed']}",
+            **{name: value for name, value in run.items() if name not in ("values", *leave_out)},
+            "epochs": 3,
+            "seconds": 2.0,
+        }
+        for run in RUNS
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_folds_and_repeats_are_averaged_together() -> None:
+    first, second = rank(table(), RUNS, "macro_f1").to_dict("records")
+    assert (first["trial"], first["folds"], first["repeats"]) == ("epochs=5", 2, 2)
+    assert first["macro_f1_mean"] == pytest.approx(0.7)
+    assert second["macro_f1_mean"] == pytest.approx(0.65)
+
+
+def test_a_class_that_a_fold_does_not_have_is_left_out_of_the_mean() -> None:
+    _, second = rank(table(), RUNS, "macro_f1").to_dict("records")
+    assert second["f1.water_mean"] == pytest.approx(0.3)
+
+
+def test_a_class_that_no_fold_has_stays_without_score() -> None:
+    never = table()
+    never["f1.water"] = None
+    assert rank(never, RUNS, "macro_f1")["f1.water_mean"].isna().all()
+
+
+def test_without_folds_there_is_no_such_column() -> None:
+    assert "folds" not in rank(table("fold"), RUNS, "macro_f1")
+
+
+def test_the_best_mean_wins_with_the_run_that_is_best_in_its_fold(tmp_path: Path) -> None:
+    table().to_csv(tmp_path / "trials.csv", index=False)
+    rank(table(), RUNS, "macro_f1").to_csv(tmp_path / "leaderboard.csv", index=False)
+    select_winner(tmp_path / "trials.csv", tmp_path / "leaderboard.csv", "macro_f1", tmp_path / "winner.json")
+    winner = read_json(tmp_path / "winner.json")
+    assert (winner["trial"], winner["run"]) == ("epochs=5", "epochs=5,fold=1,seed=0")
+    assert (winner["mean"], winner["score"]) == (pytest.approx(0.7), 0.8)
+    assert winner["std"] == pytest.approx(0.0707, abs=1e-4)
