@@ -92,7 +92,8 @@ class Scenes(Section):
         if self.image is not None and self.labels is None:
             raise ValueError("the pattern `labels` is missing beside `image`")
         by_folder = self.split is None or "{split}" in (self.image or "")
-        for pattern in (self.image, self.aoi):
+        labels = self.labels if self.image is not None and "{" in (self.labels or "") else None
+        for pattern in (self.image, labels, self.aoi):
             if pattern is None:
                 continue
             if by_folder and ("{scene}" not in pattern or "{split}" not in pattern):

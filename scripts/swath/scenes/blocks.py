@@ -54,12 +54,13 @@ def blocks_of(images: Mapping[str, Sequence[str]], side: float) -> dict[str, str
 
 def _around(footprints: Sequence[Footprint]) -> Footprint:
     """Return the footprint of an image that consists of several files."""
+    from shapely import get_coordinates
     from shapely.geometry import MultiPoint
 
     if len(footprints) == 1:
         return footprints[0]
     hull = MultiPoint([corner for footprint in footprints for corner in footprint]).convex_hull
-    return [(longitude, latitude) for longitude, latitude in hull.exterior.coords[:-1]]
+    return [(longitude, latitude) for longitude, latitude in get_coordinates(hull)[:-1]]
 
 
 def square(place: Point, side: float) -> str:
