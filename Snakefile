@@ -49,6 +49,7 @@ include: "rules/bundle.smk"
 include: "rules/leaderboard.smk"
 include: "rules/select.smk"
 include: "rules/summary.smk"
+include: "rules/preview.smk"
 
 
 localrules:

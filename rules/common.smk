@@ -1,5 +1,7 @@
 # The plan, and the functions that say what a rule reads and what its result depends on.
 # `x_of(stage)` makes a function for the rule whose `key` wildcard is a key of that stage.
+from types import SimpleNamespace
+
 from swath import demo
 from swath.code import code_of
 from swath.files import read_json
@@ -155,6 +157,7 @@ def manifests_of_experiment(wildcards):
     return manifests(PLAN.runs[0].scenes, PLAN.scenes)
 
 
+FIRST = SimpleNamespace(key=PLAN.runs[0].models)  # stands for wildcards where any training will do
 EVALS = [f"{RESULTS}/evals/{run.evals['validation']}/validation.json" for run in PLAN.runs]
 BUNDLES = [f"{RESULTS}/bundles/{run.bundles}/model-bundle.zip" for run in PLAN.runs]
 MODELS = [

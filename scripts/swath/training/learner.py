@@ -95,11 +95,7 @@ def _publish_definition(folder: Path) -> Path:
 def build_learner(job: TrainingJob, config: RVPipelineConfig, temporary: Path) -> Learner:
     """Let Raster Vision build model, data, loss and optimizer; chips of all shards lie in one folder by name."""
     chips = temporary / "chips"
-    for archive in job.chips:
-        unzip(archive, chips)
-    _check_chips(job, chips)
-    for folder in FOLDERS.values():
-        TASKS[job.options.task].join_chips(chips / folder)
+    unpack_chips(job, chips)
     learner_config = config.backend.get_learner_config(config)
     learner_config.data.uri = str(chips)
     learner_config.output_uri = str(temporary / "learner")
@@ -124,6 +120,19 @@ def build_learner(job: TrainingJob, config: RVPipelineConfig, temporary: Path) -
         silence_null_class(learner.model, len(job.classes))
         learner.loss = build_loss(loss_weights(job.train["loss"]), len(job.classes), _class_weights(job, learner))
     return learner
+
+
+def unpack_chips(job: TrainingJob, folder: Path) -> None:
+    """Unpack the chips of all shards into one folder, in the form that Raster Vision reads.
+
+    Raises:
+        UserError: If there are too few.
+    """
+    for archive in job.chips:
+        unzip(archive, folder)
+    _check_chips(job, folder)
+    for part in FOLDERS.values():
+        TASKS[job.options.task].join_chips(folder / part)
 
 
 def _load_first_weights(job: TrainingJob, model: torch.nn.Module, path: Path) -> None:
