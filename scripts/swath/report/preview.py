@@ -70,10 +70,8 @@ def write_preview(
         colours={name: colour for name, colour in zip(classes, colours, strict=True) if name != NULL_CLASS},
         balance={split: _balance(held, classes) for split, held in parts.items()},
         counts=counts,
-        scenes={
-            split: _scene_pictures([s for s in scenes if s["split"] == split], colours, outlines) for split in splits
-        },
-        numbers={split: sum(s["split"] == split for s in scenes) for split in splits},
+        scenes={split: _scene_pictures(held, colours, outlines) for split, held in parts.items()},
+        numbers={split: len(held) for split, held in parts.items()},
         chips=[_chip_picture(chip, _shown_bands(bands), classes, colours) for chip in chips],
         bands=_band_table(chips, bands),
     )
