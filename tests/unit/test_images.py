@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -466,6 +469,18 @@ def test_an_image_in_an_archive_is_read(tmp_path: Path) -> None:
         facts = scene(cell, tmp_path)
         assert facts["image"].endswith("image.vrt")
         assert np.array_equal(pixels_of(facts).data, ramp())
+
+
+def test_an_image_on_a_server_is_read(tmp_path: Path) -> None:
+    write(tmp_path / "i.tif", ramp())
+    command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        assert server.stdout
+        port = re.findall(r"port (\d+)", server.stdout.readline())[0]
+        facts = scene(f"http://127.0.0.1:{port}/i.tif", tmp_path)
+        assert facts["image"].endswith("image.vrt")
+        assert np.array_equal(pixels_of(facts).data, ramp())
+        server.terminate()
 
 
 def test_a_virtual_raster_finds_its_files_from_its_own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
