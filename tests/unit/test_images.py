@@ -511,3 +511,16 @@ def read_pixels(path: Path) -> Pixels:
 def test_a_header_says_where_a_scene_lies(tmp_path: Path) -> None:
     west, south, east, north = read_header(write(tmp_path / "i.tif", ramp()))["bounds"]
     assert 12 < west < east < 13 and 52 < south < north < 53
+
+
+def test_not_a_number_is_no_data_in_maps_and_pictures_though_no_file_says_so(tmp_path: Path) -> None:
+    from swath.products.maps import without_data
+    from swath.report.figure import true_colour
+
+    pixels = ramp(3, dtype="float32")
+    pixels[:, :4], pixels[0, 10] = np.nan, np.nan
+    facts = scene(write(tmp_path / "i.tif", pixels), tmp_path)
+    empty = without_data(facts["image"], [0, 1, 2])
+    assert empty[:4].all() and not empty[4:].any()
+    picture = true_colour(facts)
+    assert np.isfinite(picture).all() and picture.max() == 1
