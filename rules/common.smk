@@ -165,3 +165,7 @@ def test_of_winner(wildcards):
     run = next(run for run in PLAN.runs if run.name == winner)
     meets_test = PLAN.experiment.evaluate.test and "test" in run.evals
     return [f"{RESULTS}/evals/{run.evals['test']}/test.json"] if meets_test else []
+
+
+RUNS = describe_runs(PLAN, RESULTS)
+TARGETS = [MODELS, MAPS, EVALS, BUNDLES, test_of_winner, f"{EXPERIMENT}/summary.txt"]

@@ -20,7 +20,7 @@ rule summary:
         mem_mb=memory(2000),
         runtime=minutes(20),
     params:
-        runs=describe_runs(PLAN, RESULTS),
+        runs=RUNS,
         metric=PLAN.experiment.sweep.select.metric,
         code=code_of("summary"),
         colours=colours,
