@@ -153,7 +153,7 @@ def _trials(
     if problems:
         raise UserError(problems)
     swept = sorted({setting for _, values in points for setting in values})
-    trials = {}
+    trials: dict[str, PipelineTrial] = {}
     for place, values in points:
         arguments = _with_values(config, files, place, values)
         missing = [name for name in signature.required if name not in arguments]

@@ -33,7 +33,9 @@ WITHOUT_INFLUENCE = frozenset(
 """Fields of Raster Vision's configs that change no result."""
 
 RUNNER = "inprocess"
-RASTER_VISION = ("rastervision.pipeline.", "rastervision.core.", "rastervision.pytorch_")
+MODULE_NAME = "rastervision.pipeline"
+"""What Raster Vision calls a user's module when it imports it; config classes defined there are registered by it."""
+
 
 LONGEST_PATH = 1024
 
@@ -118,14 +120,11 @@ def configured(module: str, arguments: Mapping[str, Any], metric: str, trial: st
 
 
 def import_pipeline(module: str) -> ModuleType:
-    """Import a module, which may import what lies beside it, or in the working directory.
-
-    Its name is the one that Raster Vision gives it, by which config classes that it defines are registered.
-    """
+    """Import a module, which may import what lies beside it, or in the working directory."""
     for folder in (str(Path(module).parent.resolve()), str(Path.cwd())):
         if folder not in sys.path:
             sys.path.append(folder)
-    spec = spec_from_file_location("rastervision.pipeline", module)
+    spec = spec_from_file_location(MODULE_NAME, module)
     assert spec and spec.loader
     loaded = module_from_spec(spec)
     spec.loader.exec_module(loaded)
@@ -272,5 +271,6 @@ def _labelled(scenes: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _brings_configs() -> bool:
-    """Tell whether config classes are known that are not Raster Vision's own: a stage needs their module, too."""
-    return any(not kind.__module__.startswith(RASTER_VISION) for kind in registry.configs.values())
+    """Tell whether there are config classes that neither Raster Vision nor a plugin defines: stages need them, too."""
+    modules = {kind.__module__ for kind in registry.configs.values()}
+    return any(name == MODULE_NAME or not name.startswith("rastervision.") for name in modules)
