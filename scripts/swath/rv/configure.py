@@ -8,6 +8,7 @@ import tempfile
 import traceback
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
+from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -119,6 +120,7 @@ def configured(module: str, arguments: Mapping[str, Any], metric: str, trial: st
     return {**content, "root_uri": ROOT, **{f"{stage}_uri": f"{ROOT}/{stage}" for stage in STAGES}}
 
 
+@cache  # config classes are registered once
 def import_pipeline(module: str) -> ModuleType:
     """Import a module, which may import what lies beside it, or in the working directory."""
     for folder in (str(Path(module).parent.resolve()), str(Path.cwd())):
@@ -143,7 +145,7 @@ def told_as_mistake_of(module: str, field: str) -> Iterator[None]:
         lines = [
             frame.lineno for frame in traceback.extract_tb(error.__traceback__) if _is_file(frame.filename, module)
         ]
-        found = f"{type(error).__name__}: {error}"
+        found = f"{type(error).__name__}: {' '.join(str(error).split())}"
         place = f"{module}:{lines[-1]}" if lines else module
         cure = "correct the module or its arguments; the log has the traceback"
         raise UserError(Problem(place, field, found, "what Raster Vision takes", cure)) from None
