@@ -59,7 +59,6 @@ else:
 
 localrules:
     all,
-    havel,
     leaderboard,
     select,
     summary,

@@ -6,6 +6,7 @@ rule havel:
         f"{LOGS}/havel.log",
     benchmark:
         f"{BENCHMARKS}/havel.tsv"
+    localrule: True
     container:
         CONTAINER
     threads: 1

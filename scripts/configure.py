@@ -2,12 +2,12 @@
 
 from swath.job import job
 
-with job(snakemake) as (_, output, params):
+with job(snakemake) as (inputs, output, params):
     from swath.rv.configure import configure
 
     configure(
-        params.module,
-        params.modules,
+        inputs.module,
+        list(inputs.modules),
         params.takes_root,
         params.trials,
         params.runs,

@@ -1,7 +1,8 @@
 # Call get_config for every trial: what it returns says which stages there are, and which of them trials share.
 checkpoint configure:
     input:
-        modules=[str(path) for path in PLAN.modules],
+        module=PLAN.experiment.pipeline,
+        modules=PLAN.modules,
     output:
         **{f"trial_{number}": f"{CONFIGURED}/{number}.json" for number in range(len(PLAN.trials))},
         table=f"{CONFIGURED}/table.json",
@@ -16,8 +17,6 @@ checkpoint configure:
         mem_mb=memory(3000),
         runtime=minutes(60),
     params:
-        module=PLAN.experiment.pipeline,
-        modules=[str(path) for path in PLAN.modules],
         takes_root=ROOT_URI in PLAN.signature.arguments,
         trials={trial.name: trial.arguments for trial in PLAN.trials},
         runs={name: (trial.name, seed) for name, (trial, seed) in PLAN.runs.items()},

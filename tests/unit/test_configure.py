@@ -98,6 +98,17 @@ def test_an_error_in_the_module_is_told_with_its_line(arguments: dict[str, Any],
     assert "KeyError: 'no such key'" in message
 
 
+def test_bands_are_counted_where_the_module_does_not(arguments: dict[str, Any], tmp_path: Path) -> None:
+    body = (
+        "def get_config(runner, **options):\n    config = _original(runner, **options)\n"
+        "    config.backend.data.img_channels = None\n"
+        "    for scene in config.dataset.all_scenes:\n        scene.raster_source.channel_order = None\n"
+        "    return config"
+    )
+    content = configured(module_with(tmp_path, body), {"root_uri": ROOT, **arguments}, "macro_f1", "trial")
+    assert content["backend"]["data"]["img_channels"] == 13
+
+
 def test_several_configs_are_not_one(arguments: dict[str, Any], tmp_path: Path) -> None:
     module = module_with(tmp_path, "def get_config(runner, **options):\n    return [_original(runner, **options)]")
     assert "a list" in told(module, arguments)

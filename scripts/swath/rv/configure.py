@@ -110,6 +110,7 @@ def configured(module: str, arguments: Mapping[str, Any], metric: str, trial: st
         raise UserError(Problem(module, f"get_config, {trial}", kind, "Raster Vision's config of a pipeline", cure))
     with told_as_mistake_of(module, f"what get_config returns, {trial}"):
         _forget_places(config)
+        _count_channels(config)
         config.update()
         config.recursive_validate_config()
     _check(config, module, metric)
@@ -162,6 +163,15 @@ def _forget_places(config: RVPipelineConfig) -> None:
             scene.label_store.uri = None
     for part in (*config.evaluators, *config.analyzers):
         part.output_uri = None
+
+
+def _count_channels(config: RVPipelineConfig) -> None:
+    """Count an image's bands, if the module does not: Raster Vision would do so with statistics not there yet."""
+    scenes, data = config.dataset.all_scenes, config.backend.data
+    if data.img_channels or not scenes or any(scene.raster_source.channel_order for scene in scenes):
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        data.img_channels = scenes[0].raster_source.build(temporary, use_transformers=False).num_channels
 
 
 def _check(config: RVPipelineConfig, module: str, metric: str) -> None:
