@@ -1,5 +1,6 @@
 # The plan of an experiment with a module of the user's own, and what its rules read.
 from swath.code import code_of
+from swath.config.train import WITHOUT_INFLUENCE, Train
 from swath.lock import claim_lock, release_lock_of_dead_run
 from swath.pipelines.plan import (
     OUTPUTS,

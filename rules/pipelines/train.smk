@@ -22,6 +22,7 @@ rule train:
         mem_mb=memory(8000, per_input=5),
         runtime=minutes(240),
     params:
+        defaults=Train().model_dump(mode="json", exclude=set(WITHOUT_INFLUENCE)),
         code=code_of("pipeline_train"),
         module=module,
         run=run_of("train"),

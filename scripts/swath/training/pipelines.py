@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from rastervision.pytorch_learner import ImageDataConfig, SolverConfig
 from rastervision.pytorch_learner.learner import Learner
 from torch.utils.data import Dataset
 
-from swath.config.train import Train
+from swath.config.train import WITHOUT_INFLUENCE, Train
 from swath.errors import Problem, UserError
 from swath.files import sha256, short_hash, unzip
 from swath.rv.configure import told_as_mistake_of
@@ -56,10 +57,14 @@ class PipelineTraining:
         """The model's folder; checkpoints lie in its `checkpoints/`."""
         return Path(self.stage.folders["train"])
 
-    @property
-    def fingerprint(self) -> str:
-        """Name what checkpoints depend on beside the key of the folder."""
-        return short_hash([sha256(self.chips) if self.chips else None, self.code])
+    def fingerprint(self, settings: Mapping[str, Any]) -> str:
+        """Name what checkpoints depend on beside the key of the folder.
+
+        Args:
+            settings: What :func:`train_settings` says.
+        """
+        counting = {name: value for name, value in settings.items() if name not in WITHOUT_INFLUENCE}
+        return short_hash([sha256(self.chips) if self.chips else None, counting, self.code])
 
 
 def train_pipeline(job: PipelineTraining, outputs: TrainingOutputs) -> None:
@@ -73,11 +78,11 @@ def train_pipeline(job: PipelineTraining, outputs: TrainingOutputs) -> None:
         ToBeContinuedError: If training was asked to stop, or its time limit came near; the same call goes on.
         UserError: If Raster Vision cannot build the learner, or another process owns the checkpoints.
     """
-    checkpoints = CheckpointFolder(job.folder / "checkpoints" / job.fingerprint)
+    config = read_pipeline(job.stage)
+    settings = train_settings(config.backend.solver, job.workers)
+    use_threads(settings["threads"])
+    checkpoints = CheckpointFolder(job.folder / "checkpoints" / job.fingerprint(settings))
     with owned(checkpoints.path) as ownership, tempfile.TemporaryDirectory() as temporary:
-        config = read_pipeline(job.stage)
-        settings = train_settings(config.backend.solver, job.workers)
-        use_threads(settings["threads"])
         with told_as_mistake_of(job.stage.module, "train"):
             learner = _build_learner(job, config, Path(temporary))
         _check_data(job, learner)
