@@ -57,6 +57,22 @@ def test_where_results_go_changes_nothing(arguments: dict[str, Any]) -> None:
     assert elsewhere["dataset"]["test_scenes"][0]["label_store"]["uri"] == f"{ROOT}/predict/e"
 
 
+def test_where_the_project_lies_changes_nothing(arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    network = content_of(arguments)["backend"]["model"]["external_def"]["uri"]
+    assert network == "./config/examples/own-pipeline/network"
+
+
+def test_a_random_split_is_the_same_for_all_trials(arguments: dict[str, Any], tmp_path: Path) -> None:
+    body = (
+        "import random\n\ndef get_config(runner, **options):\n    config = _original(runner, **options)\n"
+        "    random.shuffle(config.dataset.train_scenes)\n    return config"
+    )
+    module = module_with(tmp_path, body)
+    first, second = (configured(module, {"root_uri": ROOT, **arguments}, "macro_f1", name) for name in "ab")
+    assert first == second
+
+
 def test_the_table_names_runs_and_the_files_they_read(
     arguments: dict[str, Any], cut_scenes: Path, tmp_path: Path
 ) -> None:

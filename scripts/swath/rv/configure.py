@@ -22,6 +22,7 @@ from swath.errors import Problem, UserError, did_you_mean
 from swath.files import read_json, sha256, short_hash, write_json
 from swath.pipelines.signature import ROOT_URI
 from swath.rv.pipeline import write_config
+from swath.training.data import seed_everything
 
 ROOT = "results/pipelines/root"
 """Stands for the folders of results in a config until its keys are known."""
@@ -39,6 +40,7 @@ MODULE_NAME = "rastervision.pipeline"
 
 
 LONGEST_PATH = 1024
+SEED = 0
 
 
 def configure(
@@ -103,11 +105,13 @@ def configured(module: str, arguments: Mapping[str, Any], metric: str, trial: st
         UserError: If that fails, or Swath cannot run the config.
     """
     with told_as_mistake_of(module, f"get_config, {trial}"):
+        seed_everything(SEED)  # scenes split at random are split alike in all trials
         config = import_pipeline(module).get_config(RUNNER, **arguments)
     if not isinstance(config, RVPipelineConfig):
         kind = f"a {type(config).__name__}"
         cure = "return one; give what varies as arguments, and sweep over them"
         raise UserError(Problem(module, f"get_config, {trial}", kind, "Raster Vision's config of a pipeline", cure))
+    config = config.model_copy(deep=True)  # trials may share parts
     with told_as_mistake_of(module, f"what get_config returns, {trial}"):
         _forget_places(config)
         _count_channels(config)
@@ -115,6 +119,7 @@ def configured(module: str, arguments: Mapping[str, Any], metric: str, trial: st
         config.recursive_validate_config()
     _check(config, module, metric)
     moves = {str(getattr(config, f"{stage}_uri")).rstrip("/"): f"{ROOT}/{stage}" for stage in STAGES}
+    moves[str(Path.cwd())] = "."  # the same config, wherever the project lies
     with tempfile.TemporaryDirectory() as temporary:
         write_config(config, Path(temporary) / "config.json")
         content: dict[str, Any] = moved(read_json(Path(temporary) / "config.json"), moves)
