@@ -1,4 +1,4 @@
-# The chips of all scenes.
+# The chips of training and validation scenes.
 rule chip:
     input:
         files=files_of("chip"),

@@ -224,7 +224,8 @@ def stage_specs(content: Mapping[str, Any], seed: int, custom: Mapping[str, str]
     if content["analyzers"]:
         add("analyze", without(dataset, {"class_config", "label_store", "label_source"}), content["analyzers"])
     if reads_chips(content):
-        add("chip", keys.get("analyze"), without(dataset, {"label_store"}), content["chip_options"])
+        cut = without(dataset, {"label_store", "test_scenes", "scene_groups"})
+        add("chip", keys.get("analyze"), cut, content["chip_options"])
     data = keys.get("chip") or keys.get("analyze")
     add("train", data, without(backend, {"label_store"}), dataset["class_config"], content["source_bundle_uri"], seed)
     options = without(content["predict_options"], {"batch_sz"})

@@ -94,7 +94,7 @@ def analyze(job: StageJob, outputs: Mapping[str, Path]) -> None:
 
 
 def chip(job: StageJob, outputs: Mapping[str, Path]) -> None:
-    """Cut the chips of all scenes into one zip.
+    """Cut the chips of training and validation scenes into one zip.
 
     Raises:
         UserError: If there are no chips to train or to validate with.
@@ -162,6 +162,7 @@ def _run(job: StageJob, stage: str, **target: Path) -> RVPipelineConfig:
     config.backend.data.num_workers = 0  # processes that load chips draw other random windows, in no fixed order
     if stage == "chip":
         config.backend.solver.batch_sz = BATCH
+        config.dataset.test_scenes = []  # nobody trains with their chips; object detection's writer cannot even cut them
     if stage == "eval":
         _leave_out_unlabelled(config)
     folder = Path(job.folders[stage])
