@@ -162,7 +162,7 @@ def _run(job: StageJob, stage: str, **target: Path) -> RVPipelineConfig:
     config.backend.data.num_workers = 0  # processes that load chips draw other random windows, in no fixed order
     if stage == "chip":
         config.backend.solver.batch_sz = BATCH
-        config.dataset.test_scenes = []  # nobody trains with their chips; object detection's writer cannot even cut them
+        config.dataset.test_scenes = []  # of no use; object detection cannot even cut their chips
     if stage == "eval":
         _leave_out_unlabelled(config)
     folder = Path(job.folders[stage])
