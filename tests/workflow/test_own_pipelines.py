@@ -140,12 +140,14 @@ def test_a_dropped_folder_is_made_again(project: Project) -> None:
 def test_a_killed_run_goes_on(project: Project) -> None:
     project.config["arguments"]["epochs"] = 6
     project.config["sweep"] = {"grid": {"arguments.learning_rate": [0.002]}}
+    pattern = "pipelines/train/*/checkpoints/*/last-00001-*.ckpt"
+    others = set(project.results.glob(pattern))
     process = subprocess.Popen(
         project.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     try:
         deadline = time.monotonic() + 300
-        while not list(project.results.glob("pipelines/train/*/checkpoints/*/last-00001-*.ckpt")):
+        while set(project.results.glob(pattern)) == others:
             assert time.monotonic() < deadline and process.poll() is None
             time.sleep(0.05)
     finally:
