@@ -186,6 +186,11 @@ def test_of_winner(wildcards):
     run = next(run for run in PLAN.runs if run.name == winner)
     if not PLAN.experiment.evaluate.test or "test" not in run.predictions:
         return []
-    maps = [f"{RESULTS}/predictions/{run.predictions['test']}/{shard}.json" for shard in PREDICT_SHARDS["test"]]
+    shards_of_test = PREDICT_SHARDS["test", run.fold]
+    maps = [f"{RESULTS}/predictions/{run.predictions['test']}/{shard}.json" for shard in shards_of_test]
     metrics = [f"{RESULTS}/evals/{run.evals['test']}/test.json"] if "test" in run.evals else []
     return maps + metrics
+
+
+RUNS = describe_runs(PLAN, RESULTS)
+TARGETS = [MODELS, MAPS, EVALS, BUNDLES, test_of_winner, f"{EXPERIMENT}/summary.txt"]
