@@ -67,7 +67,7 @@ def describe_training(job: TrainingJob) -> RVPipelineConfig:
         train=scenes["train"],
         validation=scenes["validation"],
         model=task.model_config(job.model, bands, len(job.classes), str(definition)),
-        solver=solver_config(job.train),
+        solver=solver_config(task, job.train),
         data=task.data(
             uri=list(job.chips),
             class_config=classes,
