@@ -1,6 +1,7 @@
 # The plan, and the functions that say what a rule reads and what its result depends on.
 # `x_of(stage)` makes a function for the rule whose `key` wildcard is a key of that stage.
 from swath import demo
+from swath.checks.survey import request_of
 from swath.code import code_of
 from swath.files import read_json
 from swath.lock import claim_lock, release_lock_of_dead_run
@@ -8,6 +9,7 @@ from swath.plan import shards
 from swath.scenes.table import SPLITS
 from swath.config.train import WITHOUT_INFLUENCE
 from swath.workflow import (
+    check_or_exit,
     colours_by_id,
     describe_runs,
     files_behind,
@@ -21,6 +23,7 @@ from swath.workflow import (
 release_lock_of_dead_run()
 PLAN = plan_or_exit(config, workflow.configfiles)
 NAME = PLAN.experiment.experiment
+CONTAINER = str(REPOSITORY / "envs" / "swath.sif")
 RESULTS = "results"
 EXPERIMENT = f"{RESULTS}/experiments/{NAME}"
 LOGS = f"{RESULTS}/logs"

@@ -1,0 +1,38 @@
+# The preflight. It also runs by itself before everything else (`onstart`); no rule waits for this one, because
+# experiments share results, and what stops one of them is nothing to the others.
+VALIDATION = f"{EXPERIMENT}/validation.html"
+
+
+def made_files(wildcards):
+    """The scenes' files that a rule makes."""
+    return [
+        path for scene in PLAN.scenes for path in (scene.image, scene.labels, scene.aoi) if path and path in demo.FILES
+    ]
+
+
+def check_first():
+    """Check before anything is computed; fetching data and weights needs no check."""
+    wanted = {job.rule.name for job in workflow.dag.needrun_jobs()}
+    if wanted - {"all", "havel", "weights", "encoder_weights"}:
+        check_or_exit(request_of(PLAN, workflow.configfiles), VALIDATION)
+
+
+rule validate:
+    input:
+        made_files,
+    log:
+        f"{LOGS}/experiments/{NAME}/validate.log",
+    localrule: True
+    container:
+        CONTAINER
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(20),
+    params:
+        request=request_of(PLAN, workflow.configfiles),
+        report=VALIDATION,
+    message:
+        "Checking images, labels, splits and settings"
+    script:
+        "../scripts/validate.py"

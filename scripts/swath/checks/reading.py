@@ -1,0 +1,119 @@
+"""What the preflight reads: headers, a bounded sample of pixels, labels. Runs as a process of its own.
+
+``python -m swath.checks.reading`` takes a request as JSON on its input and writes one reading per scene as JSON: so
+that Snakemake's process imports neither rasterio nor geopandas, and a scene that is read in another process cannot
+disturb it. Neither torch nor Raster Vision is imported.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import multiprocessing
+import os
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from tqdm import tqdm
+
+from swath.checks.pixels import footprint, metres_per_pixel, sample_pixels
+from swath.checks.vectors import read_area, survey_labels
+from swath.errors import Problem, UserError
+from swath.scenes.prepare import read_header
+
+FEW = 4
+"""So few scenes are read faster by one process than by several."""
+
+Found = list[tuple[str, dict[str, str]]]
+
+
+def read_scenes(scenes: Sequence[Mapping[str, Any]], specs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Read all scenes, in parallel, with a progress bar where somebody watches.
+
+    Args:
+        scenes: Rows: id, split, image, labels, aoi.
+        specs: Key → spec of the stage `scenes`: class names, label settings.
+    """
+    shared = {path for path, number in Counter(scene["labels"] for scene in scenes).items() if number > 1}
+    read = partial(read_scene, specs=specs, shared=shared)
+    workers = min(len(os.sched_getaffinity(0)), 8, len(scenes) // FEW + 1)
+    progress = partial(tqdm, total=len(scenes), desc="Checking scenes", unit=" scenes", disable=None, leave=False)
+    if workers == 1:
+        return list(progress(map(read, scenes)))
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool:
+        return list(progress(pool.map(read, scenes, chunksize=4)))
+
+
+def read_scene(row: Mapping[str, Any], specs: Mapping[str, Any], shared: set[str]) -> dict[str, Any]:
+    """Read one scene; what goes wrong is a finding, never an exception.
+
+    Args:
+        row: id, split, image, labels, aoi.
+        specs: Key → spec of the stage `scenes`.
+        shared: Files of labels that belong to several scenes.
+
+    Returns:
+        The fields of :class:`swath.checks.survey.Reading`.
+    """
+    found: Found = []
+    header = _told(found, "image_unreadable", row["image"], "image", _header, row["image"])
+    reading: dict[str, Any] = {"row": dict(row), "header": header, "sample": None, "labels": {}, "aoi": None}
+    if header:
+        reading["sample"] = _told(found, "image_unreadable", row["image"], "image", sample_pixels, row["image"])
+        for key, spec in specs.items():
+            survey = partial(survey_labels, spec=spec, header=header, shared=row["labels"] in shared)
+            labels = _told(found, "labels_unusable", row["labels"], "labels", survey, row["labels"])
+            reading["labels"][key] = labels
+        if row["aoi"]:
+            area = partial(read_area, header=header)
+            reading["aoi"] = _told(found, "aoi_unusable", row["aoi"], "aoi", area, row["aoi"])
+    return {**reading, "findings": found}
+
+
+def _header(image: str) -> dict[str, Any]:
+    header = read_header(image)
+    return {**header, "metres": metres_per_pixel(header), "footprint": footprint(header)}
+
+
+def _told(found: Found, name: str, file: str, field: str, function: Any, path: str) -> Any:
+    """Call a function; turn what it raises into findings."""
+    try:
+        return function(path)
+    except UserError as error:
+        found += [(_name_of(name, problem), asdict(problem)) for problem in error.problems]
+    except Exception as error:  # one file that a library stumbles over must not hide what the others have
+        said = " ".join(str(error.__cause__ or error).split()) or type(error).__name__
+        problem = Problem(file, field, said, "a file that can be read", "check the file, copy it again")
+        found.append((name, asdict(problem)))
+    return None
+
+
+def _name_of(name: str, problem: Problem) -> str:
+    """Name a check after the problem that a function of the stage `scenes` tells."""
+    if problem.field == "georeference":
+        return "no_georeference"
+    if name == "labels_unusable":
+        words = {"unknown class": "unknown_class", "no features": "labels_empty", "outside": "labels_outside"}
+        return next((known for word, known in words.items() if word in problem.found), name)
+    if name == "aoi_unusable" and "outside" in problem.found:
+        return "aoi_outside"
+    return name
+
+
+def main() -> None:
+    """Answer a request from the input on the output."""
+    warnings.simplefilter("ignore")
+    logging.getLogger("rasterio").setLevel(logging.CRITICAL)  # what GDAL says comes with the exception
+    logging.getLogger("pyogrio").setLevel(logging.CRITICAL)
+    request = json.load(sys.stdin)
+    json.dump(read_scenes(request["scenes"], request["labels"]), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
