@@ -6,6 +6,7 @@ from swath.code import code_of
 from swath.files import read_json
 from swath.lock import claim_lock, release_lock_of_dead_run
 from swath.plan import shards
+from swath.scenes.paths import local_paths_of
 from swath.scenes.table import SPLITS
 from swath.config.train import WITHOUT_INFLUENCE
 from swath.workflow import (
@@ -91,7 +92,7 @@ def rows_of(stage):
 def files_of_shard(wildcards):
     """The images, labels and areas of interest of a shard's scenes."""
     held = scenes_behind("scenes", wildcards)
-    return [path for scene in held for path in (scene.image, scene.labels, scene.aoi) if path]
+    return [path for scene in held for cell in (scene.image, scene.labels, scene.aoi) for path in local_paths_of(cell)]
 
 
 def manifests_of(stage):

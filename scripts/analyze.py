@@ -3,7 +3,7 @@
 from swath.job import job
 
 with job(snakemake) as (inputs, output, params):
-    from swath.rv.analyze import analyze
+    from swath.scenes.analyze import analyze
     from swath.scenes.manifest import read_manifests
 
     analyze(read_manifests(inputs.scenes, params.ids), params.spec["imagery"], output.stats)

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from swath.config.base import Section, settings
 from swath.config.classes import class_names
 from swath.config.experiment import Experiment
+from swath.config.imagery import MEASURED
 from swath.config.load import Location, problems_of, where, without_empty_sections
 from swath.config.model import TrialWeights
 from swath.config.sweep import Distribution
@@ -278,14 +279,19 @@ def _run(plan: Plan, trial: Trial, seed: int, identity: Mapping[str, str], start
         plan.specs[stage].setdefault(name, spec)
         return name
 
+    imagery = settings(experiment.imagery)
     scenes = key(
         "scenes",
-        {"task": experiment.task, "classes": class_names(experiment.classes), "labels": settings(experiment.labels)},
+        {
+            "task": experiment.task,
+            "classes": class_names(experiment.classes),
+            "imagery": {name: imagery[name] for name in ("files", "nodata")},
+            "labels": settings(experiment.labels),
+        },
     )
-    imagery = settings(experiment.imagery)
     stats = None
     if experiment.imagery.normalize != "none":
-        from_scenes = experiment.imagery.normalize == "statistics"
+        from_scenes = experiment.imagery.normalize in MEASURED
         stats = key("stats", {"imagery": imagery, "training_scenes": identity["train"] if from_scenes else None})
     chips = key("chips", {"scenes": scenes, "stats": stats, "imagery": imagery, "chips": settings(experiment.chips)})
     models = key(

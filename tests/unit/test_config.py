@@ -50,7 +50,7 @@ def test_an_unknown_key_names_the_nearest_one() -> None:
         ("classes.forest", "grenn", "a colour name such as orange, or #rrggbb"),
         ("experiment", "my/name", "match pattern"),
         ("task", "segmentation", "semantic_segmentation"),
-        ("imagery.normalize", "stats", "'statistics' or 'none'"),
+        ("imagery.normalize", "stats", "'min_max' or 'none'"),
         ("predict.stride", 500, "500 is larger than the window (64)".removeprefix("500 ")),
         ("sweep.repeats", 0, "greater than 0"),
         ("train.loss", "dise", "'cross_entropy', 'focal', 'dice' or 'jaccard'"),

@@ -93,7 +93,7 @@ def test_a_fixed_range_becomes_0_to_255_for_any_number_of_bands(tmp_path: Path) 
     import numpy as np
     from rastervision.core.data import StatsTransformer
 
-    from swath.rv.analyze import analyze
+    from swath.scenes.analyze import analyze
 
     analyze([], {"bands": None, "normalize": {"min": 1000.0, "max": 3000.0}}, tmp_path / "stats.json")
     transformer = StatsTransformer.from_stats_json(str(tmp_path / "stats.json"))

@@ -53,9 +53,13 @@ NOTHING: frozenset[str] = frozenset()
 REACH: dict[str, tuple[Any, frozenset[str]]] = {
     "imagery.bands": (["B04"], EVERYTHING - {"scenes"}),
     "imagery.normalize": ({"min": 0, "max": 1}, EVERYTHING - {"scenes"}),
+    "imagery.files": ("mosaic", EVERYTHING),
+    "imagery.nodata": (0, EVERYTHING),
     "labels.attribute": ("fclass", FROM_LABELS),
     "labels.mapping": ({}, FROM_LABELS),
     "labels.default_class": ("water", FROM_LABELS),
+    "labels.layer": ("land use", FROM_LABELS),
+    "labels.where": ("area > 3", FROM_LABELS),
     "labels.buffer": (5.0, FROM_LABELS),
     "labels.unlabelled": ("water", FROM_LABELS),
     "chips.size": (128, FROM_CHIPS),
@@ -109,6 +113,11 @@ REACH: dict[str, tuple[Any, frozenset[str]]] = {
 }
 TOGETHER = {
     "chips.stride": ({"chips.sampling": "sliding"}, 32, FROM_CHIPS),
+    "labels.colours": (
+        {"labels": {"colours": {"red": "water"}}},
+        {"#ff0000": "forest"},
+        FROM_LABELS,
+    ),
     "train.milestones": ({"train.schedule": "multi_step", "train.milestones": [1]}, [2], FROM_MODEL),
     "train.freeze_encoder": ({"model.weights": "imagenet", "train.epochs": 4}, 1, FROM_MODEL),
     "train.warmup_epochs": ({"train.schedule": "cosine"}, 0.5, FROM_MODEL),

@@ -14,8 +14,10 @@ from shapely.geometry import LineString, MultiPolygon, Point, Polygon, box
 from swath.config.labels import Labels
 from swath.errors import UserError
 from swath.files import read_json
+from swath.scenes.images import read_header
 from swath.scenes.manifest import channel_order, check_imagery, read_manifests
-from swath.scenes.prepare import prepare_scenes, read_header, read_labels
+from swath.scenes.prepare import prepare_scenes
+from swath.scenes.vectors import read_labels
 
 CRS = "EPSG:32633"
 ORIGIN = (330_000.0, 5_820_000.0)
@@ -51,7 +53,13 @@ def write_labels(path: Path, geometry: list[Any], crs: str = CRS, **columns: Any
 
 
 def spec(**labels: Any) -> dict[str, Any]:
-    return {"classes": CLASSES, "labels": Labels(**{"attribute": "kind", **labels}).model_dump()}
+    imagery = {"files": None, "nodata": None}
+    return {
+        "task": "semantic_segmentation",
+        "classes": CLASSES,
+        "imagery": imagery,
+        "labels": Labels(**{"attribute": "kind", **labels}).model_dump(),
+    }
 
 
 @pytest.fixture
@@ -171,7 +179,7 @@ def test_an_image_without_georeference_is_told(tmp_path: Path) -> None:
 
 def row(folder: Path, name: str, labels: str, aoi: str | None = None) -> dict[str, Any]:
     image = str(write_image(folder / f"{name}.tif"))
-    return {"id": name, "split": "train", "image": image, "labels": labels, "aoi": aoi}
+    return {"id": name, "split": "train", "image": image, "labels": labels, "aoi": aoi, "common_labels": False}
 
 
 def test_a_shard_of_scenes_is_published_with_its_facts(tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ class Experiment(Section):
     @model_validator(mode="after")
     def _classes_are_known(self) -> Self:
         used = {f"labels.mapping.{value}": name for value, name in self.labels.mapping.items() if name}
+        used |= {f"labels.colours.{colour}": name for colour, name in self.labels.colours.items() if name}
         if isinstance(self.train.class_weights, dict):
             used |= {f"train.class_weights.{name}": name for name in self.train.class_weights}
         if self.labels.default_class:

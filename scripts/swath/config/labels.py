@@ -1,28 +1,43 @@
-"""`labels`: how vector labels become classes."""
+"""`labels`: how vector labels and label rasters become classes."""
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from swath.config.base import Section
+from swath.config.classes import Colour
+
+
+def _colours_as_text(colours: Any) -> Any:
+    """Take colours for text, which YAML may have read as numbers."""
+    return {str(key): value for key, value in colours.items()} if isinstance(colours, dict) else colours
 
 
 class Labels(Section):
-    """How vector labels become classes."""
+    """How vector labels become classes, or the values or colours of label rasters."""
 
     model_config = ConfigDict(coerce_numbers_to_str=True)  # class codes in attributes are often numbers
 
     attribute: str | None = None
-    """The attribute that holds the class. Left out: every feature is of `default_class`."""
+    """The attribute of vector labels that holds the class. Left out: every feature is of `default_class`."""
 
     mapping: dict[str, str | None] = {}
     """Value of the attribute → class. A value mapped to `null` counts as unlabelled. Values that are
-    class names already need no entry."""
+    class names already need no entry. Without `attribute`, the labels are rasters and these are their values."""
+
+    colours: Annotated[dict[Colour, str | None], BeforeValidator(_colours_as_text)] = {}
+    """For label rasters that hold colours: colour → class, such as `{"#ff0000": building}`; `null` is unlabelled."""
 
     default_class: str | None = None
-    """The class of features without a class of their own."""
+    """The class of features, values and colours without a class of their own."""
+
+    layer: str | None = None
+    """The layer to read, where a file has several."""
+
+    where: str | None = None
+    """Which features count: an SQL condition on their attributes, such as `area > 100 AND status = 'built'`."""
 
     buffer: Annotated[float, Field(ge=0)] = 0.0
     """Lines and points are widened to polygons by this many metres on every side."""
@@ -30,10 +45,23 @@ class Labels(Section):
     unlabelled: str = "ignore"
     """What lies outside every label: `ignore` (left out of loss and evaluation), or a class, such as background."""
 
+    @property
+    def are_rasters(self) -> bool:
+        """Whether labels are rasters: values or colours have classes, and there is no attribute to hold them."""
+        return self.attribute is None and bool(self.mapping or self.colours)
+
     @model_validator(mode="after")
     def _has_a_class(self) -> Self:
-        if self.attribute is None and self.default_class is None:
-            raise ValueError("give `attribute` (where the class stands) or `default_class` (one class for everything)")
-        if self.mapping and self.attribute is None:
-            raise ValueError("`mapping` needs `attribute`, whose values it maps")
+        if self.attribute is None and self.default_class is None and not self.are_rasters:
+            raise ValueError(
+                "give `attribute` (where the class stands) or `default_class` (one class for everything); "
+                "for label rasters, `mapping` or `colours`"
+            )
+        if self.colours and (self.attribute or self.mapping):
+            raise ValueError("`colours` are a label raster's; leave `attribute` and `mapping` out")
+        vectors = [name for name in ("layer", "where", "buffer") if getattr(self, name)]
+        if self.are_rasters and vectors:
+            raise ValueError(
+                f"`{vectors[0]}` is for vector labels, and `mapping` or `colours` without `attribute` for rasters"
+            )
         return self

@@ -94,8 +94,14 @@ def without_data(image: str, bands: Sequence[int]) -> NDArray[np.bool_]:
         bands: 0-based indices of the bands the model sees.
 
     Returns:
-        Height × width; all False when the image declares no nodata value and no mask.
+        Height × width; True where every band is masked, or not a number. All False when the image declares no nodata
+        value and no mask, and has no such values.
     """
     with rasterio.open(image) as dataset:
-        masks = [dataset.read_masks(band + 1) for band in bands]
-    return np.asarray(~np.any(masks, axis=0))
+        empty = np.ones(dataset.shape, bool)
+        for band in bands:
+            masked = dataset.read_masks(band + 1) == 0
+            if np.dtype(dataset.dtypes[band]).kind == "f":
+                masked |= np.isnan(dataset.read(band + 1))
+            empty &= masked
+    return empty

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import geopandas as gpd
 import matplotlib
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from PIL import ImageColor
-from rasterio.features import rasterize
 
 from swath.scenes.manifest import Facts
 
@@ -69,21 +67,19 @@ def true_colour(facts: Facts) -> NDArray[np.float64]:
     else:
         bands = [1, 2, 3] if facts["count"] >= 3 else [1, 1, 1]
     with rasterio.open(facts["image"]) as dataset:
-        image = dataset.read(bands).astype(float)
-    low, high = np.percentile(image, [2, 98], axis=(1, 2), keepdims=True)
-    stretched = np.clip((image - low) / np.maximum(high - low, 1e-9), 0, 1)
+        image = dataset.read(bands, masked=True).astype(float)
+    image = np.where(np.isfinite(image.filled(np.nan)), image.data, np.nan)
+    low, high = np.nan_to_num(np.nanpercentile(image, [2, 98], axis=(1, 2), keepdims=True))
+    stretched = np.nan_to_num(np.clip((image - low) / np.maximum(high - low, 1e-9), 0, 1))
     return np.asarray(np.moveaxis(stretched, 0, -1))
 
 
 def label_raster(facts: Facts) -> NDArray[np.uint8]:
-    """Rasterise a scene's harmonised labels on the image grid: class ids, height × width."""
-    labels = gpd.read_file(facts["labels"], engine="pyogrio").to_crs(facts["crs"])
-    shape = (facts["height"], facts["width"])
-    if labels.empty:
-        return np.zeros(shape, np.uint8)
-    shapes = zip(labels.geometry, labels["class_id"], strict=True)
-    transform = rasterio.Affine(*facts["transform"])
-    return np.asarray(rasterize(shapes, out_shape=shape, fill=0, dtype=np.uint8, transform=transform))
+    """Read a scene's class ids, height × width; all unlabelled for a scene without labels."""
+    if facts["label_raster"] is None:
+        return np.zeros((facts["height"], facts["width"]), np.uint8)
+    with rasterio.open(facts["label_raster"]) as dataset:
+        return np.asarray(dataset.read(1))
 
 
 def _coloured(raster: NDArray[np.uint8], colours: Sequence[str]) -> NDArray[Any]:

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from rastervision.core.data import (
+    CastTransformerConfig,
     ClassConfig,
-    ClassInferenceTransformerConfig,
     DatasetConfig,
-    GeoJSONVectorSourceConfig,
+    NanTransformerConfig,
     RasterioSourceConfig,
-    RasterizedSourceConfig,
-    RasterizerConfig,
+    RasterTransformerConfig,
     SceneConfig,
     SemanticSegmentationLabelSourceConfig,
     SemanticSegmentationLabelStoreConfig,
@@ -36,6 +35,7 @@ from rastervision.pytorch_learner import (
 
 from swath.config.classes import NULL_CLASS, NULL_CLASS_ID
 from swath.files import publish
+from swath.scenes.label_raster import unlabelled_id
 from swath.scenes.manifest import Facts, channel_order
 
 STATS_IN_ANALYZE = Path("stats/train_scenes/stats.json")
@@ -72,9 +72,20 @@ def scene_options(
     return SceneOptions(settings["imagery"], path, unlabelled)
 
 
-def unlabelled_id(classes: Sequence[str], labels: Mapping[str, Any]) -> int:
-    """Return the class id that unlabelled pixels get: the null class's, if they are ignored."""
-    return NULL_CLASS_ID if labels["unlabelled"] == "ignore" else list(classes).index(labels["unlabelled"])
+def transformers(facts: Facts, options: SceneOptions) -> list[RasterTransformerConfig]:
+    """List Raster Vision's transformers that make a scene's values 0..255; its own, so that its bundles know them.
+
+    The StatsTransformer leaves 8-bit values as they are: for a range they are cast first. It makes anything of
+    not-a-number: that becomes 0 first, which is what pixels without data are.
+    """
+    if not options.stats:
+        return []
+    steps: list[RasterTransformerConfig] = []
+    if facts["dtype"] == "uint8" and options.imagery["normalize"] != "statistics":
+        steps.append(CastTransformerConfig(to_dtype="float32"))
+    if facts["dtype"].startswith("float"):
+        steps.append(NanTransformerConfig(to_value=0.0))
+    return [*steps, StatsTransformerConfig(stats_uri=options.stats)]
 
 
 def class_config(classes: Sequence[str], colours: Sequence[str]) -> ClassConfig:
@@ -94,19 +105,16 @@ def scene_config(
         aoi: GeoJSON (EPSG:4326) of the area of interest.
         predictions: Folder of the scene's predictions.
     """
-    transformers = [StatsTransformerConfig(stats_uri=options.stats)] if options.stats else []
     source = RasterioSourceConfig(
         uris=[facts["image"]],
         channel_order=channel_order(facts, options.imagery["bands"]),
-        transformers=transformers,
+        transformers=transformers(facts, options),
     )
     label_source = None
     if labels:
-        vectors = GeoJSONVectorSourceConfig(uris=[facts["labels"]], transformers=[ClassInferenceTransformerConfig()])
+        # class ids, burned on the image's grid: Raster Vision's own rasteriser rounds every corner down to a pixel
         label_source = SemanticSegmentationLabelSourceConfig(
-            raster_source=RasterizedSourceConfig(
-                vector_source=vectors, rasterizer_config=RasterizerConfig(background_class_id=options.unlabelled)
-            )
+            raster_source=RasterioSourceConfig(uris=[facts["label_raster"]], channel_order=[0])
         )
     return SceneConfig(
         id=facts["id"],

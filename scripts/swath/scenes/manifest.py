@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from swath.config.imagery import Range
 from swath.errors import Problem, UserError, did_you_mean
 from swath.files import read_json
 
@@ -23,7 +24,7 @@ def channel_order(facts: Facts, bands: Sequence[str | int] | None) -> list[int]:
 
     Args:
         facts: The scene's facts.
-        bands: Band names or 1-based numbers; None for all.
+        bands: Band names or 1-based numbers; None for all but transparency.
 
     Returns:
         0-based band indices in the wanted order.
@@ -32,8 +33,13 @@ def channel_order(facts: Facts, bands: Sequence[str | int] | None) -> list[int]:
         UserError: If the image does not have a band.
     """
     if bands is None:
-        return list(range(facts["count"]))
+        return [index for index in range(facts["count"]) if index not in facts["alpha"]]
     return [_index(facts, band) for band in bands]
+
+
+def band_name(facts: Facts, index: int) -> str:
+    """Name a band for people: its name if it has one, else its number, from 1."""
+    return str(facts["bands"][index] or index + 1)
 
 
 def _index(facts: Facts, band: str | int) -> int:
@@ -51,7 +57,7 @@ def _index(facts: Facts, band: str | int) -> int:
 
 
 def check_imagery(scenes: Iterable[Facts], imagery: Mapping[str, Any]) -> int:
-    """Check that every scene has the bands, and that nothing but 8-bit imagery goes without normalisation.
+    """Check that every scene has the bands, and that their values can be normalised as the settings say.
 
     Returns:
         The number of bands the model sees.
@@ -61,26 +67,52 @@ def check_imagery(scenes: Iterable[Facts], imagery: Mapping[str, Any]) -> int:
     """
     problems: list[Problem] = []
     counts: dict[int, str] = {}
+    types: dict[bool, Facts] = {}
     for facts in scenes:
         try:
             counts.setdefault(len(channel_order(facts, imagery["bands"])), facts["image"])
         except UserError as error:
             problems += error.problems
-        if imagery["normalize"] == "none" and facts["dtype"] != "uint8":
-            problems.append(
-                Problem(
-                    facts["image"],
-                    "imagery.normalize: none",
-                    f"{facts['dtype']} values",
-                    "uint8 values",
-                    "set `normalize: statistics`, or a range such as {min: 0, max: 10000}",
-                )
-            )
+        types.setdefault(facts["dtype"] == "uint8", facts)
+        problems += _problems_of_values(facts, imagery["normalize"])
     if len(counts) > 1:
         found = ", ".join(f"{count} bands in {image}" for count, image in counts.items())
         problems.append(
             Problem("scenes", "bands", found, "equal numbers of bands", "name the bands in `imagery.bands`")
         )
+    problems += _problems_of_limits(counts, imagery["normalize"])
+    if len(types) > 1 and imagery["normalize"] == "statistics":
+        found = ", ".join(f"{facts['dtype']} in {facts['image']}" for facts in types.values())
+        cure = "set `imagery.normalize` to min_max or a range, or bring the images to one type"
+        problems.append(
+            Problem("scenes", "pixel type", found, "8-bit images alone, which stay as they are, or none", cure)
+        )
     if problems:
         raise UserError(problems)
     return next(iter(counts))
+
+
+def _problems_of_values(facts: Facts, normalize: Any) -> list[Problem]:
+    if normalize != "none" or facts["dtype"] == "uint8":
+        return []
+    return [
+        Problem(
+            facts["image"],
+            "imagery.normalize: none",
+            f"{facts['dtype']} values",
+            "uint8 values",
+            "set `normalize: statistics`, or a range such as {min: 0, max: 10000}",
+        )
+    ]
+
+
+def _problems_of_limits(counts: Mapping[int, str], normalize: Any) -> list[Problem]:
+    """Find images whose bands are not as many as a range has limits."""
+    if not isinstance(normalize, Mapping):
+        return []
+    number = len(Range(**normalize).limits()[0])
+    return [
+        Problem(image, "imagery.normalize", f"{number} limits", f"one for all, or {count}, one per band", "correct it")
+        for count, image in counts.items()
+        if number not in (1, count)
+    ]

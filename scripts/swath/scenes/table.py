@@ -5,14 +5,16 @@ from __future__ import annotations
 import csv
 import glob
 import re
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from swath import demo
 from swath.config.scenes import Scenes
 from swath.errors import Problem, UserError, did_you_mean
+from swath.scenes.paths import as_glob, each_part, is_remote, local_paths_of, parts_of, paths_of
 
 SPLITS = ("train", "validation", "test")
 SPLIT_WORDS = {
@@ -31,16 +33,18 @@ class Scene:
     Attributes:
         id: Unique name, usable as a file name.
         split: train, validation or test.
-        image: Path of the image, from the working directory.
-        labels: Path of the labels.
-        aoi: Path of the area of interest, if there is one.
+        image: Path of the image, from the working directory; or several paths with `;` between them, and wildcards.
+        labels: The same of the labels; None for a test scene that is predicted, but not evaluated.
+        aoi: The same of the area of interest, if there is one.
+        common_labels: Whether other scenes have the same labels files.
     """
 
     id: str
     split: str
     image: str
-    labels: str
+    labels: str | None
     aoi: str | None = None
+    common_labels: bool = False
 
     def row(self) -> dict[str, Any]:
         """Return the scene as plain JSON values: what it is known by."""
@@ -55,9 +59,10 @@ def read_scenes(scenes: Scenes) -> list[Scene]:
             and for a split train or validation without scenes.
     """
     if scenes.table is not None:
-        source, found = scenes.table, _read_table(Path(scenes.table))
+        source, found = scenes.table, _read_table(Path(scenes.table), scenes.labels)
     else:
         source, found = "config: scenes", list(_match_patterns(scenes))
+    found = _with_common_labels(found)
     problems = [*_double_ids(source, found), *_missing_files(source, found)]
     if not problems:
         problems = _empty_splits(source, found, scenes)
@@ -66,7 +71,12 @@ def read_scenes(scenes: Scenes) -> list[Scene]:
     return sorted(found, key=lambda scene: scene.id)
 
 
-def _read_table(table: Path) -> list[Scene]:
+def _with_common_labels(scenes: Sequence[Scene]) -> list[Scene]:
+    uses = Counter(scene.labels or "" for scene in scenes)
+    return [replace(scene, common_labels=bool(scene.labels) and uses[scene.labels or ""] > 1) for scene in scenes]
+
+
+def _read_table(table: Path, labels: str | None) -> list[Scene]:
     file = demo.SHIPPED_TABLE if not table.exists() and table == Path(demo.TABLE) else table
     if not file.is_file():
         raise UserError(
@@ -77,14 +87,13 @@ def _read_table(table: Path) -> list[Scene]:
     rows = _parquet_rows(file) if file.suffix in (".parquet", ".geoparquet") else _csv_rows(file)
     if not rows:
         raise UserError(Problem(str(table), "", "no rows", "one row per scene", "add scenes"))
-    missing = [column for column in COLUMNS[:4] if column not in rows[0]]
+    wanted = [column for column in COLUMNS[:4] if column != "labels" or labels is None]
+    missing = [column for column in wanted if column not in rows[0]]
     if missing:
         has = [str(column) for column in rows[0]]
         cure = "; ".join(f"{column}: {did_you_mean(column, has)}" for column in missing)
         raise UserError(
-            Problem(
-                str(table), ", ".join(missing), "columns " + ", ".join(has), "columns scene, image, labels, split", cure
-            )
+            Problem(str(table), ", ".join(missing), "columns " + ", ".join(has), "columns " + ", ".join(wanted), cure)
         )
     scenes, problems = [], []
     for number, row in enumerate(rows, start=2):
@@ -106,16 +115,24 @@ def _read_table(table: Path) -> list[Scene]:
                 )
             )
         else:
-            paths = {key: _beside(table, row.get(key)) for key in ("image", "labels", "aoi")}
-            if not paths["image"] or not paths["labels"]:
+            scene = _scene_of_row(table, row, split, labels)
+            if not scene.image or (not scene.labels and split != "test"):
+                expected = "a path" if split == "test" else "a path; only test scenes can do without labels"
                 problems.append(
-                    Problem(f"{table}:{number}", "image, labels", "an empty cell", "a path", "fill in both columns")
+                    Problem(f"{table}:{number}", "image, labels", "an empty cell", expected, "fill in both columns")
                 )
                 continue
-            scenes.append(Scene(row["scene"], split, paths["image"], paths["labels"], paths["aoi"]))
+            scenes.append(scene)
     if problems:
         raise UserError(problems)
     return scenes
+
+
+def _scene_of_row(table: Path, row: Mapping[str, str], split: str, labels: str | None) -> Scene:
+    """Make a scene of a row; ``labels`` are the config's, for rows that name none."""
+    beside = {key: _beside(table, row.get(key)) for key in ("image", "labels", "aoi")}
+    common = _filled(labels, split, row["scene"]) if labels else None
+    return Scene(row["scene"], split, beside["image"] or "", beside["labels"] or common, beside["aoi"])
 
 
 def _csv_rows(file: Path) -> list[dict[str, str]]:
@@ -135,8 +152,8 @@ def _split_of(word: str) -> str | None:
     return next((split for split, words in SPLIT_WORDS.items() if word.lower() in words), None)
 
 
-def _beside(table: Path, path: str | None) -> str | None:
-    return str(table.parent / path) if path else None
+def _beside(table: Path, cell: str | None) -> str | None:
+    return each_part(cell, lambda path: str(table.parent / path)) if cell else None
 
 
 def _match_patterns(scenes: Scenes) -> Iterable[Scene]:
@@ -144,19 +161,31 @@ def _match_patterns(scenes: Scenes) -> Iterable[Scene]:
     assert scenes.image is not None and scenes.labels is not None
     for split, words in SPLIT_WORDS.items():
         for word in words:
-            pattern = scenes.image.replace("{split}", word)
-            head, _, tail = pattern.partition("{scene}")
-            matcher = re.compile(re.escape(head) + "(?P<scene>[^/]+?)" + _rest_of(tail) + "$")
-            for image in sorted(glob.glob(glob.escape(head) + "*" + glob.escape(tail).replace("{scene}", "*"))):
-                match = matcher.match(image)
-                if match and SCENE_ID.match(match["scene"]):
-                    fill = {"split": word, "scene": match["scene"]}
-                    aoi = scenes.aoi.format(**fill) if scenes.aoi else None
-                    yield Scene(match["scene"], split, image, scenes.labels.format(**fill), aoi)
+            for scene in _scenes_matching(parts_of(scenes.image)[0].replace("{split}", word)):
+                image, labels, aoi = (
+                    _filled(pattern, word, scene) if pattern else None
+                    for pattern in (scenes.image, scenes.labels, scenes.aoi)
+                )
+                assert image is not None
+                missing = split == "test" and not any(is_remote(p) or Path(p).exists() for p in paths_of(labels))
+                yield Scene(scene, split, image, None if missing else labels, aoi)
 
 
-def _rest_of(tail: str) -> str:
-    return re.escape(tail).replace(re.escape("{scene}"), "(?P=scene)")
+def _filled(pattern: str, split: str, scene: str) -> str:
+    return pattern.replace("{split}", split).replace("{scene}", scene)
+
+
+def _scenes_matching(pattern: str) -> list[str]:
+    """List the scenes of a pattern with `{scene}`, wherever that stands, and wildcards."""
+    first, *others = re.split(r"\{scene\}", pattern)
+    rest = "(?P=scene)".join(map(_as_regex, others))
+    matcher = re.compile(f"{_as_regex(first)}(?P<scene>[^/]+?){rest}$")
+    matches = (matcher.match(path) for path in glob.glob(as_glob(pattern.replace("{scene}", "*"))))
+    return sorted({match["scene"] for match in matches if match and SCENE_ID.match(match["scene"])})
+
+
+def _as_regex(text: str) -> str:
+    return re.escape(text).replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
 
 
 def _double_ids(source: str, scenes: list[Scene]) -> list[Problem]:
@@ -175,8 +204,9 @@ def _missing_files(source: str, scenes: list[Scene], most: int = 5) -> list[Prob
     missing = [
         (scene.id, field, path)
         for scene in scenes
-        for field, path in (("image", scene.image), ("labels", scene.labels), ("aoi", scene.aoi))
-        if path and path not in made and not Path(path).exists()
+        for field, cell in (("image", scene.image), ("labels", scene.labels), ("aoi", scene.aoi))
+        for path in local_paths_of(cell)
+        if path not in made and not Path(path).exists()
     ]
     problems = [
         Problem(source, f"{field} of scene {scene}", f"{path}: no such file", "an existing file", "check the path")

@@ -1,0 +1,330 @@
+"""Images: what their headers say, and one virtual raster where an image is more or other than one file."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.warp import transform_bounds
+from shapely import union_all
+from shapely.geometry import box
+
+from swath.errors import Problem, UserError
+from swath.scenes.paths import is_remote, paths_of
+from swath.scenes.vrt import Band, Grid, Rectangle, Source, write_vrt
+
+WGS84 = "EPSG:4326"
+VRT = "image.vrt"
+TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
+"""Types of pixels that can be read; 64-bit integers and complex numbers cannot be normalised without loss."""
+
+SHIFT = 0.05
+"""Pixels by which two files' grids may differ: coordinates are rounded somewhere."""
+
+Header = dict[str, Any]
+
+
+def read_image(cell: str, imagery: Mapping[str, Any], folder: Path, published: Path) -> Header:
+    """Read what a scene's image is; where one plain file is not enough, write ``image.vrt``.
+
+    Args:
+        cell: The image's path or paths.
+        imagery: The settings `files` and `nodata`.
+        folder: Where ``image.vrt`` goes: for several files, another nodata value than the file's, bands with
+            different nodata values, and files that are not on this machine.
+        published: What the folder will be called.
+
+    Returns:
+        The header as from :func:`read_header`, of all files together; `image`, the path to read, and `files`.
+
+    Raises:
+        UserError: For files that cannot be read or do not belong together, and a nodata value no pixel can have.
+    """
+    paths = paths_of(cell)
+    headers, problems = [], []
+    for path in paths:
+        try:
+            headers.append(read_header(path))
+        except UserError as error:
+            problems += error.problems
+    if problems:
+        raise UserError(problems)
+    if len(paths) > 1 and imagery["files"] is None:
+        raise UserError(
+            Problem(
+                cell,
+                "imagery.files",
+                f"{len(paths)} files for one scene",
+                "`mosaic` (tiles of one image) or `bands` (bands in separate files)",
+                "say in the config how they belong together",
+            )
+        )
+    one = headers[0]
+    if len(paths) == 1 and imagery["nodata"] is None and not is_remote(paths[0]) and _has_one_nodata_value(one):
+        return {**one, "image": paths[0], "files": paths}
+    bands = len(paths) > 1 and imagery["files"] == "bands"
+    grid, dtype, stack = _stacked(paths, headers) if bands else _mosaic(paths, headers)
+    stack, nodata = _with_nodata(stack, headers, imagery["nodata"], grid, dtype, cell)
+    write_vrt(folder / VRT, grid, stack, dtype, nodata, published)
+    return {**read_header(str(folder / VRT)), "image": str(published / VRT), "files": paths}
+
+
+def read_header(image: str) -> Header:
+    """Read what an image's header says.
+
+    Returns:
+        width and height in pixels, count and names of bands, dtype, CRS (WKT), transform (six coefficients),
+        bounds in EPSG:4326 (west, south, east, north), nodata, nodata by band, 0-based indices of alpha bands, whether
+        there is a mask beside nodata values, and the path as GDAL takes it.
+
+    Raises:
+        UserError: If it cannot be read, has no CRS or no transform, or pixels of a type that cannot be used.
+    """
+    try:
+        with rasterio.open(image) as dataset:
+            _check_header(image, dataset)
+            return {
+                "width": dataset.width,
+                "height": dataset.height,
+                "count": dataset.count,
+                "bands": list(dataset.descriptions),
+                "dtype": dataset.dtypes[0],
+                "crs": dataset.crs.to_wkt(),
+                "transform": list(dataset.transform)[:6],
+                "bounds": list(transform_bounds(dataset.crs, WGS84, *dataset.bounds)),
+                "nodata": None if dataset.nodata is None else float(dataset.nodata),
+                "nodata_of_bands": [_text(value) for value in dataset.nodatavals],
+                "alpha": [i for i, meaning in enumerate(dataset.colorinterp) if meaning == ColorInterp.alpha],
+                "masked": any(MaskFlags.per_dataset in flags for flags in dataset.mask_flag_enums),
+                "gdal_path": dataset.files[0] if "://" in image and dataset.files else image,
+            }
+    except rasterio.errors.RasterioError as error:
+        raise UserError(
+            Problem(image, "image", str(error), "a raster that GDAL reads", "check the file, copy it again")
+        ) from None
+
+
+def _check_header(image: str, dataset: Any) -> None:
+    if dataset.crs is None or dataset.transform.is_identity:
+        raise UserError(
+            Problem(
+                image,
+                "georeference",
+                f"CRS {dataset.crs}, transform {tuple(dataset.transform)[:6]}",
+                "a CRS and a geotransform",
+                "set them, for instance with `rio edit-info --crs --transform`",
+            )
+        )
+    types = sorted(set(dataset.dtypes))
+    if len(types) > 1 or types[0] not in TYPES:
+        cure = "convert it, for instance with `rio convert --dtype float32`"
+        raise UserError(Problem(image, "pixel type", ", ".join(types), "one of " + ", ".join(TYPES), cure))
+
+
+def _text(nodata: float | None) -> str | None:
+    """Write a nodata value so that it can stand in JSON and XML, NaN included."""
+    if nodata is None:
+        return None
+    return str(int(nodata)) if float(nodata).is_integer() and abs(nodata) < 2**53 else repr(float(nodata))
+
+
+def _has_one_nodata_value(header: Header) -> bool:
+    return len(set(header["nodata_of_bands"])) == 1
+
+
+# --- what is data -----------------------------------------------------------------------------------
+
+
+def _with_nodata(
+    bands: Sequence[Band], headers: Sequence[Header], wanted: Any, grid: Grid, dtype: str, cell: str
+) -> tuple[list[Band], str | None]:
+    """Decide on one nodata value for all bands.
+
+    A value that the config names holds alone. Otherwise the files' own, if it is the same everywhere; else 0, which
+    Raster Vision's reader makes of every pixel without data in any case.
+    """
+    if wanted is not None:
+        value = _text(float(wanted))
+        if not _fits(float(wanted), dtype):
+            raise UserError(
+                Problem(
+                    cell,
+                    f"imagery.nodata: {wanted}",
+                    f"{dtype} pixels",
+                    "a value that a pixel can have",
+                    "correct `imagery.nodata`, or leave it out",
+                )
+            )
+        return [Band(band.name, [replace(s, nodata=None) for s in band.sources]) for band in bands], value
+    own = {source.nodata for band in bands for source in band.sources}
+    masked = any(header["masked"] for header in headers)
+    gaps = any(_has_gaps(band, grid) for band in bands)
+    if masked or len(own) > 1 or (gaps and own == {None}):
+        return [Band(band.name, [replace(s, masked=masked) for s in band.sources]) for band in bands], "0"
+    return list(bands), next(iter(own))
+
+
+def _fits(value: float, dtype: str) -> bool:
+    if np.dtype(dtype).kind == "f":
+        return True
+    limits = np.iinfo(dtype)
+    return value.is_integer() and limits.min <= value <= limits.max
+
+
+def _has_gaps(band: Band, grid: Grid) -> bool:
+    rectangles = [box(x, y, x + width, y + height) for x, y, width, height in (s.place for s in band.sources)]
+    whole = box(SHIFT, SHIFT, grid.width - SHIFT, grid.height - SHIFT)
+    return not union_all([rectangle.buffer(SHIFT) for rectangle in rectangles]).covers(whole)
+
+
+# --- several files -----------------------------------------------------------------------------------
+
+
+def _stacked(paths: Sequence[str], headers: Sequence[Header]) -> tuple[Grid, str, list[Band]]:
+    """Stack bands of separate files on the grid of the finest."""
+    _check_files(paths, headers, ("crs",))
+    finest = min(headers, key=lambda header: abs(header["transform"][0] * header["transform"][4]))
+    grid = _grid(finest)
+    problems, bands = [], []
+    for path, header, name in zip(paths, headers, _distinguishing(paths), strict=True):
+        place = _place(header, grid)
+        x, y, width, height = place
+        if x >= grid.width or y >= grid.height or x + width <= 0 or y + height <= 0:
+            found = "bounds " + ", ".join(f"{value:.5f}" for value in header["bounds"])
+            expected = "some within " + ", ".join(f"{value:.5f}" for value in finest["bounds"])
+            problems.append(Problem(path, "bands of one scene", found, expected + " (EPSG:4326)", "check the files"))
+        indices = [index for index in range(header["count"]) if index not in header["alpha"]]
+        for index in indices:
+            number = f"_{index + 1}" if len(indices) > 1 else ""
+            bands.append(Band(header["bands"][index] or name + number, [_source(header, index, place)]))
+    if problems:
+        raise UserError(problems)
+    return grid, str(np.result_type(*(np.dtype(header["dtype"]) for header in headers))), bands
+
+
+def _mosaic(paths: Sequence[str], headers: Sequence[Header]) -> tuple[Grid, str, list[Band]]:
+    """Put tiles of one image side by side; a single file is a mosaic of one tile."""
+    first = headers[0]
+    if len(paths) > 1:
+        _check_files(paths, headers, ("crs", "dtype", "count", "resolution"))
+    places = [_place(header, _grid(first)) for header in headers]
+    problems = [
+        Problem(
+            path,
+            "tiles of one scene",
+            f"shifted by {_off_grid(place):.2f} pixels against the grid of {paths[0]}",
+            "tiles on one grid",
+            "resample them first, for instance with `rio warp --like`",
+        )
+        for path, place in zip(paths, places, strict=True)
+        if _off_grid(place) > SHIFT
+    ]
+    if problems:
+        raise UserError(problems)
+    if len(paths) > 1:
+        places = [(round(x), round(y), round(width), round(height)) for x, y, width, height in places]
+    left, top = min(place[0] for place in places), min(place[1] for place in places)
+    right, bottom = max(x + width for x, _, width, _ in places), max(y + height for _, y, _, height in places)
+    transform = rasterio.Affine(*first["transform"]) @ rasterio.Affine.translation(left, top)
+    grid = Grid(int(right - left), int(bottom - top), first["crs"], list(transform)[:6])
+    moved = [(x - left, y - top, width, height) for x, y, width, height in places]
+    indices = [index for index in range(first["count"]) if index not in first["alpha"]]
+    bands = [
+        Band(
+            first["bands"][index],
+            [_source(header, index, place) for header, place in zip(headers, moved, strict=True)],
+        )
+        for index in indices
+    ]
+    return grid, first["dtype"], bands
+
+
+def _check_files(paths: Sequence[str], headers: Sequence[Header], equal: Sequence[str]) -> None:
+    """Check that files of one scene are north-up, and alike in some respects."""
+    problems = []
+    for path, header in zip(paths, headers, strict=True):
+        _, shear, _, skew, _, _ = header["transform"]
+        if shear or skew:
+            cure = "resample it to a grid that points north, for instance with `rio warp`"
+            problems.append(Problem(path, "geotransform", "a rotated grid", "a grid that points north", cure))
+        for name in equal:
+            if _differ(name, header, headers[0]):
+                found, expected = (_said(name, one) for one in (header, headers[0]))
+                cure = f"bring the files of a scene to one {_WORDS[name]} first"
+                problems.append(Problem(path, _WORDS[name], found, f"{expected}, as in {paths[0]}", cure))
+    if problems:
+        raise UserError(problems)
+
+
+_WORDS = {"crs": "CRS", "dtype": "pixel type", "count": "number of bands", "resolution": "resolution"}
+
+
+def _differ(name: str, one: Header, other: Header) -> bool:
+    if name == "crs":
+        return bool(rasterio.crs.CRS.from_wkt(one["crs"]) != rasterio.crs.CRS.from_wkt(other["crs"]))
+    if name != "resolution":
+        return bool(one[name] != other[name])
+    size = max(one["width"], one["height"])
+    return any(abs(one["transform"][i] / other["transform"][i] - 1) * size > SHIFT for i in (0, 4))
+
+
+def _said(name: str, header: Header) -> str:
+    if name == "crs":
+        return str(rasterio.crs.CRS.from_wkt(header["crs"]).to_string())[:80]
+    if name == "resolution":
+        return f"{header['transform'][0]:g} × {-header['transform'][4]:g}"
+    return str(header[name])
+
+
+def _grid(header: Header) -> Grid:
+    return Grid(header["width"], header["height"], header["crs"], header["transform"])
+
+
+def _place(header: Header, grid: Grid) -> Rectangle:
+    """Say where a file lies on a grid, in the grid's pixels."""
+    if header["transform"] == list(grid.transform):
+        return 0, 0, header["width"], header["height"]
+    own, onto = rasterio.Affine(*header["transform"]), ~rasterio.Affine(*grid.transform)
+    left, top = onto @ (own.c, own.f)
+    right, bottom = onto @ (own @ (header["width"], header["height"]))
+    left, top, right, bottom = (_snapped(value) for value in (left, top, right, bottom))
+    return left, top, right - left, bottom - top
+
+
+def _snapped(value: float) -> float:
+    """Take what is a whole pixel but for rounding for a whole pixel."""
+    return round(value) if math.isclose(value, round(value), abs_tol=1e-3) else value
+
+
+def _off_grid(place: Rectangle) -> float:
+    return max(abs(value - round(value)) for value in place[:2])
+
+
+def _source(header: Header, index: int, place: Rectangle) -> Source:
+    return Source(
+        header["gdal_path"],
+        index + 1,
+        header["width"],
+        header["height"],
+        header["dtype"],
+        place,
+        header["nodata_of_bands"][index],
+    )
+
+
+def _distinguishing(paths: Sequence[str]) -> list[str]:
+    """Name files by what their names do not have in common: ``T33_2017_B02.jp2``, ``…_B03.jp2`` → B02, B03."""
+    stems = [Path(path).stem for path in paths]
+    words = [re.split(r"[_\-. ]", stem) for stem in stems]
+    shortest = min(len(parts) for parts in words)
+    start = next((i for i in range(shortest) if len({parts[i] for parts in words}) > 1), shortest)
+    end = next((i for i in range(shortest - start) if len({parts[-1 - i] for parts in words}) > 1), shortest - start)
+    names = ["_".join(parts[start : len(parts) - end]) for parts in words]
+    return names if len(set(names)) == len(names) and all(names) else stems

@@ -1,0 +1,55 @@
+"""Paths of scenes: several in one cell, wildcards, files that are not on this machine. Standard library only."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+SEPARATOR = ";"
+WILDCARDS = ("*", "?")
+
+
+def is_remote(path: str) -> bool:
+    """Tell whether a path is no file of this machine's: ``s3://…``, ``https://…``, ``zip://…``, GDAL's ``/vsi…``."""
+    return "://" in path or path.startswith("/vsi")
+
+
+def has_wildcards(path: str) -> bool:
+    """Tell whether a path stands for whatever files it matches."""
+    return not is_remote(path) and any(character in path for character in WILDCARDS)
+
+
+def parts_of(cell: str) -> list[str]:
+    """Split a cell of the scene table into its paths, wildcards left as they are."""
+    return [part.strip() for part in cell.split(SEPARATOR) if part.strip()]
+
+
+def each_part(cell: str, change: Callable[[str], str]) -> str:
+    """Change every path of a cell that is a local one."""
+    return SEPARATOR.join(part if is_remote(part) else change(part) for part in parts_of(cell))
+
+
+def paths_of(cell: str | None) -> list[str]:
+    """List the files a cell stands for, each once, in the order given; those a wildcard matches sorted by name.
+
+    A path that matches nothing stays as it is, so that somebody misses the file.
+    """
+    found: list[str] = []
+    for part in parts_of(cell or ""):
+        if has_wildcards(part) and not Path(part).exists():
+            found += sorted(glob.glob(as_glob(part))) or [part]
+        else:
+            found.append(part)
+    return list(dict.fromkeys(found))
+
+
+def local_paths_of(cell: str | None) -> list[str]:
+    """List the files a cell stands for that lie on this machine."""
+    return [path for path in paths_of(cell) if not is_remote(path)]
+
+
+def as_glob(path: str) -> str:
+    """Make a pattern for `glob` in which brackets are no wildcards: they are common in names and rarely meant."""
+    return re.sub(r"\[", "[[]", path)
