@@ -6,7 +6,11 @@ VALIDATION = f"{EXPERIMENT}/validation.html"
 def made_files(wildcards):
     """The scenes' files that a rule makes."""
     return [
-        path for scene in PLAN.scenes for path in (scene.image, scene.labels, scene.aoi) if path and path in demo.FILES
+        path
+        for scene in PLAN.scenes
+        for cell in (scene.image, scene.labels, scene.aoi)
+        for path in local_paths_of(cell)
+        if path in demo.FILES
     ]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from swath.checks.findings import Finding
 from swath.checks.survey import Reading, Survey, finding
+from swath.config.imagery import Range
 from swath.errors import UserError
 from swath.scenes.manifest import channel_order, check_imagery
 
@@ -22,6 +23,14 @@ MUCH_LARGER = 20
 COARSER = 1.5
 """Ratio of resolutions between scenes."""
 
+NAMES = {
+    "imagery.normalize: none": "needs_normalisation",
+    "imagery.normalize": "limits_per_band",
+    "pixel type": "mixed_pixel_types",
+    "": "bands_missing",
+}
+"""How the field of a problem begins that the stages would tell → the check."""
+
 
 def bands_and_types(survey: Survey) -> Iterator[Finding]:
     """Find bands that are not there, and imagery of more than 8 bits without normalisation."""
@@ -32,8 +41,8 @@ def bands_and_types(survey: Survey) -> Iterator[Finding]:
                 check_imagery(headers, trial["imagery"])
         except UserError as error:
             for problem in error.problems:
-                name = "needs_normalisation" if "normalize" in problem.field else "bands_missing"
-                yield Finding(name, problem)
+                words = (word for word in NAMES if problem.field.startswith(word))
+                yield Finding(NAMES[next(words)], problem)
 
 
 def grids(survey: Survey) -> Iterator[Finding]:
@@ -79,9 +88,9 @@ def nodata(survey: Survey) -> Iterator[Finding]:
                 "nan_values",
                 reading.image,
                 "values",
-                f"NaN in {sample['nan']:.1%} of the sample (nodata value {declared})",
-                "numbers, or NaN declared as nodata",
-                "fill them, or declare them with `rio edit-info --nodata nan`",
+                f"NaN in {sample['nan']:.1%} of the sample",
+                "",
+                "",
             )
         yield from _zeros(reading, header, sample["zero"])
         yield from _suspects(reading, sample["suspects"])
@@ -164,36 +173,40 @@ def _outliers(reading: Reading, header: Mapping[str, Any], sample: Mapping[str, 
 
 
 def _ranges(survey: Survey, imagery: Mapping[str, Any]) -> Iterator[Finding]:
-    low, high = imagery["normalize"]["min"], imagery["normalize"]["max"]
-    if isinstance(low, list) or isinstance(high, list):
-        return  # a range per band is somebody's careful choice
+    limits = list(zip(*Range(**imagery["normalize"]).limits(), strict=True))
     for reading, header, sample in survey.with_sample():
         bands = _wanted(header, sample, imagery)
-        if not bands or header["dtype"] == "uint8":
-            continue
-        bottom, top = min(band["low"] for band in bands), max(band["high"] for band in bands)
-        covered = (min(top, high) - max(bottom, low)) / (high - low)
-        outside = [band for band in bands if not low <= band["median"] <= high]
-        if covered < 0.02 or outside:
-            yield finding(
-                "range_mismatch",
-                reading.image,
-                "imagery.normalize",
-                f"values of {bottom:g} to {top:g}, range {low:g} to {high:g}",
-                "a range that the values fill",
-                f"set it near {{min: {bottom:g}, max: {top:g}}}, or `statistics`",
-            )
+        wanted = limits * len(bands) if len(limits) == 1 else limits
+        if len(wanted) != len(bands):
+            continue  # told by bands_and_types
+        for number, (band, (low, high)) in enumerate(zip(bands, wanted, strict=True), start=1):
+            if band and not _fills(band, low, high):
+                yield finding(
+                    "range_mismatch",
+                    reading.image,
+                    "imagery.normalize",
+                    f"values from {band['low']:g} to {band['high']:g} in band {number}, range {low:g} to {high:g}",
+                    "a range that the values fill",
+                    f"set it near {{min: {band['low']:g}, max: {band['high']:g}}}, or `statistics`",
+                )
+                break
+
+
+def _fills(band: Mapping[str, float], low: float, high: float) -> bool:
+    """Tell whether values take up some of a range, and half of them at least lie in it."""
+    covered = (min(band["high"], high) - max(band["low"], low)) / (high - low)
+    return covered >= 0.02 and low <= band["median"] <= high
 
 
 def _wanted(
     header: Mapping[str, Any], sample: Mapping[str, Any], imagery: Mapping[str, Any]
-) -> list[Mapping[str, float]]:
+) -> list[Mapping[str, float] | None]:
     """Return the spreads of the bands that the model sees."""
     try:
         order = channel_order(header, imagery["bands"])
     except (UserError, KeyError):
         return []  # told by bands_and_types
-    return [sample["bands"][index] for index in order if sample["bands"][index]]
+    return [sample["bands"][index] for index in order]
 
 
 def constant_bands(survey: Survey) -> Iterator[Finding]:
@@ -230,8 +243,7 @@ def _dtypes(pairs: Sequence[tuple[Reading, Mapping[str, Any]]]) -> Iterator[Find
     usual = _most_common([header["dtype"] for _, header in pairs])
     for reading, header in pairs:
         if header["dtype"] != usual:
-            cure = "write all images with the same data type"
-            yield finding("dtypes_differ", reading.image, "data type", header["dtype"], f"{usual}, as most have", cure)
+            yield finding("dtypes_differ", reading.image, "data type", header["dtype"], f"{usual}, as most have", "")
 
 
 def _crs(pairs: Sequence[tuple[Reading, Mapping[str, Any]]]) -> Iterator[Finding]:

@@ -11,22 +11,24 @@ from swath.checks.survey import Reading, Survey, finding
 
 MANY_INVALID = 0.1
 MANY_OUTSIDE = 0.5
+SOME_UNCOVERED = 0.005
 RARE = 0.001
 """Share of a class among the labelled training pixels that is next to nothing."""
 
 
 def by_scene(survey: Survey) -> Iterator[Finding]:
-    """Find labels that lie outside, are invalid, or cover no pixel."""
+    """Find labels that lie outside, are invalid, cover no pixel, or leave a part of the image out."""
     for reading in survey.readings:
         for labels in reading.labels.values():
-            if labels and labels["features"]:
+            if labels:
                 yield from _outside(reading, labels)
                 yield from _invalid(reading, labels)
                 yield from _too_small(reading, labels)
+                yield from _uncovered(reading, labels)
 
 
 def _outside(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Finding]:
-    share = labels["outside"] / labels["features"]
+    share = labels["outside"] / max(labels["features"], 1)
     found = f"{labels['outside']} of {labels['features']} labels outside the image"
     if share > MANY_OUTSIDE:
         yield finding(
@@ -42,7 +44,7 @@ def _outside(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _invalid(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Finding]:
-    share = labels["invalid"] / labels["features"]
+    share = labels["invalid"] / max(labels["features"] - labels["outside"], 1)
     found = f"{labels['invalid']} of {labels['features']} geometries invalid"
     if share > MANY_INVALID:
         yield finding(
@@ -58,16 +60,26 @@ def _invalid(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _too_small(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Finding]:
-    held = [count for count in labels["classes"].values() if count["features"]]
-    if labels["exact"] and held and not any(count["pixels"] for count in held):
-        number = sum(count["features"] for count in held)
+    if labels["exact"] and labels["features"] and not any(labels["pixels"].values()):
         yield finding(
             "no_labelled_pixels",
             str(reading.row["labels"]),
             "geometry",
-            f"{number} labels that cover the middle of no pixel",
+            f"{labels['features']} labels that cover the middle of no pixel",
             "labels larger than a pixel",
             "check the CRS, or widen them",
+        )
+
+
+def _uncovered(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Finding]:
+    if labels["uncovered"] > SOME_UNCOVERED:
+        yield finding(
+            "labels_smaller_than_image",
+            str(reading.row["labels"]),
+            "labels",
+            f"{labels['uncovered']:.0%} of {reading.image} is not covered",
+            "a label raster that covers the image",
+            "cut the image to where there are labels, or check that they belong together",
         )
 
 
@@ -99,8 +111,7 @@ def class_pixels(survey: Survey, key: str) -> dict[str, Counter[str]]:
     counts: dict[str, Counter[str]] = {}
     for reading in survey.readings:
         split = counts.setdefault(reading.split, Counter())
-        for name, count in ((reading.labels.get(key) or {}).get("classes") or {}).items():
-            split[name] += max(count["pixels"], count["features"])
+        split.update((reading.labels.get(key) or {}).get("pixels") or {})
     return counts
 
 
@@ -111,8 +122,10 @@ def classes(survey: Survey) -> Iterator[Finding]:
     for key, spec in survey.request["labels"].items():
         elsewhere = spec["labels"]["unlabelled"]  # what has no label is of this class
         for split, counts in class_pixels(survey, key).items():
-            for name in (name for name in survey.classes if name != elsewhere and not counts[name]):
-                yield _absent(survey, name, split)
+            unread = any(reading.findings for reading in survey.of(split))
+            if not unread and (counts or split != "test"):  # test scenes can do without labels
+                absent = (name for name in survey.classes if name != elsewhere and not counts[name])
+                yield from (_absent(survey, name, split) for name in absent)
         counts = class_pixels(survey, key).get("train", Counter())
         for name, number in counts.items():
             share = number / max(counts.total(), 1)
@@ -138,23 +151,4 @@ def _absent(survey: Survey, name: str, split: str) -> Finding:
     )
 
 
-def mapping(survey: Survey) -> Iterator[Finding]:
-    """Find values of the mapping that occur nowhere: most often a typing error."""
-    for key, spec in survey.request["labels"].items():
-        read = [reading.labels[key] for reading in survey.readings if reading.labels.get(key)]
-        seen = {value for labels in read if labels for value in labels["values"]}
-        if len(read) < len(survey.readings) or survey.pending:
-            continue
-        for value in spec["labels"]["mapping"]:
-            if value not in seen and f"{value}.0" not in seen:
-                yield finding(
-                    "unused_mapping",
-                    survey.place("labels", "mapping", value),
-                    f"labels.mapping.{value}",
-                    "a value that occurs in no file",
-                    "",
-                    "",
-                )
-
-
-CHECKS = (by_scene, areas_of_interest, classes, mapping)
+CHECKS = (by_scene, areas_of_interest, classes)

@@ -67,7 +67,9 @@ def _values(sample: Mapping[str, Any]) -> str:
 
 def _labels(reading: Reading) -> str:
     labels = next((labels for labels in reading.labels.values() if labels), None)
-    return f"{labels['features']:,}" if labels else "–"
+    if not labels:
+        return "–"
+    return f"{labels['features']:,}" if labels["features"] else "raster"
 
 
 def _name_of_crs(wkt: str) -> str:

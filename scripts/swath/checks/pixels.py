@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,13 +24,17 @@ SUSPECTS = (-9999.0, -32768.0, -999.0, -99999.0, 32767.0, 65535.0)
 """Values that mean 'no data' by habit."""
 
 
-def sample_pixels(path: str) -> dict[str, Any]:
-    """Sample an image: all of a small one, a grid of windows of a large one, the last block of any.
+def sample_pixels(path: str, alpha: Sequence[int]) -> dict[str, Any]:
+    """Sample an image: all of a small one, a grid of windows of a large one, the last pixels of any.
+
+    Args:
+        path: The image.
+        alpha: 0-based indices of bands of transparency.
 
     Returns:
-        nodata, nan, zero: shares of pixels that are without data in all bands, that are NaN (though NaN is not the
-        nodata value), that hold data and are 0 in all bands. bands: of each, the values' min, low, median, high, max
-        (low and high: 2nd and 98th percentile), None without any value. suspects: value → its largest share in a band.
+        nodata, nan, zero: shares of pixels that are without data in all bands, that are NaN in one, that hold data and
+        are 0 in all bands. bands: of each, the values' min, low, median, high, max (low and high: 2nd and 98th
+        percentile), None for transparency and without any value. suspects: value → its largest share in a band.
         checksum: of the sample, None if it is the same value everywhere.
 
     Raises:
@@ -43,14 +47,14 @@ def sample_pixels(path: str) -> dict[str, Any]:
     values = np.concatenate([part.reshape(part.shape[0], -1) for part, _ in parts], axis=1)
     valid = np.concatenate([mask.reshape(mask.shape[0], -1) for _, mask in parts], axis=1)
     nan = np.isnan(values) if values.dtype.kind == "f" else np.zeros_like(valid)
-    undeclared = nan & valid if declared is None or not math.isnan(declared) else np.zeros_like(valid)
     valid &= ~nan
+    seen = [index for index in range(len(values)) if index not in alpha]
     return {
-        "nodata": float((~valid & ~undeclared).all(axis=0).mean()),
-        "nan": float(undeclared.any(axis=0).mean()),
-        "zero": float((valid & (values == 0)).all(axis=0).mean()),
-        "bands": [_spread(band[usable]) for band, usable in zip(values, valid, strict=True)],
-        "suspects": _suspects(values, valid, declared),
+        "nodata": float((~valid[seen]).all(axis=0).mean()),
+        "nan": float(nan[seen].any(axis=0).mean()),
+        "zero": float((valid[seen] & (values[seen] == 0)).all(axis=0).mean()),
+        "bands": [_spread(values[i][valid[i]]) if i in seen else None for i in range(len(values))],
+        "suspects": _suspects(values[seen], valid[seen], declared),
         "checksum": _checksum(values),
     }
 

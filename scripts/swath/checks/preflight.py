@@ -18,6 +18,7 @@ from swath.checks.survey import Reading, Survey, finding
 from swath.code import code_of
 from swath.errors import Problem
 from swath.files import read_json, short_hash, write_json
+from swath.scenes.paths import local_paths_of
 
 CHECKS = (*images.CHECKS, *labels.CHECKS, *splits.CHECKS, *chips.CHECKS, *machine.CHECKS)
 REMEMBERED = Path(".snakemake/swath-readings")
@@ -54,7 +55,8 @@ def preflight(request: Mapping[str, Any], report: Path) -> Passed:
     survey = look_at(request)
     findings = check(survey)
     write_page(report, survey, findings)
-    summary = f"Checked {len(survey.readings)} scenes: {tally(findings)}. Report: {report}"
+    later = f" ({len(survey.pending)} are yet to be made)" if survey.pending else ""
+    summary = f"Checked {len(survey.readings)} scenes{later}: {tally(findings)}. Report: {report}"
     details = text_of(findings)
     if any(found.stops for found in findings):
         raise PreflightError(findings, f"{details}\n\n{summary}")
@@ -92,7 +94,7 @@ def look_at(request: Mapping[str, Any]) -> Survey:
 
 
 def _paths(row: Mapping[str, Any]) -> list[str]:
-    return [row[name] for name in ("image", "labels", "aoi") if row[name]]
+    return [path for name in ("image", "labels", "aoi") for path in local_paths_of(row[name])]
 
 
 def _state(row: Mapping[str, Any]) -> list[Any]:

@@ -13,19 +13,20 @@ import multiprocessing
 import os
 import sys
 import warnings
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tqdm import tqdm
 
 from swath.checks.pixels import footprint, metres_per_pixel, sample_pixels
-from swath.checks.vectors import read_area, survey_labels
+from swath.checks.truth import read_area, survey_labels
 from swath.errors import Problem, UserError
-from swath.scenes.prepare import read_header
+from swath.scenes.images import read_image
 
 FEW = 4
 """So few scenes are read faster by one process than by several."""
@@ -40,8 +41,7 @@ def read_scenes(scenes: Sequence[Mapping[str, Any]], specs: Mapping[str, Any]) -
         scenes: Rows: id, split, image, labels, aoi.
         specs: Key → spec of the stage `scenes`: class names, label settings.
     """
-    shared = {path for path, number in Counter(scene["labels"] for scene in scenes).items() if number > 1}
-    read = partial(read_scene, specs=specs, shared=shared)
+    read = partial(read_scene, specs=specs)
     workers = min(len(os.sched_getaffinity(0)), 8, len(scenes) // FEW + 1)
     progress = partial(tqdm, total=len(scenes), desc="Checking scenes", unit=" scenes", disable=None, leave=False)
     if workers == 1:
@@ -50,41 +50,43 @@ def read_scenes(scenes: Sequence[Mapping[str, Any]], specs: Mapping[str, Any]) -
         return list(progress(pool.map(read, scenes, chunksize=4)))
 
 
-def read_scene(row: Mapping[str, Any], specs: Mapping[str, Any], shared: set[str]) -> dict[str, Any]:
+def read_scene(row: Mapping[str, Any], specs: Mapping[str, Any]) -> dict[str, Any]:
     """Read one scene; what goes wrong is a finding, never an exception.
 
     Args:
-        row: id, split, image, labels, aoi.
-        specs: Key → spec of the stage `scenes`.
-        shared: Files of labels that belong to several scenes.
+        row: id, split, image, labels, aoi, common_labels.
+        specs: Key → spec of the stage `scenes`. The image is read as the first one says.
 
     Returns:
         The fields of :class:`swath.checks.survey.Reading`.
     """
     found: Found = []
-    header = _told(found, "image_unreadable", row["image"], "image", _header, row["image"])
-    reading: dict[str, Any] = {"row": dict(row), "header": header, "sample": None, "labels": {}, "aoi": None}
+    reading: dict[str, Any] = {"row": dict(row), "header": None, "sample": None, "labels": {}, "aoi": None}
+    with TemporaryDirectory() as folder:
+        image = partial(_header, row["image"], next(iter(specs.values()))["imagery"], Path(folder))
+        header = _told(found, "image_unreadable", row["image"], "image", image)
+        if header:
+            sample = partial(sample_pixels, header["image"], header["alpha"])
+            reading["sample"] = _told(found, "image_unreadable", row["image"], "image", sample)
+            reading["header"] = {**header, "image": row["image"]}
     if header:
-        reading["sample"] = _told(found, "image_unreadable", row["image"], "image", sample_pixels, row["image"])
-        for key, spec in specs.items():
-            survey = partial(survey_labels, spec=spec, header=header, shared=row["labels"] in shared)
-            labels = _told(found, "labels_unusable", row["labels"], "labels", survey, row["labels"])
-            reading["labels"][key] = labels
+        for key, spec in specs.items() if row["labels"] else ():
+            survey = partial(survey_labels, row, spec, header)
+            reading["labels"][key] = _told(found, "labels_unusable", row["labels"], "labels", survey)
         if row["aoi"]:
-            area = partial(read_area, header=header)
-            reading["aoi"] = _told(found, "aoi_unusable", row["aoi"], "aoi", area, row["aoi"])
+            reading["aoi"] = _told(found, "aoi_unusable", row["aoi"], "aoi", partial(read_area, row["aoi"], header))
     return {**reading, "findings": found}
 
 
-def _header(image: str) -> dict[str, Any]:
-    header = read_header(image)
+def _header(cell: str, imagery: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    header = read_image(cell, imagery, folder, folder)
     return {**header, "metres": metres_per_pixel(header), "footprint": footprint(header)}
 
 
-def _told(found: Found, name: str, file: str, field: str, function: Any, path: str) -> Any:
+def _told(found: Found, name: str, file: str, field: str, function: Callable[[], Any]) -> Any:
     """Call a function; turn what it raises into findings."""
     try:
-        return function(path)
+        return function()
     except UserError as error:
         found += [(_name_of(name, problem), asdict(problem)) for problem in error.problems]
     except Exception as error:  # one file that a library stumbles over must not hide what the others have
@@ -98,11 +100,19 @@ def _name_of(name: str, problem: Problem) -> str:
     """Name a check after the problem that a function of the stage `scenes` tells."""
     if problem.field == "georeference":
         return "no_georeference"
+    if name == "image_unreadable":
+        return name if problem.field == "image" else "image_unusable"
+    if name == "aoi_unusable":
+        return "aoi_outside" if "outside" in problem.found else name
     if name == "labels_unusable":
-        words = {"unknown class": "unknown_class", "no features": "labels_empty", "outside": "labels_outside"}
-        return next((known for word, known in words.items() if word in problem.found), name)
-    if name == "aoi_unusable" and "outside" in problem.found:
-        return "aoi_outside"
+        words = {
+            "unknown ": "unknown_class",
+            "no features": "labels_empty",
+            "no labelled pixel": "labels_empty",
+            "all outside": "labels_outside",
+            "nothing inside": "labels_outside",
+        }
+        return next((known for word, known in words.items() if problem.found.startswith(word)), name)
     return name
 
 
