@@ -66,7 +66,7 @@ def scenes_behind(stage, wildcards):
     if stage == "predictions":
         return PREDICT_SHARDS[PLAN.specs[stage][wildcards.key]["split"]][wildcards.shard]
     if stage == "evals":
-        return PLAN.scenes_of(wildcards.split)
+        return PLAN.labelled_scenes_of(wildcards.split)
     if stage == "stats":  # a fixed range needs no scenes
         return PLAN.scenes_of("train") if PLAN.specs[stage][wildcards.key]["training_scenes"] else []
     return PLAN.scenes_of("train") + PLAN.scenes_of("validation")
@@ -164,8 +164,11 @@ MAPS = [
 
 
 def test_of_winner(wildcards):
-    """The winner's test metrics: which one it is, is known once the checkpoint `select` has run."""
+    """The winner's test maps and metrics: which one it is, is known once the checkpoint `select` has run."""
     winner = read_json(checkpoints.select.get().output.winner)["run"]
     run = next(run for run in PLAN.runs if run.name == winner)
-    meets_test = PLAN.experiment.evaluate.test and "test" in run.evals
-    return [f"{RESULTS}/evals/{run.evals['test']}/test.json"] if meets_test else []
+    if not PLAN.experiment.evaluate.test or "test" not in run.predictions:
+        return []
+    maps = [f"{RESULTS}/predictions/{run.predictions['test']}/{shard}.json" for shard in PREDICT_SHARDS["test"]]
+    metrics = [f"{RESULTS}/evals/{run.evals['test']}/test.json"] if "test" in run.evals else []
+    return maps + metrics

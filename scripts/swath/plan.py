@@ -57,7 +57,7 @@ class Run:
         trial: The trial.
         seed: The training seed.
         scenes, chips, models, bundles: Keys of the stages; ``stats`` is None when imagery is not normalised.
-        predictions, evals: Keys by split (validation, test).
+        predictions, evals: Keys by split (validation, test); no eval of test scenes that all have no labels.
     """
 
     name: str
@@ -93,6 +93,10 @@ class Plan:
     def scenes_of(self, split: str) -> list[Scene]:
         """Return the scenes of a split, sorted by id."""
         return [scene for scene in self.scenes if scene.split == split]
+
+    def labelled_scenes_of(self, split: str) -> list[Scene]:
+        """Return the scenes of a split that can be evaluated, sorted by id."""
+        return [scene for scene in self.scenes_of(split) if scene.labels]
 
     def run_with(self, stage: str, key: str) -> Run:
         """Return the first run that uses a stage's key."""
@@ -313,7 +317,9 @@ def _run(plan: Plan, trial: Trial, seed: int, identity: Mapping[str, str], start
         for split in splits
     }
     evals = {
-        split: key("evals", {"predictions": predictions[split], "labels": scenes, "split": split}) for split in splits
+        split: key("evals", {"predictions": predictions[split], "labels": scenes, "split": split})
+        for split in splits
+        if plan.labelled_scenes_of(split)
     }
     return Run(f"{trial.name},seed={seed}", trial, seed, scenes, stats, chips, models, bundles, predictions, evals)
 

@@ -11,8 +11,7 @@ import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from rasterio.enums import Resampling
-from rasterio.warp import reproject
+from pyproj import Transformer
 
 from swath.config.labels import Labels
 from swath.errors import UserError
@@ -106,27 +105,24 @@ def test_a_palettes_colours_become_classes(tmp_path: Path) -> None:
 def test_other_grids_are_brought_to_the_images_by_nearest_neighbour(
     window: int, tmp_path_factory: pytest.TempPathFactory, crs: str, resolution: float, shift: float
 ) -> None:
-    """Against GDAL's exact warp of the whole: an approximation, or windows that do not meet, would show."""
+    """Every pixel has the value at its centre, whatever the windows."""
     folder = tmp_path_factory.mktemp("grids")
     pixels = values(60, 70)
     x, y = ORIGIN[0] + 10 * shift, ORIGIN[1] - 7 * shift
-    left, bottom, right, top = rasterio.warp.transform_bounds(CRS, crs, x, y - 60 * resolution, x + 70 * resolution, y)
-    place = rasterio.transform.from_bounds(left, bottom, right, top, 70, 60)
+    edges = rasterio.warp.transform_bounds(CRS, crs, x, y - 60 * resolution, x + 70 * resolution, y)
+    place = rasterio.transform.from_bounds(*edges, 70, 60)
     path = write(folder / "l.tif", pixels, crs=crs, transform=place)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(label_raster, "WINDOW", window)
         ids, _ = harmonised(folder, path, **VALUES)
-    expected, _ = reproject(
-        pixels[0],
-        np.zeros((HEIGHT, WIDTH), np.uint8),
-        src_transform=place,
-        src_crs=crs,
-        dst_transform=rasterio.transform.from_origin(*ORIGIN, 10, 10),
-        dst_crs=CRS,
-        resampling=Resampling.nearest,
-        tolerance=0,
-    )
-    assert np.array_equal(ids, ids_of(expected))
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH] + 0.5
+    to_labels = Transformer.from_crs(CRS, crs, always_xy=True)
+    there = ~place @ to_labels.transform(ORIGIN[0] + 10 * columns, ORIGIN[1] - 10 * rows)
+    column, row = (np.floor(position).astype(int) for position in there)
+    inside = (column >= 0) & (column < 70) & (row >= 0) & (row < 60)
+    expected = np.where(inside, ids_of(pixels[0])[np.clip(row, 0, 59), np.clip(column, 0, 69)], 0)
+    on_an_edge = np.any([np.abs(position - np.rint(position)) < 1e-3 for position in there], axis=0)
+    assert ((ids == expected) | on_an_edge).all()
 
 
 def test_outside_a_small_raster_nothing_is_labelled(tmp_path: Path) -> None:
@@ -260,3 +256,30 @@ def test_other_tasks_need_vectors(tmp_path: Path, task: str) -> None:
 def test_settings_that_contradict_each_other_are_told(labels: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         Labels(**labels)
+
+
+@given(st.integers(0, 2**16), st.sampled_from([0.1, 0.5, 0.9]))
+@settings(max_examples=15, deadline=None)
+def test_raster_visions_evaluator_sees_the_labelled_pixels_and_no_others(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, share: float
+) -> None:
+    from rastervision.core.box import Box
+    from rastervision.core.data import SemanticSegmentationLabels
+
+    from swath.rv.pipeline import SceneOptions, class_config, scene_config
+
+    folder, extent = tmp_path_factory.mktemp("aoi"), Box(0, 0, HEIGHT, WIDTH)
+    labelled = np.random.default_rng(seed).random((1, HEIGHT, WIDTH)) < share
+    image = write(folder / "i.tif", np.ones((1, HEIGHT, WIDTH), np.uint8))
+    facts = {"id": "s", "image": image, **read_header(image)}
+    facts["label_raster"] = write(folder / "l.tif", labelled.astype(np.uint8))
+    area = label_raster.evaluated_area(folder / "l.tif", None, facts)
+    area.to_file(folder / "area.geojson", driver="GeoJSON")
+    options = SceneOptions({"bands": None, "normalize": "none"}, None)
+    built = scene_config(facts, options, aoi=str(folder / "area.geojson")).build(
+        class_config(["null", "a"], ["black", "red"]), str(folder)
+    )
+    seen = SemanticSegmentationLabels.make_empty(extent=extent, num_classes=2, smooth=False)
+    seen[extent] = np.ones((HEIGHT, WIDTH), int)
+    seen.filter_by_aoi(built.aoi_polygons, 0)
+    assert np.array_equal(seen.get_label_arr(extent), labelled[0])

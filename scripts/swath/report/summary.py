@@ -45,11 +45,23 @@ def sum_up(
     split = "test" if _metrics(run, "test") else "validation"
     metrics = _metrics(run, split)
     assert metrics
-    scene = max((s for s in scenes if s["split"] == split), key=lambda s: sum(list(s["labelled_pixels"].values())[1:]))
+    scene = max((scene for scene in scenes if scene["split"] == split), key=_labelled_pixels)
     prediction = Path(run["predictions"][split]) / scene["id"] / "labels.tif"
     title = f"{scene['id']} ({split}), {chosen['run']}"
     draw_prediction(scene, prediction, metrics["classes"], colours, title, outputs["picture"])
-    outputs["summary"].write_text(_text(folder, runs, run, chosen, pd.read_csv(leaderboard), metric))
+    text = _text(folder, runs, run, chosen, pd.read_csv(leaderboard), metric, _unlabelled_tests(run, scenes))
+    outputs["summary"].write_text(text)
+
+
+def _labelled_pixels(scene: Facts) -> int:
+    return sum(list((scene["labelled_pixels"] or {}).values())[1:])
+
+
+def _unlabelled_tests(run: Run, scenes: Sequence[Facts]) -> int:
+    """Count the test scenes that were predicted, but could not be evaluated."""
+    maps = Path(run["predictions"].get("test", ""))
+    without = [s["id"] for s in scenes if s["split"] == "test" and s["label_raster"] is None]
+    return sum((maps / scene).is_dir() for scene in without) if "test" in run["predictions"] else 0
 
 
 def _metrics(run: Run, split: str) -> dict[str, Any] | None:
@@ -68,15 +80,22 @@ def _link_run(target: Path, published: Path, run: Run, test: bool) -> None:
     """Link a run's results into ``target``, which will be renamed to ``published``."""
     links = {"model": run["model"], "model-bundle.zip": f"{run['bundle']}/model-bundle.zip"}
     for split in ("validation", "test") if test else ("validation",):
-        if split in run["evals"] and (split == "validation" or _metrics(run, split)):
+        if Path(run["predictions"].get(split, "nowhere")).is_dir():
             links[f"predictions-{split}"] = run["predictions"][split]
+        if _metrics(run, split):
             links[f"metrics-{split}.json"] = f"{run['evals'][split]}/{split}.json"
     for name, place in links.items():
         (target / name).symlink_to(os.path.relpath(place, published))
 
 
 def _text(
-    folder: Path, runs: Sequence[Run], run: Run, chosen: Mapping[str, Any], leaderboard: pd.DataFrame, metric: str
+    folder: Path,
+    runs: Sequence[Run],
+    run: Run,
+    chosen: Mapping[str, Any],
+    leaderboard: pd.DataFrame,
+    metric: str,
+    unlabelled: int,
 ) -> str:
     trials = leaderboard["trial"].nunique()
     lines = [f"{folder.name}: {trials} trials, {len(runs)} trainings", ""]
@@ -92,6 +111,8 @@ def _text(
         )
         by_class = (f"{name} {value:.2f}" for name, value in overall["f1"].items() if value is not None)
         lines.append("F1 by class: " + ", ".join(by_class))
+    if unlabelled:
+        lines.append(f"Test scenes without labels, predicted but not evaluated: {unlabelled}")
     lines += [
         "",
         f"Maps and bundle of the winner   {folder}/winner/",

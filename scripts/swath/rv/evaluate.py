@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from swath.config.classes import NULL_CLASS_ID
+from swath.errors import Problem, UserError
 from swath.files import read_json, write_json
 from swath.rv.pipeline import SceneOptions, pipeline_config, read_config, scene_config, write_config
 from swath.scenes.manifest import Facts
@@ -27,7 +28,7 @@ def evaluate(
     """Evaluate a split's predictions against its labels.
 
     Args:
-        scenes: Facts of the split's scenes.
+        scenes: Facts of the split's scenes; those without labels are left out.
         split: validation or test.
         options: Imagery settings, statistics, unlabelled class.
         model: The model's folder.
@@ -36,13 +37,17 @@ def evaluate(
         outputs: Files to write: ``metrics`` (see :func:`metrics_of`), ``raster_vision`` (Raster Vision's own
             eval.json) and ``config`` (with which Raster Vision's command line evaluates again).
     """
+    labelled = [facts for facts in scenes if facts["label_raster"]]
+    if not labelled:
+        cure = "leave the test scenes' labels empty, or give labels that reach them"
+        raise UserError(Problem("scenes", f"{split} scenes", "none with labels", "at least one", cure))
     trained = read_config(model / "pipeline-config.json")
     config = pipeline_config(
         classes=trained.dataset.class_config,
         **{
             split: [
                 scene_config(facts, options, aoi=facts["evaluated"], predictions=str(predictions / facts["id"]))
-                for facts in scenes
+                for facts in labelled
             ]
         },
         root_uri=str(folder),

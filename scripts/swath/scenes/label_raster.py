@@ -106,11 +106,12 @@ def evaluated_area(
             with rasterio.open(label_raster) as dataset:
                 write_ids(mask, header, _labelled(dataset, inside), 2)
         with rasterio.open(mask) as dataset:
-            shifted = dataset.transform @ rasterio.Affine.translation(0.5, 0.5)
-            outlines = [
-                shape(outline) for outline, value in shapes(rasterio.band(dataset, 1), transform=shifted) if value
-            ]
-    return gpd.GeoDataFrame(geometry=outlines, crs=header["crs"]).to_crs("EPSG:4326")
+            outlines = [shape(outline) for outline, value in shapes(rasterio.band(dataset, 1)) if value]
+    a, b, _, d, e, _ = header["transform"]
+    shifted = gpd.GeoSeries(outlines, crs=header["crs"]).translate((a + b) / 2, (d + e) / 2)
+    # an outline that meets itself in a corner would be mended by Raster Vision, and lose a part
+    mended = shifted.make_valid().explode(ignore_index=True)
+    return mended[mended.geom_type == "Polygon"].to_frame("geometry").to_crs("EPSG:4326")
 
 
 def _labelled(dataset: Any, inside: IdsOfWindow | None) -> IdsOfWindow:

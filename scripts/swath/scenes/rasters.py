@@ -20,6 +20,7 @@ from swath.errors import Problem, UserError
 from swath.scenes.label_raster import Ids, unlabelled_id, write_ids
 
 UNKNOWN = 255  # ids end at 254
+EXACT = 1e-6  # pixels by which GDAL's warper may err; it takes no 0
 MOST = 5
 """How many unknown values a message lists."""
 
@@ -153,7 +154,7 @@ class _Raster:
         if not self.plain:
             self.dataset = self.stack.enter_context(
                 WarpedVRT(
-                    source, **grid, src_crs=own_crs, transform=transform, resampling=Resampling.nearest, tolerance=0
+                    source, **grid, src_crs=own_crs, transform=transform, resampling=Resampling.nearest, tolerance=EXACT
                 )
             )
             self.outline = self.stack.enter_context(
@@ -163,7 +164,7 @@ class _Raster:
                     src_crs=own_crs,
                     transform=transform,
                     resampling=Resampling.nearest,
-                    tolerance=0,
+                    tolerance=EXACT,
                 )
             )
 
