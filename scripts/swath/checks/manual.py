@@ -31,8 +31,8 @@ def checks_page(intro: str, tests: Path) -> str:
     inputs = list(bad_inputs(tests))
     lines += ["", f"## {len(inputs)} bad inputs", ""]
     lines += [
-        "Every one of them is a test, which makes the input, runs Snakemake and asserts that it ends in ten seconds, names",
-        "file, field, what was found and the cure, and has written nothing but the report.",
+        "Every one of them is a test, which makes the input, runs Snakemake and asserts that it ends in ten seconds,",
+        "names file, field, what was found and the cure, and has written nothing but the report.",
         "",
         "| | bad input | told by |",
         "|---|---|---|",
@@ -52,5 +52,5 @@ def _told_by(test: ast.FunctionDef) -> str:
     """Find the check a test expects: the first argument of `is_told`, or None while config and table are read."""
     calls = [node for node in ast.walk(test) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
     name = next(call.args[0] for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "is_told")
-    value = name.value if isinstance(name, ast.Constant) else None
-    return f"`{value}`" if value else "reading config and table"
+    is_check = isinstance(name, ast.Constant) and isinstance(name.value, str)
+    return f"`{ast.literal_eval(name)}`" if is_check else "reading config and table"
