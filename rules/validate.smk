@@ -14,11 +14,16 @@ def made_files(wildcards):
     ]
 
 
+def request(wildcards):
+    """What is to be checked; a function, so that parsing does not wait for it."""
+    return request_of(PLAN, workflow.configfiles)
+
+
 def check_first():
     """Check before anything is computed; fetching data and weights needs no check."""
     wanted = {job.rule.name for job in workflow.dag.needrun_jobs()}
     if wanted - {"all", "havel", "weights", "encoder_weights"}:
-        check_or_exit(request_of(PLAN, workflow.configfiles), VALIDATION)
+        check_or_exit(request(None), VALIDATION)
 
 
 rule validate:
@@ -34,7 +39,7 @@ rule validate:
         mem_mb=memory(2000),
         runtime=minutes(20),
     params:
-        request=request_of(PLAN, workflow.configfiles),
+        request=request,
         report=VALIDATION,
     message:
         "Checking images, labels, splits and settings"

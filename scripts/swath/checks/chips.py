@@ -15,9 +15,9 @@ WITH_DECODER_CHANNELS = ("unet", "unetplusplus", "manet")
 
 def sizes(survey: Survey) -> Iterator[Finding]:
     """Find scenes that are smaller than a chip or a prediction window."""
-    for trial in survey.trials:
-        chips = trial["chips"]
-        window = trial["predict"]["chip_size"] or chips["size"]
+    for settings in survey.settings("chips", "predict"):
+        chips = settings["chips"]
+        window = settings["predict"]["chip_size"] or chips["size"]
         for reading, header in survey.with_header():
             side, found = min(header["width"], header["height"]), f"{header['width']} × {header['height']} pixels"
             if (
@@ -53,10 +53,10 @@ def batches(survey: Survey) -> Iterator[Finding]:
     """Find numbers of chips that do not make batches."""
     if survey.pending:
         return
-    for trial in survey.trials:
-        number = number_of_chips(survey, trial["chips"])["train"]
-        size = trial["train"]["batch_size"]
-        whole = trial["chips"]["min_labelled"] == 0 and trial["chips"]["max_nodata"] == 1
+    for settings in survey.settings("chips", "train"):
+        number = number_of_chips(survey, settings["chips"])["train"]
+        size = settings["train"]["batch_size"]
+        whole = settings["chips"]["min_labelled"] == 0 and settings["chips"]["max_nodata"] == 1
         if 0 < number < size:
             yield finding(
                 "too_few_chips",
@@ -79,14 +79,13 @@ def batches(survey: Survey) -> Iterator[Finding]:
 
 def arguments(survey: Survey) -> Iterator[Finding]:
     """Find arguments of the network that contradict each other."""
-    for trial in survey.trials:
-        model = trial["model"]
+    for settings in survey.settings("model"):
+        model = settings["model"]
         depth, channels = model["arguments"].get("encoder_depth", 5), model["arguments"].get("decoder_channels")
-        place = survey.place("model", "arguments")
         if depth not in (3, 4, 5) and not (model["encoder"].startswith("tu-") and depth in (1, 2)):
             yield finding(
                 "model_arguments",
-                place,
+                survey.place("model", "arguments"),
                 "model.arguments.encoder_depth",
                 repr(depth),
                 "3, 4 or 5 (with `tu-` encoders 1 to 5)",
@@ -97,7 +96,7 @@ def arguments(survey: Survey) -> Iterator[Finding]:
             if number != depth:
                 yield finding(
                     "model_arguments",
-                    place,
+                    survey.place("model", "arguments"),
                     "model.arguments.decoder_channels",
                     f"{number} numbers{'' if channels else ' by default'}, encoder_depth {depth}",
                     "one number per step of the encoder",

@@ -8,7 +8,7 @@ from typing import Any
 
 from swath.checks.findings import Finding
 from swath.checks.survey import Reading, Survey, finding
-from swath.config.imagery import Range
+from swath.config.imagery import MEASURED, Range
 from swath.errors import UserError
 from swath.scenes.manifest import channel_order, check_imagery
 
@@ -35,10 +35,9 @@ NAMES = {
 def bands_and_types(survey: Survey) -> Iterator[Finding]:
     """Find bands that are not there, and imagery of more than 8 bits without normalisation."""
     headers = [{**header, "image": reading.image} for reading, header in survey.with_header()]
-    for trial in survey.trials:
+    for settings in survey.settings("imagery") if headers else ():
         try:
-            if headers:
-                check_imagery(headers, trial["imagery"])
+            check_imagery(headers, settings["imagery"])
         except UserError as error:
             for problem in error.problems:
                 words = (word for word in NAMES if problem.field.startswith(word))
@@ -148,11 +147,11 @@ def values(survey: Survey) -> Iterator[Finding]:
                     "values that use the data type",
                     "",
                 )
-        if any(trial["imagery"]["normalize"] == "statistics" for trial in survey.trials):
+        if any(settings["imagery"]["normalize"] in MEASURED for settings in survey.settings("imagery")):
             yield from _outliers(reading, header, sample)
-    for trial in survey.trials:
-        if isinstance(trial["imagery"]["normalize"], dict):
-            yield from _ranges(survey, trial["imagery"])
+    for settings in survey.settings("imagery"):
+        if isinstance(settings["imagery"]["normalize"], dict):
+            yield from _ranges(survey, settings["imagery"])
 
 
 def _outliers(reading: Reading, header: Mapping[str, Any], sample: Mapping[str, Any]) -> Iterator[Finding]:
@@ -235,7 +234,7 @@ def differences(survey: Survey) -> Iterator[Finding]:
     yield from _crs(pairs)
     yield from _scales(survey)
     yield from _resolutions(pairs)
-    if any(not _by_name(trial["imagery"]["bands"]) for trial in survey.trials):
+    if any(not _by_name(settings["imagery"]["bands"]) for settings in survey.settings("imagery")):
         yield from _band_order(pairs)
 
 

@@ -85,10 +85,10 @@ def _uncovered(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Finding]
 
 def areas_of_interest(survey: Survey) -> Iterator[Finding]:
     """Find areas of interest that no chip fits into."""
-    for trial in survey.trials:
-        size = trial["chips"]["size"]
+    for settings in survey.settings("chips"):
+        size = settings["chips"]["size"]
         for reading in survey.of("train", "validation"):
-            if reading.aoi and trial["chips"]["within_aoi"]:
+            if reading.aoi and settings["chips"]["within_aoi"]:
                 largest = max(reading.aoi["sides"], key=min)
                 if min(largest) < size:
                     yield finding(

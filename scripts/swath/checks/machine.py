@@ -35,13 +35,12 @@ def disk_space(survey: Survey) -> Iterator[Finding]:
 
 def chip_bytes(survey: Survey) -> int:
     """Estimate the room that chips need, uncompressed: 8-bit values of every band, and labels."""
-    different = {repr((trial["chips"], trial["imagery"])): trial for trial in survey.trials}
     most = max((header["count"] for _, header in survey.with_header()), default=0)
     total = 0
-    for trial in different.values():
-        bands = len(trial["imagery"]["bands"] or []) or most
-        number = sum(number_of_chips(survey, trial["chips"]).values())
-        total += number * trial["chips"]["size"] ** 2 * (bands + 1) * ONE_MORE_COPY
+    for settings in survey.settings("chips", "imagery"):
+        bands = len(settings["imagery"]["bands"] or []) or most
+        number = sum(number_of_chips(survey, settings["chips"]).values())
+        total += number * settings["chips"]["size"] ** 2 * (bands + 1) * ONE_MORE_COPY
     return total
 
 
@@ -51,10 +50,10 @@ def _gigabytes(number: int) -> str:
 
 def weights(survey: Survey) -> Iterator[Finding]:
     """Find files that are no weights, and weights that have to be fetched."""
-    for trial in survey.trials:
-        start = trial["model"]["weights"]
+    for settings in survey.settings("model"):
+        start, model = settings["model"]["weights"], settings["model"]
         if start == "imagenet":
-            file = WEIGHTS / f"{weights_name(trial['model']['architecture'], trial['model']['encoder'])}.pth"
+            file = WEIGHTS / f"{weights_name(model['architecture'], model['encoder'])}.pth"
             if not file.exists():
                 yield finding(
                     "weights_to_fetch",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,9 @@ from swath.checks.findings import Finding
 from swath.config.load import where
 from swath.errors import Problem
 from swath.plan import Plan
+
+SECTIONS = ("imagery", "chips", "model", "train", "predict")
+"""Sections of the settings that checks look at."""
 
 LEARNED = ("train", "validation")
 """Splits that chips are cut from."""
@@ -61,11 +65,10 @@ class Survey:
     readings: Sequence[Reading]
     pending: Sequence[str] = field(default_factory=list)
 
-    @property
-    def trials(self) -> Sequence[Mapping[str, Any]]:
-        """The sections of the settings of every trial, each different one once."""
-        trials: Sequence[Mapping[str, Any]] = self.request["trials"]
-        return trials
+    def settings(self, *sections: str) -> list[Mapping[str, Any]]:
+        """Return some sections of the trials' settings, every different choice once."""
+        chosen = ({name: trial[name] for name in sections} for trial in self.request["trials"])
+        return list({json.dumps(choice, sort_keys=True): choice for choice in chosen}.values())
 
     @property
     def classes(self) -> Sequence[str]:
@@ -100,19 +103,15 @@ def request_of(plan: Plan, config: Sequence[Any]) -> dict[str, Any]:
         plan: The experiment's plan.
         config: The config files.
     """
-    sections = ("imagery", "labels", "chips", "model", "train", "predict")
-    trials: list[dict[str, Any]] = []
-    for trial in plan.trials:
-        settings = {name: getattr(trial.settings, name).model_dump(mode="json") for name in sections}
-        if settings not in trials:
-            trials.append(settings)
     return {
         "experiment": plan.experiment.experiment,
         "config": [str(file) for file in config],
         "scenes": [scene.row() for scene in plan.scenes],
         "labels": plan.specs["scenes"],
         "colours": dict(plan.experiment.classes),
-        "trials": trials,
+        "trials": [
+            {name: getattr(trial.settings, name).model_dump(mode="json") for name in SECTIONS} for trial in plan.trials
+        ],
         "allow": list(plan.experiment.checks.allow),
     }
 

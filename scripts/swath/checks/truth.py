@@ -12,6 +12,8 @@ import geopandas as gpd
 import pyogrio
 import rasterio
 from pyproj import CRS
+from pyproj.exceptions import ProjError
+from rasterio.errors import RasterioError
 from rasterio.warp import transform_bounds
 from shapely.geometry import box
 
@@ -88,13 +90,24 @@ def _features(paths: Sequence[str], options: Mapping[str, Any], header: Mapping[
         else:
             crs = pyogrio.read_info(path, layer=options["layer"])["crs"]
             bounds = pyogrio.read_bounds(path, layer=options["layer"], where=options["where"])[1]
-        if bounds.shape[1] == 0:
-            continue
-        left, bottom, right, top = transform_bounds(WGS84, CRS(crs).to_wkt(), *header["bounds"])
-        inside = (bounds[0] <= right) & (bounds[2] >= left) & (bounds[1] <= top) & (bounds[3] >= bottom)
         total += bounds.shape[1]
+        place = _bounds_in(crs, header) if bounds.shape[1] else None
+        if place is None:
+            continue
+        left, bottom, right, top = place
+        inside = (bounds[0] <= right) & (bounds[2] >= left) & (bounds[1] <= top) & (bounds[3] >= bottom)
         outside += int((~inside).sum())
     return total, outside
+
+
+def _bounds_in(crs: Any, header: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
+    """Return the image's bounds in another CRS; None where that CRS does not know the place."""
+    try:
+        left, bottom, right, top = transform_bounds(WGS84, CRS(crs).to_wkt(), *header["bounds"])
+    except (RasterioError, ProjError):
+        return None
+    known = all(map(math.isfinite, (left, bottom, right, top))) and left <= right and bottom <= top
+    return (left, bottom, right, top) if known else None
 
 
 def read_area(cell: str, header: Mapping[str, Any]) -> dict[str, Any]:
