@@ -27,6 +27,7 @@ NAME = PLAN.experiment.experiment
 CONTAINER = str(REPOSITORY / "envs" / "swath.sif")
 RESULTS = "results"
 EXPERIMENT = f"{RESULTS}/experiments/{NAME}"
+VALIDATION = f"{EXPERIMENT}/validation.html"
 LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
 WEIGHTS = "resources/weights"
@@ -93,6 +94,12 @@ def files_of_shard(wildcards):
     """The images, labels and areas of interest of a shard's scenes."""
     held = scenes_behind("scenes", wildcards)
     return [path for scene in held for cell in (scene.image, scene.labels, scene.aoi) for path in local_paths_of(cell)]
+
+
+def made_files(wildcards):
+    """The scenes' files that a rule makes."""
+    cells = [cell for scene in PLAN.scenes for cell in (scene.image, scene.labels, scene.aoi)]
+    return [path for cell in cells for path in local_paths_of(cell) if path in demo.FILES]
 
 
 def manifests_of(stage):
