@@ -319,7 +319,7 @@ def _run(plan: Plan, trial: Trial, seed: int, identity: Mapping[str, str], start
     evals = {
         split: key("evals", {"predictions": predictions[split], "labels": scenes, "split": split})
         for split in splits
-        if plan.labelled_scenes_of(split)
+        if any(scene.labels for scene in plan.scenes if scene.split == split)
     }
     return Run(f"{trial.name},seed={seed}", trial, seed, scenes, stats, chips, models, bundles, predictions, evals)
 

@@ -12,6 +12,7 @@ from shapely.geometry import Point
 from swath import demo
 from swath.config.scenes import Scenes
 from swath.errors import UserError
+from swath.scenes.paths import local_paths_of, paths_of
 from swath.scenes.table import read_scenes
 
 HEADER = "scene,image,labels,split\n"
@@ -107,6 +108,40 @@ class TestTable:
         assert len(scenes) == 8
         assert {scene.split for scene in scenes} == {"train", "validation", "test"}
 
+    def test_a_cell_can_hold_several_paths_and_wildcards(self) -> None:
+        touch("data/t/1.tif", "data/t/2.tif", "data/b.tif", "data/a.gpkg", "data/c.gpkg", "data/odd[1].tif")
+        far = "s3://bucket/x.tif"
+        first, second = read_scenes(table(f"a,t/*.tif;b.tif;{far},a.gpkg; c.gpkg,train\nb,odd[1].tif,a.gpkg,val\n"))
+        assert first.image == f"data/t/*.tif;data/b.tif;{far}"
+        assert paths_of(first.image) == ["data/t/1.tif", "data/t/2.tif", "data/b.tif", far]
+        assert local_paths_of(first.image)[-1] == "data/b.tif"
+        assert paths_of(first.labels) == ["data/a.gpkg", "data/c.gpkg"]
+        assert paths_of(second.image) == ["data/odd[1].tif"]
+
+    def test_a_wildcard_that_matches_nothing_is_told(self) -> None:
+        touch("data/a.gpkg", "data/b.tif")
+        assert "data/t/*.tif: no such file" in told(table("a,t/*.tif,a.gpkg,train\nb,b.tif,a.gpkg,val\n"))
+
+    def test_paths_that_are_not_on_this_machine_are_taken_as_they_are(self) -> None:
+        touch("data/a.gpkg")
+        far = ("https://x.org/a.tif", "/vsizip/x.zip/a.tif", "zip://x.zip!a.tif")
+        rows = "".join(f"s{i},{path},a.gpkg,{'train' if i else 'val'}\n" for i, path in enumerate(far))
+        assert tuple(scene.image for scene in read_scenes(table(rows))) == far
+
+    def test_only_test_scenes_can_do_without_labels(self) -> None:
+        touch("data/a.tif", "data/a.gpkg", "data/b.gpkg")
+        rows = "a,a.tif,a.gpkg,train\nb,a.tif,b.gpkg,val\n"
+        scenes = read_scenes(table(rows + "c,a.tif,,test\n"))
+        assert [scene.labels for scene in scenes] == ["data/a.gpkg", "data/b.gpkg", None]
+        assert "only test scenes can do without labels" in told(table(rows + "c,a.tif,,train\n"))
+
+    def test_labels_can_be_one_file_named_in_the_config(self) -> None:
+        touch("data/a.tif", "all.gpkg")
+        table("a,a.tif,train\nb,a.tif,val\n", "scene,image,split\n")
+        scenes = read_scenes(Scenes(table="data/scenes.csv", labels="all.gpkg"))
+        assert [(scene.labels, scene.common_labels) for scene in scenes] == [("all.gpkg", True)] * 2
+        assert "labels: known: image, scene, split" in told(Scenes(table="data/scenes.csv"))
+
 
 @pytest.mark.usefixtures("folder")
 class TestPatterns:
@@ -147,3 +182,19 @@ class TestPatterns:
             )
         scenes = read_scenes(self.patterns(aoi="aoi/{split}{scene}.json"))
         assert scenes[0].aoi == "aoi/traintrain.json"
+
+    def test_a_pattern_can_match_several_files_of_a_scene(self) -> None:
+        for split in ("train", "val", "test"):
+            for band in ("B02", "B03"):
+                touch(f"data/{split}/{split}1/T33_{band}.tif", f"data/{split}/{split}2/T33_{band}.tif")
+        touch("all.gpkg")
+        scenes = read_scenes(Scenes(image="data/{split}/{scene}/*_B0?.tif", labels="all.gpkg"))
+        assert [scene.id for scene in scenes] == ["test1", "test2", "train1", "train2", "val1", "val2"]
+        assert scenes[2].image == "data/train/train1/*_B0?.tif"
+        assert paths_of(scenes[2].image) == ["data/train/train1/T33_B02.tif", "data/train/train1/T33_B03.tif"]
+        assert all(scene.common_labels for scene in scenes)
+
+    def test_test_scenes_whose_labels_are_not_there_have_none(self) -> None:
+        touch("data/train/RGB_img1.tif", "data/train/build_img1.geojson", "data/test/RGB_img3.tif")
+        touch("data/val/RGB_img2.tif", "data/val/build_img2.geojson")
+        assert [scene.labels for scene in read_scenes(self.patterns()) if scene.split == "test"] == [None]

@@ -111,7 +111,7 @@ def evaluated_area(
     shifted = gpd.GeoSeries(outlines, crs=header["crs"]).translate((a + b) / 2, (d + e) / 2)
     # an outline that meets itself in a corner would be mended by Raster Vision, and lose a part
     mended = shifted.make_valid().explode(ignore_index=True)
-    return mended[mended.geom_type == "Polygon"].to_frame("geometry").to_crs("EPSG:4326")
+    return gpd.GeoDataFrame(geometry=mended[mended.geom_type == "Polygon"]).to_crs("EPSG:4326")
 
 
 def _labelled(dataset: Any, inside: IdsOfWindow | None) -> IdsOfWindow:

@@ -280,11 +280,11 @@ def _unknown_class(path: str, attribute: str, text: str, classes: Sequence[str])
 
 def _polygons(labels: gpd.GeoDataFrame, path: str, buffer: float, facts: Mapping[str, Any]) -> gpd.GeoDataFrame:
     """Repair geometries, and widen lines and points to polygons by ``buffer`` metres; the CRS stays the file's."""
+    flat = labels.geom_type.isin(["Polygon", "MultiPolygon", "GeometryCollection"])
     invalid = ~labels.geometry.is_valid
     if invalid.any():
         log.info("%s: %d invalid geometries repaired", path, int(invalid.sum()))
         labels = labels.set_geometry(labels.geometry.where(~invalid, labels.geometry.make_valid()))
-    flat = labels.geom_type.isin(["Polygon", "MultiPolygon", "GeometryCollection"])
     pieces = labels.assign(_remains=invalid & flat).explode(ignore_index=True)
     thin = pieces.geom_type != "Polygon"
     pieces, thin = pieces[~(thin & pieces["_remains"])], thin[~(thin & pieces["_remains"])]  # edges and corners
@@ -294,7 +294,7 @@ def _polygons(labels: gpd.GeoDataFrame, path: str, buffer: float, facts: Mapping
         raise UserError(Problem(path, "geometry", f"{kinds} features", "polygons", cure))
     if thin.any():
         metric = pieces.geometry.to_crs(_local_crs(facts))
-        widened = metric.buffer(thin.to_numpy() * buffer).to_crs(pieces.crs)
+        widened = metric.buffer(thin.to_numpy() * buffer).to_crs(CRS(pieces.crs))
         pieces = pieces.set_geometry(pieces.geometry.where(~thin, widened))
     pieces = pieces.drop(columns="_remains")
     pieces.attrs["repaired"] = int(invalid.sum())
