@@ -552,10 +552,10 @@ def test_bad_input_labels_in_another_crs_than_they_say(good: Experiment) -> None
 
 
 def test_bad_input_labels_mostly_elsewhere(good: Experiment) -> None:
-    """Most labels lie outside the image."""
-    shapes = [square("b", column, row, 20, 20) for column, row in ((0, 0), (0, 500), (50, 500), (90, 500))]
-    write_labels(good.data, "b", shapes, ["field"] * 4)
-    found, cure = "3 of 4 labels outside the image", "belong together"
+    """Nearly all labels lie outside the image."""
+    shapes = [square("b", 30 * number, 500 if number else 0, 20, 20) for number in range(20)]
+    write_labels(good.data, "b", shapes, ["field"] * 20)
+    found, cure = "19 of 20 labels outside the image", "belong together"
     good.is_told("labels_partly_outside", file="data/b.gpkg", field="labels", found=found, cure=cure)
 
 

@@ -40,7 +40,7 @@ MEANING: dict[Level, dict[str, str]] = {
         "scales_differ": "Scenes hold values of very different size: reflectance here, 8-bit values there.",
         "band_order_differs": "Bands are taken by number, but their names differ between scenes.",
         "resolution_differs": "Scenes have pixels of different size on the ground.",
-        "labels_partly_outside": "Most of a scene's labels lie outside its image.",
+        "labels_partly_outside": "Nearly all of a scene's labels lie outside its image.",
         "labels_smaller_than_image": "A label raster leaves a part of its image out, which counts as unlabelled.",
         "no_labelled_pixels": "Labels meet the image, but are too small to cover the middle of a pixel.",
         "invalid_geometries": "Many geometries are invalid; they are repaired, which can change their shape.",

@@ -10,7 +10,8 @@ from swath.checks.findings import Finding
 from swath.checks.survey import Reading, Survey, finding
 
 MANY_INVALID = 0.1
-MANY_OUTSIDE = 0.5
+MANY_OUTSIDE = 0.9
+"""Labels of a larger region often come with a scene; nearly all of them outside is another region's."""
 SOME_UNCOVERED = 0.005
 RARE = 0.001
 """Share of a class among the labelled training pixels that is next to nothing."""
