@@ -9,6 +9,7 @@ from swath.scenes.paths import local_paths_of
 from swath.scenes.splits import split_table
 from swath.scenes.table import SPLITS
 from swath.config.train import WITHOUT_INFLUENCE
+from swath.training.definition import definition_files
 from swath.workflow import (
     colours_by_id,
     describe_runs,
@@ -134,6 +135,11 @@ def chips_of_model(wildcards):
 def weights_of_model(wildcards):
     """The files of the first weights, if they are not random."""
     return first_weights(PLAN.specs["models"][wildcards.key]["model"], RESULTS, WEIGHTS)
+
+
+def definition_of_model(wildcards):
+    """The files of a network of the user's own."""
+    return definition_files(PLAN.specs["models"][wildcards.key]["model"])
 
 
 def model_of(stage, file):

@@ -56,6 +56,7 @@ class ObjectDetection(Task):
     data = ObjectDetectionImageDataConfig
     model = ObjectDetectionModelConfig
     candidates = MappingProxyType({"score_threshold": LOWEST_SCORE})
+    background = 1  # torchvision's detectors have theirs first
 
     def label_source(self, facts: Facts, options: SceneOptions) -> LabelSourceConfig:
         """Take the bounding boxes of the harmonised polygons."""

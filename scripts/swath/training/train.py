@@ -24,6 +24,7 @@ from swath.rv.task import SceneOptions
 from swath.scenes.manifest import Facts
 from swath.training.checkpoints import CheckpointFolder
 from swath.training.data import remember_chips
+from swath.training.definition import definition_files
 from swath.training.learner import build_learner, describe_training
 from swath.training.loop import fit
 from swath.training.module import LearnerModule
@@ -75,7 +76,8 @@ class TrainingJob:
     def fingerprint(self) -> str:
         """Name what checkpoints depend on, so that none is ever taken up by another training."""
         train = {name: value for name, value in self.train.items() if name not in WITHOUT_INFLUENCE}
-        files = [sha256(path) for path in sorted(self.chips)] + ([sha256(self.weights)] if self.weights else [])
+        paths = [*sorted(self.chips), *([self.weights] if self.weights else []), *definition_files(self.model)]
+        files = [sha256(path) for path in paths]
         return short_hash([self.model, train, self.seed, files, self.code])
 
 
