@@ -111,17 +111,21 @@ def build_learner(job: TrainingJob, config: RVPipelineConfig, temporary: Path) -
     if job.weights:
         _load_first_weights(job, learner.model, job.weights)
     if not isinstance(learner, ObjectDetectionLearner):  # which has losses of its own, and no null class
-        silence_null_class(learner.model, len(job.classes))
+        if not silence_null_class(learner.model, len(job.classes)):
+            log.warning("%s: no last layer with a bias for each of %d classes", job.name, len(job.classes))
         learner.loss = build_loss(loss_weights(job.train["loss"]), len(job.classes), _class_weights(job, learner))
     return learner
 
 
 def _built(job: TrainingJob, config: LearnerConfig, temporary: Path) -> Learner:
     """Let Raster Vision build the learner; what the network refuses is the user's to change."""
-    external = job.model["architecture"] == EXTERNAL  # somebody's own code fails in ways of its own
+    external = job.model["architecture"] == EXTERNAL
+    failures = (
+        (Exception,) if external else (TypeError, ValueError, KeyError, OSError)
+    )  # own code fails in its own ways
     try:
         learner: Learner = config.build(str(temporary), training=True)
-    except Exception if external else (TypeError, ValueError, KeyError, OSError) as error:
+    except failures as error:
         name = job.model["entrypoint"] if external else f"{job.model['architecture']} with {job.model['encoder']}"
         place = f"{job.model['definition']}/{HUBCONF}" if external else "config"
         cure = "change `model.arguments`, or hubconf.py" if external else "change `model`"
@@ -154,7 +158,7 @@ def _class_weights(job: TrainingJob, learner: Learner) -> list[float] | None:
     return weights
 
 
-def silence_null_class(model: torch.nn.Module, classes: int) -> None:
+def silence_null_class(model: torch.nn.Module, classes: int) -> bool:
     """Keep a network from ever predicting the null class, which it is never taught.
 
     The last layer's bias for it becomes so low that its probability, and with it its gradient, is zero. The bias is
@@ -163,11 +167,16 @@ def silence_null_class(model: torch.nn.Module, classes: int) -> None:
     Args:
         model: Any network whose last layer is a convolution or linear, with one output per class.
         classes: Number of classes, the null class included.
+
+    Returns:
+        Whether there is such a layer, and it has a bias. Where not, the null class is merely never taught.
     """
     layers = [m for m in model.modules() if classes == getattr(m, "out_channels", getattr(m, "out_features", None))]
-    if layers and layers[-1].bias is not None:
-        with torch.no_grad():
-            layers[-1].bias[NULL_CLASS_ID] = NEVER
+    if not layers or layers[-1].bias is None:
+        return False
+    with torch.no_grad():
+        layers[-1].bias[NULL_CLASS_ID] = NEVER
+    return True
 
 
 def _check_chips(job: TrainingJob, chips: Path) -> None:
