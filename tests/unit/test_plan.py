@@ -131,6 +131,7 @@ TOGETHER: dict[str, tuple[dict[str, Any], Any, frozenset[str]]] = {
     ),
     "model.definition": (EXTERNAL, "other/folder", FROM_MODEL),
     "model.entrypoint": (EXTERNAL, "other_network", FROM_MODEL),
+    "labels.colour_tolerance": ({"labels": {"colours": {"red": "water"}}}, 9, FROM_LABELS),
     "train.milestones": ({"train.schedule": "multi_step", "train.milestones": [1]}, [2], FROM_MODEL),
     "train.freeze_encoder": ({"model.weights": "imagenet", "train.epochs": 4}, 1, FROM_MODEL),
     "train.warmup_epochs": ({"train.schedule": "cosine"}, 0.5, FROM_MODEL),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -36,7 +36,7 @@ class SceneOptions:
     task: str
     imagery: Mapping[str, Any]
     stats: str | None
-    labels: Mapping[str, Any] = MappingProxyType({})
+    labels: Mapping[str, Any] = field(default_factory=dict)
     unlabelled: int = NULL_CLASS_ID
     cell: int | None = None
 

@@ -120,9 +120,7 @@ def build_learner(job: TrainingJob, config: RVPipelineConfig, temporary: Path) -
 def _built(job: TrainingJob, config: LearnerConfig, temporary: Path) -> Learner:
     """Let Raster Vision build the learner; what the network refuses is the user's to change."""
     external = job.model["architecture"] == EXTERNAL
-    failures = (
-        (Exception,) if external else (TypeError, ValueError, KeyError, OSError)
-    )  # own code fails in its own ways
+    failures = (Exception,) if external else (TypeError, ValueError, KeyError, OSError)  # of any kind
     try:
         learner: Learner = config.build(str(temporary), training=True)
     except failures as error:

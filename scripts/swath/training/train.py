@@ -76,11 +76,8 @@ class TrainingJob:
     def fingerprint(self) -> str:
         """Name what checkpoints depend on, so that none is ever taken up by another training."""
         train = {name: value for name, value in self.train.items() if name not in WITHOUT_INFLUENCE}
-        paths: list[str | Path] = [
-            *sorted(self.chips),
-            *([self.weights] if self.weights else []),
-            *definition_files(self.model),
-        ]
+        weights = [self.weights] if self.weights else []
+        paths: list[str | Path] = [*sorted(self.chips), *weights, *definition_files(self.model)]
         files = [sha256(path) for path in paths]
         return short_hash([self.model, train, self.seed, files, self.code])
 
