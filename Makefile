@@ -28,6 +28,7 @@ lint: setup  ## ruff, mypy, snakefmt, snakemake --lint
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
+	$(BIN)/snakemake --lint --configfile config/examples/own-pipeline.yaml
 
 lock: setup  ## pin what envs/requirements.in asks for
 	$(BIN)/python -m pip install --quiet uv

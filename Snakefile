@@ -1,5 +1,4 @@
 # Swath: Raster Vision experiments as file-tracked steps.
-#
 #   results/scenes/<key>/        labels harmonised and checked, by split and shard of scenes
 #   results/stats/<key>/         band statistics of the training scenes
 #   results/chips/<key>/         training and validation chips, by shard of scenes
@@ -8,6 +7,7 @@
 #   results/evals/<key>/         metrics of a split
 #   results/bundles/<key>/       deployable Raster Vision bundle
 #   results/experiments/<name>/  leaderboard, winner, readable links into the folders above
+#   results/pipelines/           the same stages of a Raster Vision module of the user's own
 #
 # A key is a hash of everything a result depends on: equal work is done once, changed work gets a new place.
 import sys
@@ -35,20 +35,13 @@ scattergather:
     predict=2,
 
 
-include: "rules/common.smk"
-include: "rules/params.smk"
-include: "rules/demo.smk"
-include: "rules/scenes.smk"
-include: "rules/analyze.smk"
-include: "rules/chip.smk"
-include: "rules/weights.smk"
-include: "rules/train.smk"
-include: "rules/predict.smk"
-include: "rules/eval.smk"
-include: "rules/bundle.smk"
-include: "rules/leaderboard.smk"
-include: "rules/select.smk"
-include: "rules/summary.smk"
+if "pipeline" in config:  # the way out: a Raster Vision module of the user's own
+
+    include: "rules/pipelines.smk"
+
+else:
+
+    include: "rules/experiment.smk"
 
 
 localrules:
@@ -62,12 +55,7 @@ localrules:
 rule all:
     default_target: True
     input:
-        MODELS,
-        MAPS,
-        EVALS,
-        BUNDLES,
-        test_of_winner,
-        f"{EXPERIMENT}/summary.txt",
+        *TARGETS,
 
 
 onstart:

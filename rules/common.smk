@@ -1,5 +1,7 @@
 # The plan, and the functions that say what a rule reads and what its result depends on.
 # `x_of(stage)` makes a function for the rule whose `key` wildcard is a key of that stage.
+from types import SimpleNamespace
+
 from swath import demo
 from swath.code import code_of
 from swath.files import read_json
@@ -9,7 +11,6 @@ from swath.scenes.paths import local_paths_of
 from swath.scenes.splits import split_table
 from swath.scenes.table import SPLITS
 from swath.config.train import WITHOUT_INFLUENCE
-from swath.training.definition import definition_files
 from swath.workflow import (
     colours_by_id,
     describe_runs,
@@ -137,11 +138,6 @@ def weights_of_model(wildcards):
     return first_weights(PLAN.specs["models"][wildcards.key]["model"], RESULTS, WEIGHTS)
 
 
-def definition_of_model(wildcards):
-    """The files of a network of the user's own."""
-    return definition_files(PLAN.specs["models"][wildcards.key]["model"])
-
-
 def model_of(stage, file):
     """A file of the model."""
 
@@ -161,6 +157,7 @@ def manifests_of_experiment(wildcards):
     return manifests(PLAN.runs[0].scenes, PLAN.scenes)
 
 
+FIRST = SimpleNamespace(key=PLAN.runs[0].models)  # stands for wildcards where any training will do
 EVALS = [f"{RESULTS}/evals/{run.evals['validation']}/validation.json" for run in PLAN.runs]
 BUNDLES = [f"{RESULTS}/bundles/{run.bundles}/model-bundle.zip" for run in PLAN.runs]
 MODELS = [
@@ -189,6 +186,11 @@ def test_of_winner(wildcards):
     run = next(run for run in PLAN.runs if run.name == winner)
     if not PLAN.experiment.evaluate.test or "test" not in run.predictions:
         return []
-    maps = [f"{RESULTS}/predictions/{run.predictions['test']}/{shard}.json" for shard in PREDICT_SHARDS["test"]]
+    shards_of_test = PREDICT_SHARDS["test", run.fold]
+    maps = [f"{RESULTS}/predictions/{run.predictions['test']}/{shard}.json" for shard in shards_of_test]
     metrics = [f"{RESULTS}/evals/{run.evals['test']}/test.json"] if "test" in run.evals else []
     return maps + metrics
+
+
+RUNS = describe_runs(PLAN, RESULTS)
+TARGETS = [MODELS, MAPS, EVALS, BUNDLES, test_of_winner, f"{EXPERIMENT}/summary.txt"]

@@ -17,7 +17,7 @@ rule leaderboard:
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
-        runs=describe_runs(PLAN, RESULTS),
+        runs=RUNS,
         metric=PLAN.experiment.sweep.select.metric,
         code=code_of("leaderboard"),
     message:

@@ -21,7 +21,7 @@ rule summary:
         mem_mb=memory(2000),
         runtime=minutes(20),
     params:
-        runs=describe_runs(PLAN, RESULTS),
+        runs=RUNS,
         task=PLAN.experiment.task,
         metric=PLAN.experiment.sweep.select.metric,
         code=code_of("summary"),

@@ -19,6 +19,7 @@ from swath.files import publish, temporary_name
 from swath.terminal import show_on
 
 TO_BE_CONTINUED = 75  # EX_TEMPFAIL: try again
+GDAL_CACHE = "512"  # MB; GDAL would take a twentieth of the machine's memory, whatever the job was given
 
 
 @contextmanager
@@ -36,6 +37,7 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
     its traceback and to the terminal as one line. Both end the process with exit status 1; ``ToBeContinuedError``
     ends it with 75: the same command goes on.
     """
+    os.environ.setdefault("GDAL_CACHEMAX", GDAL_CACHE)
     log_path = Path(str(snakemake.log[0]))
     log_path.parent.mkdir(parents=True, exist_ok=True)
     terminal = os.fdopen(os.dup(2), "w", buffering=1)

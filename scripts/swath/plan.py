@@ -23,7 +23,7 @@ from swath.config.experiment import Experiment
 from swath.config.imagery import MEASURED
 from swath.config.load import Location, problems_of, where, without_empty_sections
 from swath.config.model import TrialWeights
-from swath.config.sweep import Distribution
+from swath.config.sweep import Distribution, Sweep
 from swath.config.tasks import CLASSIFICATION, DETECTION
 from swath.config.train import WITHOUT_INFLUENCE
 from swath.errors import Problem, UserError, did_you_mean
@@ -157,7 +157,7 @@ def make_plan(
 
 
 def _trials(experiment: Experiment, config: Mapping[str, Any], files: Sequence[Any]) -> Iterator[Trial]:
-    points = list(_points(experiment))
+    points = list(sweep_points(experiment.sweep))
     problems = [problem for place, values in points for problem in _unknown_settings(place, values, files)]
     if problems:
         raise UserError(problems)
@@ -172,9 +172,8 @@ def _trials(experiment: Experiment, config: Mapping[str, Any], files: Sequence[A
             yield Trial(name, values, resolved)
 
 
-def _points(experiment: Experiment) -> Iterator[tuple[Location, dict[str, Any]]]:
-    """List the sweep's points with the place each comes from: grid, then listed, then random ones."""
-    sweep = experiment.sweep
+def sweep_points(sweep: Sweep) -> Iterator[tuple[Location, dict[str, Any]]]:
+    """List a sweep's points with the place each comes from: grid, then listed, then random ones."""
     if sweep.grid:
         for values in itertools.product(*sweep.grid.values()):
             yield ("sweep", "grid"), dict(zip(sweep.grid, values, strict=True))

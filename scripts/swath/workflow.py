@@ -116,7 +116,8 @@ def memory(base: int, per_input: float = 0.0) -> Resource:
     """
 
     def mem_mb(wildcards: Any, input: Any, attempt: int) -> int:
-        return int((base + per_input * input.size_mb) * attempt)
+        size = input.size_mb if per_input else 0.0  # asked for where it counts: before a checkpoint it is unknown
+        return int((base + per_input * size) * attempt)
 
     return mem_mb
 
@@ -130,7 +131,8 @@ def minutes(base: int, per_input: float = 0.0) -> Resource:
     """
 
     def runtime(wildcards: Any, input: Any, attempt: int) -> int:
-        return int((base + per_input * input.size_mb) * attempt)
+        size = input.size_mb if per_input else 0.0  # asked for where it counts: before a checkpoint it is unknown
+        return int((base + per_input * size) * attempt)
 
     return runtime
 

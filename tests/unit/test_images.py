@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -468,6 +471,18 @@ def test_an_image_in_an_archive_is_read(tmp_path: Path) -> None:
         assert np.array_equal(pixels_of(facts).data, ramp())
 
 
+def test_an_image_on_a_server_is_read(tmp_path: Path) -> None:
+    write(tmp_path / "i.tif", ramp())
+    command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        assert server.stdout
+        port = re.findall(r"port (\d+)", server.stdout.readline())[0]
+        facts = scene(f"http://127.0.0.1:{port}/i.tif", tmp_path)
+        assert facts["image"].endswith("image.vrt")
+        assert np.array_equal(pixels_of(facts).data, ramp())
+        server.terminate()
+
+
 def test_a_virtual_raster_finds_its_files_from_its_own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also when the project is moved, and when results are a link to another disk."""
     project, disk = tmp_path / "project", tmp_path / "elsewhere" / "disk"
@@ -496,3 +511,16 @@ def read_pixels(path: Path) -> Pixels:
 def test_a_header_says_where_a_scene_lies(tmp_path: Path) -> None:
     west, south, east, north = read_header(write(tmp_path / "i.tif", ramp()))["bounds"]
     assert 12 < west < east < 13 and 52 < south < north < 53
+
+
+def test_not_a_number_is_no_data_in_maps_and_pictures_though_no_file_says_so(tmp_path: Path) -> None:
+    from swath.products.maps import without_data
+    from swath.report.figure import true_colour
+
+    pixels = ramp(3, dtype="float32")
+    pixels[:, :4], pixels[0, 10] = np.nan, np.nan
+    facts = scene(write(tmp_path / "i.tif", pixels), tmp_path)
+    empty = without_data(facts["image"], [0, 1, 2])
+    assert empty[:4].all() and not empty[4:].any()
+    picture = true_colour(facts)
+    assert np.isfinite(picture).all() and picture.max() == 1

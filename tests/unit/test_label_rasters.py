@@ -121,7 +121,7 @@ def test_other_grids_are_brought_to_the_images_by_nearest_neighbour(
     column, row = (np.floor(position).astype(int) for position in there)
     inside = (column >= 0) & (column < 70) & (row >= 0) & (row < 60)
     expected = np.where(inside, ids_of(pixels[0])[np.clip(row, 0, 59), np.clip(column, 0, 69)], 0)
-    on_an_edge = np.any([np.abs(position - np.rint(position)) < 1e-3 for position in there], axis=0)
+    on_an_edge = np.any([np.abs(position - np.rint(position)) < 0.02 for position in there], axis=0)
     assert ((ids == expected) | on_an_edge).all()
 
 

@@ -9,7 +9,9 @@ import pytest
 from project import REPOSITORY
 
 from swath.config import load_experiment, read_yaml
+from swath.config.pipeline import PipelineExperiment
 from swath.config.reference import DEMO, generated
+from swath.pipelines.plan import make_pipeline_plan
 
 
 @pytest.mark.parametrize("path", generated())
@@ -32,5 +34,13 @@ def test_every_key_stands_in_the_annotated_demo_and_on_the_page() -> None:
 
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "config/examples").glob("*.yaml")), ids=lambda path: path.stem)
-def test_an_example_is_a_good_config(path: Path) -> None:
-    load_experiment(read_yaml(path), [path])
+def test_an_example_is_a_good_config(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    content = read_yaml(path)
+    check = make_pipeline_plan if "pipeline" in content else load_experiment
+    check(content, [path])
+
+
+def test_every_key_beside_pipeline_stands_on_the_page() -> None:
+    page = (REPOSITORY / "docs/reference.md").read_text().partition("## With `pipeline`")[2]
+    assert all(f"| `{key}` |" in page for key in PipelineExperiment.model_fields)

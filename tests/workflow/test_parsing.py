@@ -21,8 +21,9 @@ main(sys.argv[1:])
 """
 
 
-def test_a_dry_run_imports_neither_torch_nor_raster_vision() -> None:
-    command = [sys.executable, "-c", PROBE, "--dry-run", "--quiet"]
+@pytest.mark.parametrize("config", ["config/config.yaml", "config/examples/own-pipeline.yaml"])
+def test_a_dry_run_imports_neither_torch_nor_raster_vision(config: str) -> None:
+    command = [sys.executable, "-c", PROBE, "--dry-run", "--quiet", "--configfile", config]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert "loaded: []" in done.stderr, done.stderr
 

@@ -9,7 +9,7 @@ from project import Project, cut_scene
 
 pytestmark = pytest.mark.workflow
 
-EXPERIMENT = {"leaderboard", "select", "summary", "all"}
+EXPERIMENT = {"splits", "leaderboard", "select", "summary", "all"}
 
 
 def test_a_second_run_has_nothing_to_do(finished: Project) -> None:

@@ -18,6 +18,7 @@ from swath.config.base import Section
 from swath.config.experiment import Experiment
 from swath.config.imagery import Range
 from swath.config.model import TrialWeights
+from swath.config.pipeline import PipelineExperiment
 from swath.config.sweep import Distribution
 
 REPOSITORY = Path(__file__).parents[3]
@@ -123,6 +124,13 @@ def reference_page() -> str:
         if section:
             lines += ["", f"## `{name}`", "", section.__doc__ or "", "", *_table(section.model_fields)]
             lines += _nested_tables(name, section)
+    lines += [
+        "",
+        "## With `pipeline`",
+        "",
+        "A Raster Vision module of your own, see own-pipelines.md; nothing else stands",
+    ]
+    lines += ["beside these keys.", "", *_table(PipelineExperiment.model_fields)]
     return "\n".join(lines) + "\n"
 
 

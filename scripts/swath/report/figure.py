@@ -13,6 +13,7 @@ import rasterio
 from numpy.typing import NDArray
 from PIL import ImageColor
 
+from swath.config.classes import NULL_CLASS_ID
 from swath.scenes.manifest import Facts
 
 matplotlib.use("Agg")
@@ -59,19 +60,23 @@ def draw_prediction(
     plt.close(figure)
 
 
-def _outline(axis: Axes, boxes: gpd.GeoDataFrame, facts: Facts, colours: Sequence[str]) -> None:
-    """Draw boxes over an image whose axes are pixels."""
+def _outline(axis: Axes, boxes: gpd.GeoDataFrame, facts: Facts, colours: Sequence[str], scale: float = 1.0) -> None:
+    """Draw boxes over an image whose axes are pixels, ``scale`` times as many as the scene has."""
     inverse = ~rasterio.Affine(*facts["transform"])
     for (west, south, east, north), index in zip(
         boxes.to_crs(facts["crs"]).bounds.to_numpy(), boxes["class_id"], strict=True
     ):
         corners = np.array([[west, east, east, west, west], [south, south, north, north, south]])
         columns, rows = inverse * (corners[0], corners[1])
-        axis.plot(columns - 0.5, rows - 0.5, color=colours[index], linewidth=1)
+        axis.plot(scale * columns - 0.5, scale * rows - 0.5, color=colours[index], linewidth=1)
 
 
-def true_colour(facts: Facts) -> NDArray[np.float64]:
+def true_colour(facts: Facts, most: int | None = None) -> NDArray[np.float64]:
     """Read an image as red, green and blue in 0..1, each band stretched from its 2nd to its 98th percentile.
+
+    Args:
+        facts: The scene's facts.
+        most: Read it smaller where a side has more pixels than that.
 
     Returns:
         Height × width × 3. Red, green and blue are found by band names, else the first three bands are taken.
@@ -83,11 +88,36 @@ def true_colour(facts: Facts) -> NDArray[np.float64]:
     else:
         bands = [1, 2, 3] if facts["count"] >= 3 else [1, 1, 1]
     with rasterio.open(facts["image"]) as dataset:
-        image = dataset.read(bands, masked=True).astype(float)
+        factor = max(1.0, max(dataset.shape) / most) if most else 1.0
+        shape = (len(bands), max(1, round(dataset.height / factor)), max(1, round(dataset.width / factor)))
+        image = dataset.read(bands, masked=True, out_shape=shape).astype(float)
     image = np.where(np.isfinite(image.filled(np.nan)), image.data, np.nan)
     low, high = np.nan_to_num(np.nanpercentile(image, [2, 98], axis=(1, 2), keepdims=True))
     stretched = np.nan_to_num(np.clip((image - low) / np.maximum(high - low, 1e-9), 0, 1))
     return np.asarray(np.moveaxis(stretched, 0, -1))
+
+
+def draw_labels(axis: Axes, facts: Facts, shape: tuple[int, ...], colours: Sequence[str], outlines: bool) -> None:
+    """Draw a scene's labels over its image, which may be shown smaller.
+
+    Args:
+        axis: Shows the image.
+        facts: The scene's facts.
+        shape: Height and width of the image as shown.
+        colours: By class id.
+        outlines: Draw boxes, as object detection has them.
+    """
+    if facts["label_raster"] is None:
+        return
+    if outlines:
+        labels = gpd.read_file(facts["labels"], engine="pyogrio")
+        _outline(axis, labels, facts, colours, shape[0] / facts["height"])
+        return
+    with rasterio.open(facts["label_raster"]) as dataset:
+        ids = dataset.read(1, out_shape=shape)
+    overlay = np.array([(*np.array(ImageColor.getrgb(colour)[:3]) / 255, 0.55) for colour in colours])
+    overlay[NULL_CLASS_ID, 3] = 0.0
+    axis.imshow(overlay[ids], interpolation="nearest")
 
 
 def label_raster(facts: Facts) -> NDArray[np.uint8]:

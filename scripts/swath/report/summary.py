@@ -45,9 +45,9 @@ def sum_up(
     """
     chosen = read_json(winner)
     run = next(run for run in runs if run["run"] == chosen["run"])
-    _link_runs(folder, runs)
+    link_runs(folder, runs)
     with publish_directory(folder / "winner") as target:
-        _link_run(target, folder / "winner", run, test=True)
+        link_run(target, folder / "winner", run, test=True)
     split = "test" if _metrics(run, "test") else "validation"
     metrics = _metrics(run, split)
     assert metrics
@@ -77,14 +77,15 @@ def _metrics(run: Run, split: str) -> dict[str, Any] | None:
     return read_json(path) if split in run["evals"] and path.is_file() else None
 
 
-def _link_runs(folder: Path, runs: Sequence[Run]) -> None:
+def link_runs(folder: Path, runs: Sequence[Run]) -> None:
+    """Link the results of all runs under readable names."""
     with publish_directory(folder / "trials") as target:
         for run in runs:
             (target / run["run"]).mkdir()
-            _link_run(target / run["run"], folder / "trials" / run["run"], run, test=False)
+            link_run(target / run["run"], folder / "trials" / run["run"], run, test=False)
 
 
-def _link_run(target: Path, published: Path, run: Run, test: bool) -> None:
+def link_run(target: Path, published: Path, run: Run, test: bool) -> None:
     """Link a run's results into ``target``, which will be renamed to ``published``."""
     links = {"model": run["model"], "model-bundle.zip": f"{run['bundle']}/model-bundle.zip"}
     for split in ("validation", "test") if test else ("validation",):

@@ -20,7 +20,8 @@ from swath.errors import Problem, UserError
 from swath.scenes.label_raster import Ids, unlabelled_id, write_ids
 
 UNKNOWN = 255  # ids end at 254
-EXACT = 1e-6  # pixels by which GDAL's warper may err; it takes no 0
+EXACT = 0.01
+"""Pixels of a label raster by which GDAL's warper may err: exactness takes it ten times as long."""
 MOST = 5
 """How many unknown values a message lists."""
 

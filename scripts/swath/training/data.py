@@ -134,12 +134,23 @@ def training_loader(
     learner: Learner, workers: int, seed: int, position: Callable[[], Position], rank: int, processes: int
 ) -> DataLoader[Any]:
     """Load training chips in an order, and with augmentations, that follow from seed and epoch."""
-    _, transform = learner.cfg.data.get_data_transforms()
-    for part in parts_of(learner.train_ds):  # the same transform again, but one whose state can be seeded
-        part.transform = partial(_apply, TF_TYPE_TO_TF_FUNC[part.transform_type], transform)
-    dataset = SeededDataset(learner.train_ds, transform, seed)
+    dataset = augmented(learner.cfg.data, learner.train_ds, seed)
     batches = EpochBatches(len(dataset), learner.cfg.solver.batch_sz, seed, position, rank, processes)
     return _loader(learner, workers, dataset, batch_sampler=batches)
+
+
+def augmented(data: Any, dataset: Any, seed: int) -> SeededDataset:
+    """Give Raster Vision's training dataset augmentations that follow from seed, epoch and sample alone.
+
+    Args:
+        data: Raster Vision's data config.
+        dataset: The dataset it built.
+        seed: The training seed.
+    """
+    _, transform = data.get_data_transforms()
+    for part in parts_of(dataset):  # the same transform again, but one whose state can be seeded
+        part.transform = partial(_apply, TF_TYPE_TO_TF_FUNC[part.transform_type], transform)
+    return SeededDataset(dataset, transform, seed)
 
 
 def validation_loader(learner: Learner, workers: int, rank: int, processes: int) -> DataLoader[Any]:

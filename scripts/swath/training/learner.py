@@ -96,11 +96,7 @@ def _model_config(job: TrainingJob, bands: int) -> ModelConfig:
 def build_learner(job: TrainingJob, config: RVPipelineConfig, temporary: Path) -> Learner:
     """Let Raster Vision build model, data, loss and optimizer; chips of all shards lie in one folder by name."""
     chips = temporary / "chips"
-    for archive in job.chips:
-        unzip(archive, chips)
-    _check_chips(job, chips)
-    for folder in FOLDERS.values():
-        TASKS[job.options.task].join_chips(chips / folder)
+    unpack_chips(job, chips)
     learner_config = config.backend.get_learner_config(config)
     learner_config.data.uri = str(chips)
     learner_config.output_uri = str(temporary / "learner")
@@ -130,6 +126,19 @@ def _built(job: TrainingJob, config: LearnerConfig, temporary: Path) -> Learner:
         found = f"{name}: {type(error).__name__}: {error}" if external else f"{name}: {error}"
         raise UserError(Problem(place, "model", found, "a network that can be built", cure)) from error
     return learner
+
+
+def unpack_chips(job: TrainingJob, folder: Path) -> None:
+    """Unpack the chips of all shards into one folder, in the form that Raster Vision reads.
+
+    Raises:
+        UserError: If there are too few.
+    """
+    for archive in job.chips:
+        unzip(archive, folder)
+    _check_chips(job, folder)
+    for part in FOLDERS.values():
+        TASKS[job.options.task].join_chips(folder / part)
 
 
 def _load_first_weights(job: TrainingJob, model: torch.nn.Module, path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import cv2
 import torch
+from rastervision.pytorch_learner import ImageDataConfig
 from rastervision.pytorch_learner.learner import Learner
 
 from swath.config.classes import NULL_CLASS
@@ -148,16 +149,17 @@ def train_here(job: TrainingJob, outputs: TrainingOutputs) -> None:
         if ownership is None:
             return
         ownership.check()
-        _write_rows(outputs.metrics, module.rows)
-        _write_rows(outputs.timing, module.timings)
-        _save_bundle(learner, Path(temporary), outputs.bundle)
+        write_rows(outputs.metrics, module.rows)
+        write_rows(outputs.timing, module.timings)
+        save_bundle(learner, Path(temporary), outputs.bundle)
         write_config(config, outputs.config)
 
 
-def _save_bundle(learner: Learner, temporary: Path, output: Path) -> None:
+def save_bundle(learner: Learner, temporary: Path, output: Path) -> None:
     """Write Raster Vision's train bundle, always with the same bytes for the same weights."""
     learner.cfg = learner.cfg.model_copy(deep=True)
-    learner.cfg.data.uri = None  # where the chips lay says nothing about the model
+    if isinstance(learner.cfg.data, ImageDataConfig):
+        learner.cfg.data.uri = None  # where the chips lay says nothing about the model
     learner.cfg.to_file(learner.config_path)
     learner.model.to("cpu", memory_format=torch.contiguous_format)
     learner.save_model_bundle(export_onnx=False)
@@ -165,7 +167,8 @@ def _save_bundle(learner: Learner, temporary: Path, output: Path) -> None:
     zip_directory(temporary / "bundle", output)
 
 
-def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write a CSV, a row per epoch."""
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[-1]))
         writer.writeheader()

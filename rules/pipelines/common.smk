@@ -1,0 +1,117 @@
+# The plan of an experiment with a module of the user's own, and what its rules read.
+from swath.code import code_of
+from swath.config.train import WITHOUT_INFLUENCE, Train
+from swath.lock import claim_lock, release_lock_of_dead_run
+from swath.pipelines.plan import (
+    OUTPUTS,
+    describe_pipeline_runs,
+    folders_of,
+    plan_pipeline_or_exit,
+    read_table,
+    run_with,
+    targets,
+)
+from swath.pipelines.signature import ROOT_URI
+from swath.workflow import memory, minutes, print_summary
+
+release_lock_of_dead_run()
+PLAN = plan_pipeline_or_exit(config, workflow.configfiles)
+NAME = PLAN.experiment.experiment
+RESULTS = "results"
+EXPERIMENT = f"{RESULTS}/experiments/{NAME}"
+LOGS = f"{RESULTS}/logs"
+BENCHMARKS = f"{RESULTS}/benchmarks"
+PIPELINES = f"{RESULTS}/pipelines"
+CONFIGURED = f"{PIPELINES}/configure/{PLAN.key}"
+
+
+wildcard_constraints:
+    key="[0-9a-f]{12}",
+
+
+# --- what is known once `configure` has run -------------------------------------------------------
+
+
+def table():
+    return read_table(checkpoints.configure.get().output.table)
+
+
+def files_of(stage):
+    """The files on this machine that a stage reads: images, labels, definitions of networks."""
+
+    def files(wildcards):
+        return table()["files"][stage][wildcards.key]
+
+    return files
+
+
+def made_by(earlier, stage):
+    """What an earlier stage of the same run makes, if it has that stage."""
+
+    def made(wildcards):
+        folders = folders_of(run_with(table(), stage, wildcards.key), RESULTS)
+        return [f"{folders[earlier]}/{OUTPUTS[earlier]}"] if earlier in folders else []
+
+    return made
+
+
+def runs_of_experiment(wildcards):
+    return describe_pipeline_runs(PLAN, table(), RESULTS)
+
+
+def made_by_all(stage):
+    def made(wildcards):
+        runs = table()["runs"].values()
+        return sorted({f"{folders_of(run, RESULTS)[stage]}/{OUTPUTS[stage]}" for run in runs})
+
+    return made
+
+
+def all_results(wildcards):
+    return targets(table(), RESULTS)
+
+
+RUNS = runs_of_experiment
+EVALS, MODELS = made_by_all("eval"), made_by_all("train")
+TARGETS = [all_results, f"{EXPERIMENT}/summary.txt"]
+
+
+# --- params: what a stage depends on is its key. The second argument keeps Snakemake from running it again for these
+
+
+def run_of(stage):
+    def run(wildcards, input):
+        return run_with(table(), stage, wildcards.key)
+
+    return run
+
+
+def config_of(stage):
+    def path(wildcards, input):
+        return f"{CONFIGURED}/{run_with(table(), stage, wildcards.key)['config']}.json"
+
+    return path
+
+
+def places_of(stage):
+    def places(wildcards, input):
+        return folders_of(run_with(table(), stage, wildcards.key), RESULTS)
+
+    return places
+
+
+def module(wildcards, input):
+    return PLAN.experiment.pipeline
+
+
+def name_of_training(wildcards, input):
+    return next(name for name, run in table()["runs"].items() if run["keys"]["train"] == wildcards.key)
+
+
+def threads_of_training(wildcards):
+    return 2 + run_with(table(), "train", wildcards.key)["workers"]
+
+
+def time_limit_of_job(wildcards, input, resources):
+    """Minutes after which a cluster ends the job; nobody ends it here."""
+    return resources.get("runtime") if workflow.remote_exec else None

@@ -1,0 +1,17 @@
+"""Call a user's get_config for every trial; say what the stages' results depend on."""
+
+from swath.job import job
+
+with job(snakemake) as (inputs, output, params):
+    from swath.rv.configure import configure
+
+    configure(
+        inputs.module,
+        list(inputs.modules),
+        params.takes_root,
+        params.trials,
+        params.runs,
+        params.metric,
+        [path for name, path in vars(output).items() if name != "table"],
+        output.table,
+    )

@@ -1,0 +1,11 @@
+"""Run one of Raster Vision's stages of a user's own pipeline; the rule's name says which."""
+
+from pathlib import Path
+
+from swath.job import job
+
+with job(snakemake) as (_, output, params):
+    from swath.rv.stages import STAGES, StageJob
+
+    stage = StageJob(params.module, params.run["custom"], Path(params.config), params.folders)
+    STAGES[snakemake.rule](stage, vars(output))

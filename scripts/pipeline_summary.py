@@ -1,0 +1,16 @@
+"""Sum up an experiment with a module of the user's own: links with readable names, a text."""
+
+from pathlib import Path
+
+from swath.job import job
+from swath.report.pipelines import sum_up_pipelines
+
+with job(snakemake) as (inputs, output, params):
+    sum_up_pipelines(
+        Path(snakemake.output.summary).parent,
+        params.runs,
+        inputs.winner,
+        inputs.leaderboard,
+        params.metric,
+        output.summary,
+    )

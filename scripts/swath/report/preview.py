@@ -1,0 +1,171 @@
+"""What a model is going to see: scenes with their labels, chips as training gets them, the classes' balance."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader
+from matplotlib import pyplot as plt
+from numpy.typing import NDArray
+
+from swath.config.classes import NULL_CLASS
+from swath.config.tasks import DETECTION
+from swath.files import publish
+from swath.report.figure import draw_labels, true_colour
+from swath.scenes.manifest import Facts
+
+TEMPLATE = "preview.html.jinja"
+MOST_SCENES = 12
+"""Scenes shown per split; more are left out evenly."""
+
+
+@dataclass(frozen=True)
+class PreviewChip:
+    """A chip as a model gets it.
+
+    Attributes:
+        image: float (bands, height, width) in 0..1.
+        target: Class ids (height, width), one class id, or boxes (N, 5): top, left, bottom, right, class id.
+    """
+
+    image: NDArray[Any]
+    target: Any
+
+
+def write_preview(
+    path: Path,
+    experiment: str,
+    task: str,
+    scenes: Sequence[Facts],
+    chips: Sequence[PreviewChip],
+    counts: Mapping[str, int],
+    bands: Sequence[str],
+    classes: Sequence[str],
+    colours: Sequence[str],
+) -> None:
+    """Write one self-contained HTML page.
+
+    Args:
+        path: The page.
+        experiment, task: The experiment's name and task.
+        scenes: Facts of all scenes.
+        chips: Some training chips.
+        counts: Split → number of chips.
+        bands: Names of the bands the model sees.
+        classes, colours: By class id.
+    """
+    loader = FileSystemLoader(Path(__file__).parent)
+    template = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template(TEMPLATE)
+    outlines = task == DETECTION
+    parts = {split: [s for s in scenes if s["split"] == split] for split in ("train", "validation", "test")}
+    parts = {split: held for split, held in parts.items() if held}
+    page = template.render(
+        name=experiment,
+        colours={name: colour for name, colour in zip(classes, colours, strict=True) if name != NULL_CLASS},
+        balance={split: _balance(held, classes) for split, held in parts.items()},
+        counts=counts,
+        scenes={split: _scene_pictures(held, colours, outlines) for split, held in parts.items()},
+        numbers={split: len(held) for split, held in parts.items()},
+        chips=[_chip_picture(chip, _shown_bands(bands), classes, colours) for chip in chips],
+        bands=_band_table(chips, bands),
+    )
+    with publish(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _balance(scenes: Sequence[Facts], classes: Sequence[str]) -> dict[str, float]:
+    """Share of every class among a split's labelled pixels."""
+    pixels = {
+        name: sum((scene["labelled_pixels"] or {}).get(name, 0) for scene in scenes)
+        for name in classes
+        if name != NULL_CLASS
+    }
+    total = sum(pixels.values())
+    return {name: number / total if total else 0.0 for name, number in pixels.items()}
+
+
+def _evenly(scenes: Sequence[Facts]) -> list[Facts]:
+    """Choose at most ``MOST_SCENES``, evenly."""
+    if len(scenes) <= MOST_SCENES:
+        return list(scenes)
+    return [scenes[round(index)] for index in np.linspace(0, len(scenes) - 1, MOST_SCENES)]
+
+
+def _scene_pictures(scenes: Sequence[Facts], colours: Sequence[str], outlines: bool) -> list[dict[str, str]]:
+    pictures = []
+    for facts in _evenly(scenes):
+        figure, axes = plt.subplots(1, 2, figsize=(7, 3.6), constrained_layout=True)
+        image = true_colour(facts, most=600)
+        for axis in axes:
+            axis.imshow(image, interpolation="nearest")
+            axis.set_axis_off()
+        draw_labels(axes[1], facts, image.shape[:2], colours, outlines)
+        pictures.append({"id": facts["id"], "picture": _embedded(figure)})
+    return pictures
+
+
+def _shown_bands(bands: Sequence[str]) -> list[int]:
+    """Choose the bands shown as red, green and blue: by name, or the first three."""
+    names = [name.lower() for name in bands]
+    for wanted in (("b04", "b03", "b02"), ("red", "green", "blue")):
+        if all(name in names for name in wanted):
+            return [names.index(name) for name in wanted]
+    return [0, 1, 2] if len(bands) >= 3 else [0, 0, 0]
+
+
+def _chip_picture(chip: PreviewChip, shown: Sequence[int], classes: Sequence[str], colours: Sequence[str]) -> str:
+    figure, axes = plt.subplots(1, 2, figsize=(4, 2.2), constrained_layout=True)
+    for axis in axes:
+        axis.imshow(np.moveaxis(chip.image[list(shown)], 0, -1), interpolation="nearest", vmin=0, vmax=1)
+        axis.set_axis_off()
+    target = np.asarray(chip.target)
+    if target.ndim == 0:
+        axes[1].set_title(classes[int(target)], fontsize=9, color=colours[int(target)])
+    elif target.shape == chip.image.shape[1:]:
+        overlay = np.array([[*_rgb(colour), 0.55] for colour in colours])
+        overlay[0, 3] = 0.0
+        axes[1].imshow(overlay[target.astype(int)], interpolation="nearest")
+    else:
+        for top, left, bottom, right, index in target.reshape(-1, 5):
+            corners = ([left, right, right, left, left], [top, top, bottom, bottom, top])
+            axes[1].plot(*(np.array(corner) - 0.5 for corner in corners), color=colours[int(index)], linewidth=1)
+        axes[1].set_xlim(axes[0].get_xlim())
+        axes[1].set_ylim(axes[0].get_ylim())
+    return _embedded(figure)
+
+
+def _rgb(colour: str) -> tuple[float, float, float]:
+    red, green, blue = (int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5))
+    return red, green, blue
+
+
+def _band_table(chips: Sequence[PreviewChip], bands: Sequence[str]) -> list[dict[str, Any]]:
+    """Say which values the model gets, by band, over the chips shown."""
+    rows = []
+    for index, name in enumerate(bands):
+        values = np.concatenate([chip.image[index].ravel() for chip in chips]) if chips else np.zeros(1)
+        rows.append(
+            {
+                "name": name,
+                "min": float(values.min()),
+                "mean": float(values.mean()),
+                "max": float(values.max()),
+                "zero": float((values == 0).mean()),
+                "full": float((values == 1).mean()),
+            }
+        )
+    return rows
+
+
+def _embedded(figure: Any) -> str:
+    """Turn a figure into what an HTML image takes for its source."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=90, format="png", metadata={"Software": None})
+    plt.close(figure)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

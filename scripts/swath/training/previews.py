@@ -1,0 +1,56 @@
+"""Chips as training gets them, for people to look at."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rastervision.pytorch_learner.object_detection_utils import BoxList
+
+from swath.report.preview import PreviewChip
+from swath.rv.chip import FOLDERS
+from swath.rv.tasks import TASKS
+from swath.scenes.manifest import channel_order
+from swath.training.data import augmented
+from swath.training.learner import describe_training, unpack_chips
+from swath.training.train import TrainingJob
+
+
+def sample_chips(job: TrainingJob, number: int) -> tuple[list[PreviewChip], dict[str, int]]:
+    """Draw training chips as the first epoch will see them.
+
+    Args:
+        job: The training.
+        number: How many, at most; evenly spread over the chips.
+
+    Returns:
+        The chips, and the number of chips by split.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        chips = Path(temporary) / "chips"
+        unpack_chips(job, chips)
+        config = describe_training(job)
+        data = config.backend.get_learner_config(config).data
+        data.uri = str(chips)
+        dataset, *_ = data.build(temporary)
+        shown = augmented(data, dataset, job.seed)
+        chosen = np.linspace(0, len(shown) - 1, min(number, len(shown))).round().astype(int)
+        sampled = [_as_arrays(*shown[0, int(index)]) for index in chosen]
+        counts = {split: TASKS[job.options.task].count_chips(chips / folder) for split, folder in FOLDERS.items()}
+    return sampled, counts
+
+
+def band_names(job: TrainingJob) -> list[str]:
+    """Name the bands the model sees: as the first scene's image does, or by number."""
+    names: Mapping[int, Any] = dict(enumerate(job.scenes[0]["bands"]))
+    return [names[index] or f"band {index + 1}" for index in channel_order(job.scenes[0], job.options.imagery["bands"])]
+
+
+def _as_arrays(image: Any, target: Any) -> PreviewChip:
+    if isinstance(target, BoxList):
+        boxes = np.column_stack([target.convert_boxes("yxyx").numpy(), target.get_field("class_ids").numpy()])
+        return PreviewChip(image.numpy(), boxes)
+    return PreviewChip(image.numpy(), target.numpy())
