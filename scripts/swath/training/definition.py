@@ -35,7 +35,7 @@ def definition_files(model: Mapping[str, Any]) -> list[str]:
     Args:
         model: The `model` settings.
     """
-    return [str(path) for path in files_of(model["definition"])] if model["definition"] else []
+    return [str(path) for path in files_of(model["definition"])] if model.get("definition") else []
 
 
 def problems_of_definition(folder: str, entrypoint: str, place: str) -> Iterator[Problem]:
