@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,8 +120,9 @@ IMAGES = {
 
 @pytest.mark.parametrize("name", EXTERNAL)
 def test_an_example_with_an_external_network_ends_in_a_bundle_that_raster_vision_takes(
-    name: str, tmp_path: Path
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     example, model = EXTERNAL[name]
     project = project_of(name, example, tmp_path)
     if model:
@@ -131,7 +133,15 @@ def test_an_example_with_an_external_network_ends_in_a_bundle_that_raster_vision
     arguments = pipeline_config(project)["backend"]["model"]["external_def"]["entrypoint_kwargs"]
     assert arguments["num_classes"] == OUTPUTS[name]
     assert list(project.results.glob("evals/*/validation.json"))
-    shutil.rmtree(tmp_path / model["definition"])  # everything needed is in the bundle
+    assert project.jobs(*FEW_SHARDS) == {}
+    (tmp_path / model["definition"] / "parts" / "more.py").write_text("x = 1\n")
+    assert project.jobs(*FEW_SHARDS)["train"] == 1
+    with zipfile.ZipFile(next(project.results.glob("models/*/model-bundle.zip"))) as bundle_of_training:
+        held = [name for name in bundle_of_training.namelist() if name.startswith("modules/")]
+    assert sorted(held) == [
+        f"modules/swath/{name}" for name in ("hubconf.py", "parts/__init__.py", "parts/networks.py")
+    ]
+    shutil.rmtree(tmp_path / model["definition"])  # everything that predicting needs is in the bundle
     bundle = next(project.results.glob("bundles/*/model-bundle.zip"))
     command = [RASTER_VISION, "predict", str(bundle), IMAGES[name], str(tmp_path / "own.json")]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)

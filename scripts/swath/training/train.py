@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -164,6 +165,8 @@ def save_bundle(learner: Learner, temporary: Path, output: Path) -> None:
     learner.model.to("cpu", memory_format=torch.contiguous_format)
     learner.save_model_bundle(export_onnx=False)
     unzip(Path(learner.output_dir_local) / "model-bundle.zip", temporary / "bundle")
+    for compiled in list((temporary / "bundle").rglob("__pycache__")):  # it carries dates
+        shutil.rmtree(compiled)
     zip_directory(temporary / "bundle", output)
 
 
