@@ -25,9 +25,6 @@ if not workflow.config_settings.configfiles:  # a config on the command line rep
     configfile: str(REPOSITORY / "config" / "config.yaml")
 
 
-CONTAINER = str(REPOSITORY / "envs" / "swath.sif")
-
-
 # how many shards a stage's scenes are spread over is the profile's business: --set-scatter chip=8
 scattergather:
     scenes=2,
@@ -60,6 +57,7 @@ rule all:
 
 onstart:
     claim_lock()
+    check_first()
 
 
 onsuccess:

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 from swath import demo
+from swath.checks.survey import request_of
 from swath.code import code_of
 from swath.files import read_json
 from swath.lock import claim_lock, release_lock_of_dead_run
@@ -12,6 +13,7 @@ from swath.scenes.splits import split_table
 from swath.scenes.table import SPLITS
 from swath.config.train import WITHOUT_INFLUENCE
 from swath.workflow import (
+    check_or_exit,
     colours_by_id,
     describe_runs,
     files_behind,
@@ -25,8 +27,10 @@ from swath.workflow import (
 release_lock_of_dead_run()
 PLAN = plan_or_exit(config, workflow.configfiles)
 NAME = PLAN.experiment.experiment
+CONTAINER = str(REPOSITORY / "envs" / "swath.sif")
 RESULTS = "results"
 EXPERIMENT = f"{RESULTS}/experiments/{NAME}"
+VALIDATION = f"{EXPERIMENT}/validation.html"
 LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
 WEIGHTS = "resources/weights"
@@ -104,6 +108,12 @@ def files_of_shard(wildcards):
     """The images, labels and areas of interest of a shard's scenes."""
     held = scenes_behind("scenes", wildcards)
     return [path for scene in held for cell in (scene.image, scene.labels, scene.aoi) for path in local_paths_of(cell)]
+
+
+def made_files(wildcards):
+    """The scenes' files that a rule makes."""
+    cells = [cell for scene in PLAN.scenes for cell in (scene.image, scene.labels, scene.aoi)]
+    return [path for cell in cells for path in local_paths_of(cell) if path in demo.made_files()]
 
 
 def manifests_of(stage):

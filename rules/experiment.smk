@@ -1,6 +1,7 @@
 # The stages of an experiment, in their order.
 include: "common.smk"
 include: "params.smk"
+include: "validate.smk"
 include: "demo.smk"
 include: "scenes.smk"
 include: "analyze.smk"

@@ -92,3 +92,19 @@ def time_limit_of_job(wildcards, input, resources):
 
 def batch_size_of_predictions(wildcards, input):
     return PLAN.run_with("predictions", wildcards.key).trial.settings.predict.batch_size
+
+
+# --- what the preflight looks at ------------------------------------------------------------------
+
+
+def request(wildcards):
+    """The experiment's scenes and settings; a function, so that parsing does not wait for it."""
+    return request_of(PLAN, workflow.configfiles)
+
+
+def check_first():
+    """Check before anything is computed; fetching data and weights needs no check."""
+    demo_rules = {"havel", "havel_chips", "neon_trees"}
+    wanted = {job.rule.name for job in workflow.dag.needrun_jobs()}
+    if wanted - {"all", "splits", "weights", "encoder_weights", *demo_rules}:
+        check_or_exit(request(None), VALIDATION)

@@ -115,3 +115,7 @@ def threads_of_training(wildcards):
 def time_limit_of_job(wildcards, input, resources):
     """Minutes after which a cluster ends the job; nobody ends it here."""
     return resources.get("runtime") if workflow.remote_exec else None
+
+
+def check_first():
+    """Leave a module of the user's own to Raster Vision: what it will read is not known before `configure`."""

@@ -96,6 +96,7 @@ class Plan:
     trials: list[Trial] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
     specs: dict[str, dict[str, dict[str, Any]]] = field(default_factory=lambda: {stage: {} for stage in STAGES})
+    _parts: dict[tuple[str, int | None], list[list[Scene]]] = field(default_factory=dict)
 
     @property
     def folds(self) -> list[int | None]:
@@ -109,12 +110,14 @@ class Plan:
 
     def parts_of(self, split: str, fold: int | None = None) -> list[list[Scene]]:
         """Return the scenes of a split in parts that stay together from fold to fold: what folds can share."""
-        parts: dict[int | None, list[Scene]] = {}
-        for scene in self.scenes:
-            now = "validation" if scene.fold is not None and scene.fold == fold else scene.split
-            if now == split:
-                parts.setdefault(scene.fold if fold is not None else None, []).append(replace(scene, split=now))
-        return list(parts.values())
+        if (split, fold) not in self._parts:
+            parts: dict[int | None, list[Scene]] = {}
+            for scene in self.scenes:
+                now = "validation" if scene.fold is not None and scene.fold == fold else scene.split
+                if now == split:
+                    parts.setdefault(scene.fold if fold is not None else None, []).append(replace(scene, split=now))
+            self._parts[split, fold] = list(parts.values())
+        return self._parts[split, fold]
 
     def labelled_scenes_of(self, split: str, fold: int | None = None) -> list[Scene]:
         """Return the scenes of a split that can be evaluated, sorted by id."""
@@ -344,7 +347,7 @@ def _run(plan: Plan, trial: Trial, fold: int | None, seed: int, identity: Mappin
     evals = {
         split: key("evals", {"predictions": predictions[split], "labels": scenes, "split": split})
         for split in splits
-        if plan.labelled_scenes_of(split, fold)
+        if any(scene.labels for part in plan.parts_of(split, fold) for scene in part)
     }
     name = f"{trial.name},seed={seed}" if fold is None else f"{trial.name},fold={fold},seed={seed}"
     return Run(name, trial, fold, seed, scenes, stats, chips, models, bundles, predictions, evals)

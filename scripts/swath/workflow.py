@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,20 @@ def plan_or_exit(config: Mapping[str, Any], files: Sequence[str | Path]) -> Plan
         _check_weights(plan, files)
         _check_definitions(plan, files)
         return plan
+    except UserError as error:
+        print(f"\n{error}\n", file=sys.stderr)
+        sys.exit(1)
+
+
+def check_or_exit(request: Mapping[str, Any], report: str) -> None:
+    """Run the preflight; what stops the run is printed and ends the program with exit status 1."""
+    if find_spec("rasterio") is None:
+        print("No rasterio here: `snakemake validate` checks the scenes in the container.", file=sys.stderr)
+        return
+    from swath.checks.preflight import preflight  # not while parsing: it takes its time
+
+    try:
+        print(f"{preflight(request, Path(report)).summary}\n", file=sys.stderr)
     except UserError as error:
         print(f"\n{error}\n", file=sys.stderr)
         sys.exit(1)

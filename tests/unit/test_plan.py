@@ -107,6 +107,7 @@ REACH: dict[str, tuple[Any, frozenset[str]]] = {
     "experiment": ("another", NOTHING),
     "classes": ({"open land": "red", "forest": "green", "residential": "blue", "water": "white"}, NOTHING),
     "evaluate.test": (False, NOTHING),
+    "checks.allow": (["class_rare"], NOTHING),
     "sweep.repeats": (2, NOTHING),
     "sweep.select": ({"metric": "accuracy"}, NOTHING),
 }

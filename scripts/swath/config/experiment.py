@@ -7,6 +7,7 @@ from typing import Any, Self
 from pydantic import model_validator
 
 from swath.config.base import FileSafeName, Section
+from swath.config.checks import Checks
 from swath.config.chips import Chips
 from swath.config.classes import Classes
 from swath.config.evaluate import Evaluate
@@ -56,6 +57,7 @@ class Experiment(Section):
     predict: Predict = Predict()
     evaluate: Evaluate = Evaluate()
     sweep: Sweep = Sweep()
+    checks: Checks = Checks()
 
     @model_validator(mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""Writes what is generated from the config models: the schema, the annotated demo config, the reference page.
+"""Writes what is generated: from the config models the schema, the annotated demo config and the reference; the checks.
 
 Run it with `make reference`.
 """
@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from pydantic.fields import FieldInfo
 
+from swath.checks.manual import checks_page
 from swath.config.base import Section
 from swath.config.experiment import Experiment
 from swath.config.imagery import Range
@@ -23,6 +24,7 @@ from swath.config.sweep import Distribution
 
 REPOSITORY = Path(__file__).parents[3]
 SCHEMA, DEMO_CONFIG, PAGE = "config/schema.json", "config/config.yaml", "docs/reference.md"
+CHECKS_PAGE, BAD_INPUTS = "docs/checks.md", "tests/workflow/test_bad_inputs.py"
 AGAIN = "Written by `make reference` from scripts/swath/config; change it there."
 
 DEMO: dict[str, Any] = {
@@ -42,6 +44,21 @@ DEMO: dict[str, Any] = {
 }
 """The demo: what it says differently from the defaults, and what has no default."""
 
+CHECKS_INTRO = """# Checks: what is looked at before anything starts
+
+<!-- Written by `make reference` from scripts/swath/checks and the tests of bad inputs; change it there. -->
+
+`snakemake validate` reads the headers of all images, the labels, and a sample of every image's pixels, without torch,
+and tells everything it finds at once: on the terminal, what must be cured first, and in
+`results/experiments/<name>/validation.html`, with a table of the scenes and the balance of classes. A thousand scenes
+of 650 × 650 pixels take less than a minute on two cores; a large image takes no longer than a small one, as only so many
+pixels of it are read.
+
+The same runs by itself whenever a run starts (not with `-n`), before the first job. What was read of a scene is
+remembered in `.snakemake/swath-readings`: scenes that have not changed are not read again, so that it costs next to
+nothing. Scenes that a rule has yet to make are left out until they are there. What a check cannot see in a sample, a
+few damaged pixels within a huge image for instance, is found by the stage that reads them."""
+
 EXPLAINED = {
     "experiment": "Sentinel-2 of 16 February 2017, the Havel west of Berlin, with OpenStreetMap land use (attribution: "
     "see README.md). "
@@ -51,7 +68,12 @@ EXPLAINED = {
 
 def generated() -> dict[str, str]:
     """Return every generated file's path in the repository and content."""
-    return {SCHEMA: schema(), DEMO_CONFIG: annotated_config(), PAGE: reference_page()}
+    return {
+        SCHEMA: schema(),
+        DEMO_CONFIG: annotated_config(),
+        PAGE: reference_page(),
+        CHECKS_PAGE: checks_page(CHECKS_INTRO, REPOSITORY / BAD_INPUTS),
+    }
 
 
 def schema() -> str:

@@ -55,6 +55,7 @@ class ObjectDetection(Task):
     backend = PyTorchObjectDetectionConfig
     data = ObjectDetectionImageDataConfig
     model = ObjectDetectionModelConfig
+    ignores_null = False
     candidates = MappingProxyType({"score_threshold": LOWEST_SCORE})
     background = 1  # torchvision's detectors have theirs first
 

@@ -108,13 +108,13 @@ def scene_config(
     )
 
 
-def solver_config(train: Mapping[str, Any]) -> SolverConfig:
+def solver_config(task: Task, train: Mapping[str, Any]) -> SolverConfig:
     """Tell Raster Vision what its bundle says about a training; the loop, loss and optimizer are Swath's."""
     return SolverConfig(
         lr=train["learning_rate"],
         num_epochs=train["epochs"],
         batch_sz=train["batch_size"],
-        ignore_class_index=NULL_CLASS_ID,
+        ignore_class_index=NULL_CLASS_ID if task.ignores_null else None,
     )
 
 

@@ -74,6 +74,7 @@ class Task(ABC):
 
     Attributes:
         pipeline, backend, data, model: Raster Vision's configs for it.
+        ignores_null: Whether training and evaluation leave something out that carries no label.
         candidates: What is otherwise in the prediction window, so that evaluation sees what the threshold leaves out.
         background: Outputs that a network has before those of the classes.
     """
@@ -84,6 +85,7 @@ class Task(ABC):
     model: type[ModelConfig]
     candidates: Mapping[str, Any] = MappingProxyType({})
     background: int = 0
+    ignores_null: bool = True
 
     @abstractmethod
     def label_source(self, facts: Facts, options: SceneOptions) -> LabelSourceConfig:

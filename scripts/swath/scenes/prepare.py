@@ -53,7 +53,7 @@ def prepare_scenes(rows: Sequence[Mapping[str, Any]], spec: Mapping[str, Any], f
 
 def _prepare_scene(row: Mapping[str, Any], spec: Mapping[str, Any], folder: Path, published: Path) -> dict[str, Any]:
     header = read_image(row["image"], spec["imagery"], folder, published)
-    labels = _write_labels(row, spec, header, folder)
+    labels = write_labels(row, spec, header, folder)
     aoi = read_aoi(paths_of(row["aoi"]), header) if row["aoi"] else None
     if aoi is not None:
         _write_geojson(aoi, folder / "aoi.geojson")
@@ -70,10 +70,18 @@ def _prepare_scene(row: Mapping[str, Any], spec: Mapping[str, Any], folder: Path
     return {**row, **header, **nothing, **(labels or {}), **files, "sha256": checksums}
 
 
-def _write_labels(
+def write_labels(
     row: Mapping[str, Any], spec: Mapping[str, Any], header: Mapping[str, Any], folder: Path
 ) -> dict[str, Any] | None:
-    """Write a scene's labels, and say what they are; None for a scene without."""
+    """Write a scene's labels, as ``labels.tif`` and ``labels.geojson``; the preflight does so on a coarser grid.
+
+    Returns:
+        Labelled pixels by class, and how many geometries were repaired or which share of the image no raster covers;
+        None for a scene without labels.
+
+    Raises:
+        UserError: For labels that cannot be used.
+    """
     paths = paths_of(row["labels"])
     if not paths:
         return None

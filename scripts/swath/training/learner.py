@@ -67,7 +67,7 @@ def describe_training(job: TrainingJob) -> RVPipelineConfig:
         train=scenes["train"],
         validation=scenes["validation"],
         model=_model_config(job, bands),
-        solver=solver_config(job.train),
+        solver=solver_config(task, job.train),
         data=task.data(
             uri=list(job.chips),
             class_config=classes,

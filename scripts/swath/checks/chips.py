@@ -1,0 +1,107 @@
+"""Checks of chips and the network: do windows fit, are there enough of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from swath.checks.findings import Finding
+from swath.checks.survey import LEARNED, Survey, finding
+
+WITH_DECODER_CHANNELS = ("unet", "unetplusplus", "manet")
+"""Networks of segmentation-models-pytorch that take one number of channels per step of the encoder."""
+
+
+def sizes(survey: Survey) -> Iterator[Finding]:
+    """Find scenes that are smaller than a chip or a prediction window."""
+    for settings in survey.settings("chips", "predict"):
+        chips = settings["chips"]
+        window = settings["predict"]["chip_size"] or chips["size"]
+        for reading, header in survey.with_header():
+            side, found = min(header["width"], header["height"]), f"{header['width']} × {header['height']} pixels"
+            if (
+                reading.split in LEARNED
+                and chips["sampling"] == "random"
+                and side + 2 * chips["padding"] <= chips["size"]
+            ):
+                yield finding(
+                    "scene_smaller_than_chip",
+                    reading.image,
+                    "chips.size",
+                    f"a scene of {found}",
+                    f"scenes larger than a chip of {chips['size']} × {chips['size']} pixels",
+                    "choose smaller chips, or let them reach over the edge with `chips.padding`",
+                )
+            elif reading.split != "train" and side < window:
+                expected = f"scenes of {window} × {window} pixels or more"
+                yield finding("scene_smaller_than_window", reading.image, "predict.chip_size", found, expected, "")
+
+
+def number_of_chips(survey: Survey, chips: Mapping[str, Any]) -> dict[str, int]:
+    """Count the training and validation chips: at most so many, as chips without labels or data can be dropped."""
+    counts = dict.fromkeys(LEARNED, 0)
+    for reading, header in survey.with_header(*LEARNED):
+        step = chips["stride"] or chips["size"]
+        sides = (header["width"], header["height"])
+        sliding = math.prod(math.ceil(max(side - chips["size"], 0) / step) + 1 for side in sides)
+        counts[reading.split] += sliding if chips["sampling"] == "sliding" else chips["per_scene"]
+    return counts
+
+
+def batches(survey: Survey) -> Iterator[Finding]:
+    """Find numbers of chips that do not make batches."""
+    if survey.pending:
+        return
+    for settings in survey.settings("chips", "train"):
+        number = number_of_chips(survey, settings["chips"])["train"]
+        size = settings["train"]["batch_size"]
+        whole = settings["chips"]["min_labelled"] == 0 and settings["chips"]["max_nodata"] == 1
+        if 0 < number < size:
+            yield finding(
+                "too_few_chips",
+                survey.place("train", "batch_size"),
+                "train.batch_size",
+                f"{number} training chips, batches of {size}",
+                "at least one full batch",
+                "cut more chips per scene, or make batches smaller",
+            )
+        elif whole and number > 1 and number % size == 1:
+            yield finding(
+                "last_batch_of_one",
+                survey.place("train", "batch_size"),
+                "train.batch_size",
+                f"{number} training chips, batches of {size}",
+                "",
+                "",
+            )
+
+
+def arguments(survey: Survey) -> Iterator[Finding]:
+    """Find arguments of the network that contradict each other."""
+    for settings in survey.settings("model"):
+        model = settings["model"]
+        depth, channels = model["arguments"].get("encoder_depth", 5), model["arguments"].get("decoder_channels")
+        if depth not in (3, 4, 5) and not (model["encoder"].startswith("tu-") and depth in (1, 2)):
+            yield finding(
+                "model_arguments",
+                survey.place("model", "arguments"),
+                "model.arguments.encoder_depth",
+                repr(depth),
+                "3, 4 or 5 (with `tu-` encoders 1 to 5)",
+                "change it",
+            )
+        elif model["architecture"] in WITH_DECODER_CHANNELS and (channels or depth != 5):
+            number = len(channels) if isinstance(channels, list) else 5
+            if number != depth:
+                yield finding(
+                    "model_arguments",
+                    survey.place("model", "arguments"),
+                    "model.arguments.decoder_channels",
+                    f"{number} numbers{'' if channels else ' by default'}, encoder_depth {depth}",
+                    "one number per step of the encoder",
+                    f"give {depth} numbers, such as {[256, 128, 64, 32, 16][-depth:]}",
+                )
+
+
+CHECKS = (sizes, batches, arguments)

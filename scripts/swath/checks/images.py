@@ -1,0 +1,315 @@
+"""Checks of imagery: bands, data types, values, nodata, grids."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from swath.checks.findings import Finding
+from swath.checks.survey import Reading, Survey, finding
+from swath.config.imagery import MEASURED, Range
+from swath.errors import UserError
+from swath.scenes.manifest import channel_order, check_imagery
+
+MOSTLY = 0.9
+"""Share without data that is too much."""
+SOME = 0.01
+"""Share of pixels that is worth a word."""
+FAR = 50
+"""An outlier is so many times farther from the median than 96 % of the values are apart."""
+MUCH_LARGER = 20
+"""Ratio of values between scenes that cannot be light and shade alone."""
+COARSER = 1.5
+"""Ratio of resolutions between scenes."""
+
+NAMES = {
+    "imagery.normalize: none": "needs_normalisation",
+    "imagery.normalize": "limits_per_band",
+    "pixel type": "mixed_pixel_types",
+    "": "bands_missing",
+}
+"""How the field of a problem begins that the stages would tell → the check."""
+
+
+def bands_and_types(survey: Survey) -> Iterator[Finding]:
+    """Find bands that are not there, and imagery of more than 8 bits without normalisation."""
+    headers = [{**header, "image": reading.image} for reading, header in survey.with_header()]
+    for settings in survey.settings("imagery") if headers else ():
+        try:
+            check_imagery(headers, settings["imagery"])
+        except UserError as error:
+            for problem in error.problems:
+                words = (word for word in NAMES if problem.field.startswith(word))
+                yield Finding(NAMES[next(words)], problem)
+
+
+def grids(survey: Survey) -> Iterator[Finding]:
+    """Find grids that are not north-up."""
+    for reading, header in survey.with_header():
+        a, b, _, d, e, _ = header["transform"]
+        if abs(b) + abs(d) > 1e-6 * (abs(a) + abs(e)) or a < 0 or e > 0:
+            yield finding(
+                "rotated_grid",
+                reading.image,
+                "transform",
+                f"pixel axes ({a:g}, {d:g}) and ({b:g}, {e:g})",
+                "a north-up grid: no rotation or shear, rows going south",
+                "warp it to a straight grid, for instance with `rio warp`",
+            )
+
+
+def nodata(survey: Survey) -> Iterator[Finding]:
+    """Find images without data, and values that count as such or should."""
+    for reading, header, sample in survey.with_sample():
+        share = sample["nodata"]
+        declared = "none" if header["nodata"] is None else f"{header['nodata']:g}"
+        if share == 1:
+            yield finding(
+                "all_nodata",
+                reading.image,
+                "nodata",
+                f"no data anywhere in the sample (nodata value {declared})",
+                "some pixels with data",
+                "take the scene out, or correct the file's nodata value",
+            )
+        elif share > MOSTLY:
+            yield finding(
+                "mostly_nodata",
+                reading.image,
+                "nodata",
+                f"{share:.1%} of the sample without data",
+                f"less than {MOSTLY:.0%}",
+                "cut the scene to where it has data, or take it out",
+            )
+        if sample["nan"] > 0:
+            yield finding(
+                "nan_values",
+                reading.image,
+                "values",
+                f"NaN in {sample['nan']:.1%} of the sample",
+                "",
+                "",
+            )
+        yield from _zeros(reading, header, sample["zero"])
+        yield from _suspects(reading, sample["suspects"])
+
+
+def _zeros(reading: Reading, header: Mapping[str, Any], share: float) -> Iterator[Finding]:
+    """Zeros mean 'no data' to Raster Vision; whether they do to the user, the nodata value says."""
+    if share <= SOME:
+        return
+    if header["nodata"] is None:
+        yield finding(
+            "zeros",
+            reading.image,
+            "values",
+            f"0 in all bands in {share:.1%} of the sample, no nodata value declared",
+            "zeros where there is no data",
+            "",
+        )
+    else:
+        yield finding(
+            "zeros_without_data",
+            reading.image,
+            "values",
+            f"0 in all bands in {share:.1%} of the sample, beside the nodata value {header['nodata']:g}",
+            "no valid pixel that is 0 in all bands: it would count as without data",
+            "add an offset to the values",
+        )
+
+
+def _suspects(reading: Reading, suspects: Mapping[str, float]) -> Iterator[Finding]:
+    for value, share in suspects.items():
+        if share > SOME / 10:
+            yield finding(
+                "undeclared_nodata",
+                reading.image,
+                "nodata",
+                f"{value} in {share:.1%} of the sample",
+                f"{value} declared as nodata, if it means that",
+                f"declare it with `rio edit-info --nodata {value}`",
+            )
+
+
+def values(survey: Survey) -> Iterator[Finding]:
+    """Find values that the normalisation would squeeze: outliers, wrong ranges, other scales."""
+    for reading, header, sample in survey.with_sample():
+        bands = [band for band in sample["bands"] if band]
+        if header["dtype"] != "uint8" and bands:
+            top, bottom = max(band["max"] for band in bands), min(band["min"] for band in bands)
+            if header["dtype"].startswith(("uint", "int")) and 1 < top <= 255 and bottom >= 0:
+                yield finding(
+                    "eight_bit_values",
+                    reading.image,
+                    "values",
+                    f"{bottom:g} to {top:g} in {header['dtype']}",
+                    "values that use the data type",
+                    "",
+                )
+        if any(settings["imagery"]["normalize"] in MEASURED for settings in survey.settings("imagery")):
+            yield from _outliers(reading, header, sample)
+    for settings in survey.settings("imagery"):
+        if isinstance(settings["imagery"]["normalize"], dict):
+            yield from _ranges(survey, settings["imagery"])
+
+
+def _outliers(reading: Reading, header: Mapping[str, Any], sample: Mapping[str, Any]) -> Iterator[Finding]:
+    if reading.split != "train" or header["dtype"] == "uint8" or sample["suspects"]:
+        return
+    for number, band in enumerate(sample["bands"], start=1):
+        usual = band["high"] - band["low"] if band else 0
+        far = max(band["max"] - band["median"], band["median"] - band["min"]) if band else 0
+        if usual > 0 and far > FAR * usual:
+            yield finding(
+                "outliers",
+                reading.image,
+                f"band {number}",
+                f"{band['min']:g} to {band['max']:g}, but 96 % of it from {band['low']:g} to {band['high']:g}",
+                "values that mean ± 3 standard deviations describe",
+                "clip them, declare them as nodata, or give `imagery.normalize` a range",
+            )
+
+
+def _ranges(survey: Survey, imagery: Mapping[str, Any]) -> Iterator[Finding]:
+    limits = list(zip(*Range(**imagery["normalize"]).limits(), strict=True))
+    for reading, header, sample in survey.with_sample():
+        bands = _wanted(header, sample, imagery)
+        wanted = limits * len(bands) if len(limits) == 1 else limits
+        if len(wanted) != len(bands):
+            continue  # told by bands_and_types
+        for number, (band, (low, high)) in enumerate(zip(bands, wanted, strict=True), start=1):
+            if band and not _fills(band, low, high):
+                yield finding(
+                    "range_mismatch",
+                    reading.image,
+                    "imagery.normalize",
+                    f"values from {band['low']:g} to {band['high']:g} in band {number}, range {low:g} to {high:g}",
+                    "a range that the values fill",
+                    f"set it near {{min: {band['low']:g}, max: {band['high']:g}}}, or `statistics`",
+                )
+                break
+
+
+def _fills(band: Mapping[str, float], low: float, high: float) -> bool:
+    """Tell whether values take up some of a range, and half of them at least lie in it."""
+    covered = (min(band["high"], high) - max(band["low"], low)) / (high - low)
+    return covered >= 0.02 and low <= band["median"] <= high
+
+
+def _wanted(
+    header: Mapping[str, Any], sample: Mapping[str, Any], imagery: Mapping[str, Any]
+) -> list[Mapping[str, float] | None]:
+    """Return the spreads of the bands that the model sees."""
+    try:
+        order = channel_order(header, imagery["bands"])
+    except (UserError, KeyError):
+        return []  # told by bands_and_types
+    return [sample["bands"][index] for index in order]
+
+
+def constant_bands(survey: Survey) -> Iterator[Finding]:
+    """Find bands that hold one value in all training scenes."""
+    samples = [sample["bands"] for _, _, sample in survey.with_sample("train")]
+    for number in range(min((len(bands) for bands in samples), default=0)):
+        held = [bands[number] for bands in samples if bands[number]]
+        if held and len({band["min"] for band in held} | {band["max"] for band in held}) == 1:
+            first = next(reading.image for reading in survey.of("train"))
+            yield finding(
+                "constant_band",
+                first,
+                f"band {number + 1}",
+                f"{held[0]['min']:g} everywhere, in {_scenes(len(samples))}",
+                "values that differ",
+                "leave the band out with `imagery.bands`",
+            )
+
+
+def differences(survey: Survey) -> Iterator[Finding]:
+    """Find scenes that differ from most in data type, scale, resolution, CRS or order of bands."""
+    pairs = list(survey.with_header())
+    if len(pairs) < 2:
+        return
+    yield from _dtypes(pairs)
+    yield from _crs(pairs)
+    yield from _scales(survey)
+    yield from _resolutions(pairs)
+    if any(not _by_name(settings["imagery"]["bands"]) for settings in survey.settings("imagery")):
+        yield from _band_order(pairs)
+
+
+def _dtypes(pairs: Sequence[tuple[Reading, Mapping[str, Any]]]) -> Iterator[Finding]:
+    usual = _most_common([header["dtype"] for _, header in pairs])
+    for reading, header in pairs:
+        if header["dtype"] != usual:
+            yield finding("dtypes_differ", reading.image, "data type", header["dtype"], f"{usual}, as most have", "")
+
+
+def _crs(pairs: Sequence[tuple[Reading, Mapping[str, Any]]]) -> Iterator[Finding]:
+    counts = Counter(header["crs"] for _, header in pairs)
+    if len(counts) > 1:
+        odd = next(reading for reading, header in pairs if header["crs"] != counts.most_common(1)[0][0])
+        yield finding("crs_differs", odd.image, "CRS", f"{len(counts)} different CRS among the scenes", "", "")
+
+
+def _scales(survey: Survey) -> Iterator[Finding]:
+    levels = [
+        (reading, max(abs(band["high"]) for band in sample["bands"] if band))
+        for reading, _, sample in survey.with_sample()
+        if any(sample["bands"])
+    ]
+    usual = sorted(level for _, level in levels)[len(levels) // 2] if levels else 0
+    for reading, level in levels:
+        if min(level, usual) > 0 and max(level / usual, usual / level) > MUCH_LARGER:
+            yield finding(
+                "scales_differ",
+                reading.image,
+                "values",
+                f"values up to {level:g}",
+                f"values as in the other scenes, up to about {usual:g}",
+                "bring all images to one scale",
+            )
+
+
+def _resolutions(pairs: Sequence[tuple[Reading, Mapping[str, Any]]]) -> Iterator[Finding]:
+    usual = sorted(header["metres"] for _, header in pairs)[len(pairs) // 2]
+    for reading, header in pairs:
+        if max(header["metres"] / usual, usual / header["metres"]) > COARSER:
+            yield finding(
+                "resolution_differs",
+                reading.image,
+                "resolution",
+                f"pixels of {header['metres']:.3g} m",
+                f"about {usual:.3g} m, as in the other scenes",
+                "resample it",
+            )
+
+
+def _band_order(pairs: Sequence[tuple[Reading, Mapping[str, Any]]]) -> Iterator[Finding]:
+    usual = _most_common([tuple(header["bands"]) for _, header in pairs])
+    for reading, header in pairs:
+        named = all(header["bands"]) and all(usual)
+        if named and len(header["bands"]) == len(usual) and tuple(header["bands"]) != usual:
+            yield finding(
+                "band_order_differs",
+                reading.image,
+                "band names",
+                ", ".join(header["bands"]),
+                ", ".join(usual) + ", as most images have",
+                "name the bands in `imagery.bands`",
+            )
+
+
+def _by_name(bands: Sequence[str | int] | None) -> bool:
+    return bands is not None and all(isinstance(band, str) for band in bands)
+
+
+def _most_common(values: Sequence[Any]) -> Any:
+    return Counter(values).most_common(1)[0][0]
+
+
+def _scenes(number: int) -> str:
+    return f"{number} training scene{'s' * (number != 1)}"
+
+
+CHECKS = (bands_and_types, grids, nodata, values, constant_bands, differences)

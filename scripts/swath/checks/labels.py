@@ -1,0 +1,155 @@
+"""Checks of labels and areas of interest, and of how classes are spread over splits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from swath.checks.findings import Finding
+from swath.checks.survey import Reading, Survey, finding
+
+MANY_INVALID = 0.1
+MANY_OUTSIDE = 0.9
+"""Labels of a larger region often come with a scene; nearly all of them outside is another region's."""
+SOME_UNCOVERED = 0.005
+RARE = 0.001
+"""Share of a class among the labelled training pixels that is next to nothing."""
+
+
+def by_scene(survey: Survey) -> Iterator[Finding]:
+    """Find labels that lie outside, are invalid, cover no pixel, or leave a part of the image out."""
+    for reading in survey.readings:
+        for labels in reading.labels.values():
+            if labels:
+                yield from _outside(reading, labels)
+                yield from _invalid(reading, labels)
+                yield from _too_small(reading, labels)
+                yield from _uncovered(reading, labels)
+
+
+def _outside(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Finding]:
+    share = labels["outside"] / max(labels["features"], 1)
+    found = f"{labels['outside']} of {labels['features']} labels outside the image"
+    if share > MANY_OUTSIDE:
+        yield finding(
+            "labels_partly_outside",
+            str(reading.row["labels"]),
+            "labels",
+            found,
+            f"labels of {reading.image}",
+            "check that image and labels belong together, and their CRS",
+        )
+    elif share:
+        yield finding("some_labels_outside", str(reading.row["labels"]), "labels", found, "", "")
+
+
+def _invalid(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Finding]:
+    share = labels["invalid"] / max(labels["features"] - labels["outside"], 1)
+    found = f"{labels['invalid']} of {labels['features']} geometries invalid"
+    if share > MANY_INVALID:
+        yield finding(
+            "invalid_geometries",
+            str(reading.row["labels"]),
+            "geometry",
+            found,
+            "polygons that do not cross themselves",
+            "repair them, and look whether the shapes are still right",
+        )
+    elif share:
+        yield finding("some_invalid_geometries", str(reading.row["labels"]), "geometry", found, "", "")
+
+
+def _too_small(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Finding]:
+    if labels["exact"] and labels["features"] and not any(labels["pixels"].values()):
+        yield finding(
+            "no_labelled_pixels",
+            str(reading.row["labels"]),
+            "geometry",
+            f"{labels['features']} labels that cover the middle of no pixel",
+            "labels larger than a pixel",
+            "check the CRS, or widen them",
+        )
+
+
+def _uncovered(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Finding]:
+    if labels["uncovered"] > SOME_UNCOVERED:
+        yield finding(
+            "labels_smaller_than_image",
+            str(reading.row["labels"]),
+            "labels",
+            f"{labels['uncovered']:.0%} of {reading.image} is not covered",
+            "a label raster that covers the image",
+            "cut the image to where there are labels, or check that they belong together",
+        )
+
+
+def areas_of_interest(survey: Survey) -> Iterator[Finding]:
+    """Find areas of interest that no chip fits into."""
+    for settings in survey.settings("chips"):
+        size = settings["chips"]["size"]
+        for reading in survey.of("train", "validation"):
+            if reading.aoi and settings["chips"]["within_aoi"]:
+                largest = max(reading.aoi["sides"], key=min)
+                if min(largest) < size:
+                    yield finding(
+                        "aoi_smaller_than_chip",
+                        str(reading.row["aoi"]),
+                        "aoi",
+                        f"its largest part is {largest[0]:.0f} × {largest[1]:.0f} pixels",
+                        f"room for a chip of {size} × {size} pixels",
+                        "choose smaller chips, or let them reach over its edge with `chips.within_aoi: false`",
+                    )
+
+
+def class_pixels(survey: Survey, key: str) -> dict[str, Counter[str]]:
+    """Count labelled pixels by split and class.
+
+    Args:
+        survey: The survey.
+        key: Which label settings.
+    """
+    counts: dict[str, Counter[str]] = {}
+    for reading in survey.readings:
+        split = counts.setdefault(reading.split, Counter())
+        split.update((reading.labels.get(key) or {}).get("pixels") or {})
+    return counts
+
+
+def classes(survey: Survey) -> Iterator[Finding]:
+    """Find classes that a split does not have, or hardly has."""
+    if survey.pending:
+        return  # what is not there yet cannot be counted
+    for key, spec in survey.request["labels"].items():
+        elsewhere = spec["labels"]["unlabelled"]  # what has no label is of this class
+        for split, counts in class_pixels(survey, key).items():
+            unread = any(reading.findings for reading in survey.of(split))
+            if not unread and (counts or split != "test"):  # test scenes can do without labels
+                absent = (name for name in survey.classes if name != elsewhere and not counts[name])
+                yield from (_absent(survey, name, split) for name in absent)
+        counts = class_pixels(survey, key).get("train", Counter())
+        for name, number in counts.items():
+            share = number / max(counts.total(), 1)
+            if 0 < share < RARE and name != elsewhere:
+                yield finding(
+                    "class_rare",
+                    survey.place("classes", name),
+                    f"classes.{name}",
+                    f"{number:,} of {counts.total():,} labelled training pixels ({share:.3%})",
+                    f"at least {RARE:.1%}",
+                    "label more of it, or join it with another class in `labels.mapping`",
+                )
+
+
+def _absent(survey: Survey, name: str, split: str) -> Finding:
+    return finding(
+        "class_absent_from_test" if split == "test" else "class_absent",
+        survey.place("classes", name),
+        f"classes.{name}",
+        f"no labels in the {split} scenes",
+        "some in every split",
+        "check spelling and `labels.mapping`, label some, or deal the scenes out differently",
+    )
+
+
+CHECKS = (by_scene, areas_of_interest, classes)

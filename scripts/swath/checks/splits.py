@@ -1,0 +1,92 @@
+"""Checks for leakage: what a model has learned by heart must not be what it is measured by."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from shapely.geometry import Polygon
+
+from swath.checks.findings import Finding
+from swath.checks.survey import Reading, Survey, finding
+
+EDGE = 0.01
+"""Share of the smaller scene that may lie in both: edges that touch."""
+
+
+def same_image(survey: Survey) -> Iterator[Finding]:
+    """Find images that stand in the table twice: by path, behind links, or as copies."""
+    first: dict[str, Reading] = {}
+    told: set[tuple[str, str]] = set()
+    for reading in survey.readings:
+        for identity in _identities(reading):
+            other = first.setdefault(identity, reading)
+            pair = (other.row["id"], reading.row["id"])
+            if other is not reading and pair not in told:
+                told.add(pair)
+                yield _twice(other, reading)
+
+
+def _identities(reading: Reading) -> Iterator[str]:
+    yield os.path.realpath(reading.image)
+    if reading.header and reading.sample and reading.sample["checksum"]:
+        size = (reading.header["width"], reading.header["height"], reading.header["dtype"])
+        yield f"{reading.sample['checksum']} {size}"
+
+
+def _twice(one: Reading, other: Reading) -> Finding:
+    same = os.path.realpath(one.image) == os.path.realpath(other.image)
+    return finding(
+        "image_twice" if one.split == other.split else "image_in_two_splits",
+        other.image,
+        f"image of scene {other.row['id']}",
+        f"{'the same file' if same else 'the same content'} as {one.image} of scene {one.row['id']} ({one.split}), "
+        f"here in {other.split}",
+        "every image once",
+        "take one of the two rows out",
+    )
+
+
+def overlaps(survey: Survey) -> Iterator[Finding]:
+    """Find training scenes that overlap validation or test scenes on the ground."""
+    training = sorted(survey.with_header("train"), key=lambda pair: float(pair[1]["bounds"][0]))
+    for reading, header in survey.with_header("validation", "test"):
+        for other, other_header in training:
+            if other_header["bounds"][0] > header["bounds"][2]:
+                break  # all that follow begin farther east
+            share = overlap(header, other_header)
+            if share > EDGE and os.path.realpath(reading.image) != os.path.realpath(other.image):
+                yield finding(
+                    "spatial_overlap",
+                    reading.image,
+                    f"scene {reading.row['id']} ({reading.split})",
+                    f"{share:.0%} of it, or of the other, lies in {other.image} of scene {other.row['id']} (train)",
+                    "scenes of different splits that do not overlap",
+                    "put both into one split, or cut one of them",
+                )
+
+
+def overlap(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
+    """Return which share of the smaller image's ground both images cover."""
+    if not _bounds_meet(one["bounds"], other["bounds"]):
+        return 0.0
+    first, second = (_ground(header, one["crs"] == other["crs"]) for header in (one, other))
+    return float(first.intersection(second).area / min(first.area, second.area))
+
+
+def _bounds_meet(one: list[float], other: list[float]) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def _ground(header: Mapping[str, Any], same_crs: bool) -> Polygon:
+    """Return what an image covers: in its own CRS if the other has the same, else in EPSG:4326."""
+    if not same_crs:
+        return Polygon(header["footprint"])
+    a, b, x, d, e, y = header["transform"]
+    width, height = header["width"], header["height"]
+    corners = [(0, 0), (width, 0), (width, height), (0, height)]
+    return Polygon([(a * column + b * row + x, d * column + e * row + y) for column, row in corners])
+
+
+CHECKS = (same_image, overlaps)

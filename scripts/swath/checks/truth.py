@@ -1,0 +1,130 @@
+"""What the preflight reads of labels and areas of interest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import geopandas as gpd
+import pyogrio
+import rasterio
+from pyproj import CRS
+from pyproj.exceptions import ProjError
+from rasterio.errors import RasterioError
+from rasterio.warp import transform_bounds
+from shapely.geometry import box
+
+from swath.errors import Problem, UserError
+from swath.scenes.images import WGS84
+from swath.scenes.paths import paths_of
+from swath.scenes.prepare import write_labels
+from swath.scenes.vectors import PARQUET, read_aoi
+
+GRID = 1024
+"""Labels are counted on a grid of at most so many cells each way."""
+
+
+def survey_labels(row: Mapping[str, Any], spec: Mapping[str, Any], header: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Read a scene's labels as the stage `scenes` does, on a coarser grid if the image is large, and count.
+
+    Args:
+        row: The scene.
+        spec: The spec of the stage `scenes`.
+        header: The image's header.
+
+    Returns:
+        pixels: class → pixels, an estimate for large images; exact: whether it is none. features, outside, invalid:
+        number of features in the files (0 of rasters), of those outside the image, of repaired ones. uncovered: share
+        of the image that no label raster covers. None if there are no labels for this scene, and need not be.
+
+    Raises:
+        UserError: As the stage `scenes`.
+    """
+    step = math.ceil(max(header["width"], header["height"]) / GRID)
+    with TemporaryDirectory() as folder:
+        facts = write_labels(row, spec, _coarser(header, step), Path(folder))
+        polygons = Path(folder) / "labels.geojson"
+        areas = _pixels_by_area(polygons, header) if step > 1 and polygons.exists() else {}
+        vectors = polygons.exists()
+    if facts is None:
+        return None
+    pixels = {
+        name: areas.get(name, 0) if areas else number * step * step for name, number in facts["labelled_pixels"].items()
+    }
+    features, outside = _features(paths_of(row["labels"]), spec["labels"], header) if vectors else (0, 0)
+    return {
+        "pixels": {name: pixels[name] for name in spec["classes"][1:]},
+        "exact": step == 1,
+        "features": features,
+        "outside": 0 if row["common_labels"] else outside,
+        "invalid": facts.get("repaired", 0),
+        "uncovered": facts.get("outside_labels", 0.0),
+    }
+
+
+def _coarser(header: Mapping[str, Any], step: int) -> dict[str, Any]:
+    """Return the header of the same image with pixels ``step`` times as wide and high."""
+    transform = rasterio.Affine(*header["transform"]) @ rasterio.Affine.scale(step)
+    size = {"width": math.ceil(header["width"] / step), "height": math.ceil(header["height"] / step)}
+    return {**header, **size, "transform": list(transform)[:6]}
+
+
+def _pixels_by_area(polygons: Path, header: Mapping[str, Any]) -> dict[str, int]:
+    """Estimate each class's pixels by its polygons' area: small ones fall through a coarse grid."""
+    labels = gpd.read_file(polygons, engine="pyogrio").to_crs(header["crs"])
+    a, b, _, d, e, _ = header["transform"]
+    counts = labels.geometry.area.groupby(labels["class_name"]).sum() / abs(a * e - b * d)
+    return {str(name): math.ceil(number) for name, number in counts.items()}
+
+
+def _features(paths: Sequence[str], options: Mapping[str, Any], header: Mapping[str, Any]) -> tuple[int, int]:
+    """Count features, and those whose bounding boxes do not reach the image's."""
+    total = outside = 0
+    for path in paths:
+        if Path(path).suffix.lower() in PARQUET:
+            frame = gpd.read_parquet(path)
+            bounds, crs = frame.bounds.to_numpy().T, frame.crs
+        else:
+            crs = pyogrio.read_info(path, layer=options["layer"])["crs"]
+            bounds = pyogrio.read_bounds(path, layer=options["layer"], where=options["where"])[1]
+        total += bounds.shape[1]
+        place = _bounds_in(crs, header) if bounds.shape[1] else None
+        if place is None:
+            continue
+        left, bottom, right, top = place
+        inside = (bounds[0] <= right) & (bounds[2] >= left) & (bounds[1] <= top) & (bounds[3] >= bottom)
+        outside += int((~inside).sum())
+    return total, outside
+
+
+def _bounds_in(crs: Any, header: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
+    """Return the image's bounds in another CRS; None where that CRS does not know the place."""
+    try:
+        left, bottom, right, top = transform_bounds(WGS84, CRS(crs).to_wkt(), *header["bounds"])
+    except (RasterioError, ProjError):
+        return None
+    known = all(map(math.isfinite, (left, bottom, right, top))) and left <= right and bottom <= top
+    return (left, bottom, right, top) if known else None
+
+
+def read_area(cell: str, header: Mapping[str, Any]) -> dict[str, Any]:
+    """Read a scene's area of interest.
+
+    Returns:
+        sides: width and height of the bounding box of each of its parts within the image, pixels.
+
+    Raises:
+        UserError: If it cannot be read, is empty, or lies outside the image.
+    """
+    paths = paths_of(cell)
+    if _features(paths, {"layer": None, "where": None}, header)[0] == 0:
+        raise UserError(Problem(cell, "aoi", "no features", "at least one polygon", "leave the cell empty, or fill it"))
+    to_pixels = ~rasterio.Affine(*header["transform"])
+    grid = [to_pixels.a, to_pixels.b, to_pixels.d, to_pixels.e, to_pixels.c, to_pixels.f]
+    parts = read_aoi(paths, header).to_crs(header["crs"]).geometry.affine_transform(grid).explode()
+    image = box(0, 0, header["width"], header["height"])
+    bounds = parts.make_valid().intersection(image).bounds.to_numpy()  # minx, miny, maxx, maxy
+    return {"sides": (bounds[:, 2:] - bounds[:, :2]).tolist()}

@@ -1,0 +1,216 @@
+"""The preflight's own promises: what it reads is bounded and remembered, what it finds is told once and in order."""
+
+from __future__ import annotations
+
+import re
+import resource
+import subprocess
+import sys
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from project import REPOSITORY
+from tiny import CRS, TINY, grid, write_image, write_tiny
+
+from swath.checks import preflight
+from swath.checks.catalogue import LEVEL_OF, LEVELS, MEANING
+from swath.checks.findings import Finding, grouped, sorted_findings, tally, text_of
+from swath.checks.machine import looks_like_weights
+from swath.checks.pixels import MOST, SIDE, footprint, metres_per_pixel, sample_pixels, sample_windows
+from swath.checks.reading import read_scene
+from swath.checks.splits import overlap
+from swath.checks.survey import request_of
+from swath.config import load_experiment
+from swath.errors import Problem
+from swath.plan import make_plan
+from swath.scenes.images import read_header
+from swath.scenes.table import read_scenes
+
+SIZES = st.integers(1, 30_000)
+
+
+# --- what is read ----------------------------------------------------------------------------------
+
+
+@given(SIZES, SIZES, st.integers(1, 13), st.sampled_from([(1, None), (64, 64), (512, 512)]))
+def test_a_sample_is_bounded_and_holds_the_last_pixels(
+    width: int, height: int, bands: int, block: tuple[int, int | None]
+) -> None:
+    windows = sample_windows(width, height, bands, (block[0], block[1] or width))
+    assert all(w.col_off >= 0 and w.col_off + w.width <= width for w in windows)
+    assert all(w.row_off >= 0 and w.row_off + w.height <= height for w in windows)
+    assert any(w.col_off + w.width == width and w.row_off + w.height == height for w in windows)
+    if len(windows) > 4:
+        blocks = (block[0], block[1] or width)
+        decoded = -(-min(SIDE, height) // blocks[0]) * blocks[0] * -(-min(SIDE, width) // blocks[1]) * blocks[1]
+        assert len(windows) * decoded * bands <= MOST
+
+
+def test_a_large_image_costs_no_more_than_a_small_one(tmp_path: Path) -> None:
+    profile = {"driver": "GTiff", "crs": CRS, "transform": grid("a"), "dtype": "uint16", "count": 3}
+    profile |= {"width": 20_000, "height": 20_000, "tiled": True, "sparse_ok": True}
+    with rasterio.open(tmp_path / "large.tif", "w", **profile) as image:
+        image.write(np.ones((3, 100, 100), np.uint16), window=rasterio.windows.Window(0, 0, 100, 100))
+    start = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+    sample = sample_pixels(str(tmp_path / "large.tif"), [])
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_utime - start < 2
+    assert sample["bands"][0]["max"] == 1
+
+
+def test_reading_imports_neither_torch_nor_raster_vision() -> None:
+    probe = "import sys, swath.checks.reading; print([m for m in ('torch', 'rastervision') if m in sys.modules])"
+    command = [sys.executable, "-c", probe]
+    done = subprocess.run(command, cwd=REPOSITORY / "scripts", capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_transparency_is_no_band_of_values(tmp_path: Path) -> None:
+    values = np.full((2, 20, 20), 255, np.uint8)
+    values[0] = np.arange(20)
+    path = write_image(tmp_path, "a", values, bands=(None, None))
+    sample = sample_pixels(str(path), [1])
+    assert sample["bands"][1] is None
+    assert sample["bands"][0]["max"] == 19
+
+
+def test_a_stumbling_library_is_a_finding(tmp_path: Path) -> None:
+    row = {"id": "a", "split": "train", "image": 7, "labels": "a.gpkg", "aoi": None, "common_labels": False}
+    spec = {"imagery": {"files": None, "nodata": None}}
+    (name, problem), *more = read_scene(row, {"key": spec})["findings"]
+    assert name == "image_unreadable" and not more
+    assert problem["cure"]
+
+
+# --- what is remembered ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def request_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A tiny experiment in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    write_tiny(tmp_path / "data")
+    config = deepcopy(TINY)
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    experiment = load_experiment(config, ["config.yaml"])
+    return request_of(make_plan(experiment, read_scenes(experiment.scenes), config), ["config.yaml"])
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ids of the scenes that are read, in order."""
+    ids: list[str] = []
+    reader = preflight._read
+
+    def noting(rows: list[Any], specs: Any) -> list[Any]:
+        ids.extend(row["id"] for row in rows)
+        return reader(rows, specs)
+
+    monkeypatch.setattr(preflight, "_read", noting)
+    return ids
+
+
+def test_a_scene_is_read_again_when_it_has_changed(request_here: dict[str, Any], read: list[str]) -> None:
+    preflight.look_at(request_here)
+    assert read == ["a", "b", "c", "d"]
+    preflight.look_at(request_here)
+    assert len(read) == 4
+    write_image(Path("data"), "c", np.full((3, 80, 80), 9, np.uint16))
+    survey = preflight.look_at(request_here)
+    assert read[4:] == ["c"]
+    assert [reading.row["id"] for reading in survey.readings] == ["a", "b", "c", "d"]
+
+
+def test_what_is_remembered_is_what_was_read(request_here: dict[str, Any]) -> None:
+    first, second = (preflight.preflight(request_here, Path(f"{name}.html")) for name in ("one", "two"))
+    assert first.details == second.details == ""
+    assert Path("one.html").read_text() == Path("two.html").read_text()
+
+
+def test_scenes_yet_to_be_made_are_left_out(request_here: dict[str, Any]) -> None:
+    Path("data/d.tif").unlink()
+    passed = preflight.preflight(request_here, Path("report.html"))
+    assert "Checked 3 scenes (1 are yet to be made)" in passed.summary
+    assert "NOTE not_there_yet" in passed.details
+
+
+def test_the_report_needs_nothing_from_elsewhere(request_here: dict[str, Any]) -> None:
+    preflight.preflight(request_here, Path("report.html"))
+    page = Path("report.html").read_text()
+    assert not re.search(r"<script|<link|https?://|url\(", page)
+    for word in ("field", "forest", "uint16", "WGS 84 / UTM zone 33N", "80 × 80", "10 m", "50.0 %"):
+        assert word in page
+
+
+# --- what is told ----------------------------------------------------------------------------------
+
+
+def found(name: str, file: str = "a.tif", **changes: str) -> Finding:
+    words = {"field": "f", "found": "x", "expected": "y", "cure": "z"} | changes
+    return Finding(name, Problem(file, **words))
+
+
+def test_errors_come_first_and_what_is_allowed_last_of_its_level() -> None:
+    names = ["zeros", "class_rare", "outliers", "image_unreadable"]
+    findings = sorted_findings([found(name) for name in names], ["class_rare"])
+    assert [finding.name for finding in findings] == ["image_unreadable", "outliers", "class_rare", "zeros"]
+    assert [finding.stops for finding in findings] == [True, True, False, False]
+    assert tally(findings) == "1 error, 2 warnings (1 allowed), 1 note"
+
+
+def test_what_differs_in_the_file_alone_is_told_once() -> None:
+    findings = sorted_findings([found("outliers", f"{number}.tif") for number in range(10)], [])
+    assert [len(group.files) for group in grouped(findings)] == [10]
+    text = text_of(findings)
+    assert text.count("outliers") == 1
+    assert "also:     1.tif" in text and "7 more" in text
+
+
+def test_nothing_is_told_twice() -> None:
+    assert len(sorted_findings([found("outliers"), found("outliers")], [])) == 1
+
+
+def test_every_check_stands_in_the_catalogue_and_every_name_is_used() -> None:
+    modules = [path for path in (REPOSITORY / "scripts/swath/checks").glob("*.py") if path.stem != "catalogue"]
+    words = {word for path in modules for word in re.findall(r'"([a-z_]+)"', path.read_text())}
+    assert set(LEVEL_OF) <= words
+    assert sum(len(MEANING[level]) for level in LEVELS) == len(LEVEL_OF)
+
+
+# --- on the ground ---------------------------------------------------------------------------------
+
+
+def header_of(path: Path) -> dict[str, Any]:
+    header = read_header(str(path))
+    return {**header, "footprint": footprint(header)}
+
+
+def test_edges_that_touch_do_not_overlap(tmp_path: Path) -> None:
+    one = header_of(write_image(tmp_path, "a"))
+    beside = header_of(write_image(tmp_path, "b", transform=grid("a") @ rasterio.Affine.translation(80, 0)))
+    half = header_of(write_image(tmp_path, "c", transform=grid("a") @ rasterio.Affine.translation(40, 0)))
+    assert overlap(one, beside) == 0
+    assert overlap(one, half) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("crs", "side"), [("EPSG:32633", 10.0), ("EPSG:4326", 1e-4), ("EPSG:2263", 30.0)])
+def test_pixels_are_measured_in_metres(crs: str, side: float, tmp_path: Path) -> None:
+    transform = rasterio.transform.from_origin(12.5 if crs == "EPSG:4326" else 330_000, 52.5, side, side)
+    header = read_header(str(write_image(tmp_path, "a", crs=crs, transform=transform)))
+    metres = {"EPSG:32633": 10.0, "EPSG:4326": 8.69, "EPSG:2263": 9.144}[crs]
+    assert metres_per_pixel(header) == pytest.approx(metres, rel=0.01)
+
+
+def test_weights_are_known_by_their_first_bytes(tmp_path: Path) -> None:
+    (tmp_path / "old.pth").write_bytes(b"\x80\x02rest")
+    (tmp_path / "page.pth").write_bytes(b"<html>")
+    (tmp_path / "good.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
+    assert looks_like_weights(tmp_path / "old.pth")
+    assert not looks_like_weights(tmp_path / "page.pth")
+    assert looks_like_weights(tmp_path / "good.safetensors")
