@@ -469,6 +469,15 @@ def test_a_band_without_a_place_lies_on_the_file_of_its_size(tmp_path: Path) -> 
     assert "smaller.tif: georeference" in told(f"{here};{smaller}", tmp_path, files="bands")
 
 
+def test_an_infrared_band_that_gdal_takes_for_transparency_can_be_named(tmp_path: Path) -> None:
+    rgbir = write(tmp_path / "rgbir.tif", ramp(4, dtype="uint8"), alpha=True)
+    height = write(tmp_path / "height.tif", ramp(1, dtype="uint8"))
+    facts = scene(f"{rgbir};{height}", tmp_path, files="bands")
+    assert channel_order(facts, [4, 5, 1]) == [3, 4, 0]
+    assert channel_order(facts, None) == [0, 1, 2, 4]
+    assert np.array_equal(pixels_of(facts)[3:], np.concatenate([ramp(4, dtype="uint8")[3:], ramp(1, dtype="uint8")]))
+
+
 def test_all_unreadable_files_of_a_scene_are_told(tmp_path: Path) -> None:
     message = told("nowhere/a.tif;nowhere/b.tif", tmp_path, files="mosaic")
     assert "nowhere/a.tif" in message and "nowhere/b.tif" in message

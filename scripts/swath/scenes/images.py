@@ -188,12 +188,12 @@ def _with_nodata(
                     "correct `imagery.nodata`, or leave it out",
                 )
             )
-        return [Band(band.name, [replace(s, nodata=None) for s in band.sources]) for band in bands], value
+        return [replace(band, sources=[replace(s, nodata=None) for s in band.sources]) for band in bands], value
     own = {source.nodata for band in bands for source in band.sources}
     masked = any(header["masked"] for header in headers)
     gaps = any(_has_gaps(band, grid) for band in bands)
     if masked or len(own) > 1 or (gaps and own == {None}):
-        return [Band(band.name, [replace(s, masked=masked) for s in band.sources]) for band in bands], "0"
+        return [replace(band, sources=[replace(s, masked=masked) for s in band.sources]) for band in bands], "0"
     return list(bands), next(iter(own))
 
 
@@ -226,10 +226,10 @@ def _stacked(paths: Sequence[str], headers: Sequence[Header]) -> tuple[Grid, str
             found = "bounds " + ", ".join(f"{value:.5f}" for value in header["bounds"])
             expected = "some within " + ", ".join(f"{value:.5f}" for value in finest["bounds"])
             problems.append(Problem(path, "bands of one scene", found, expected + " (EPSG:4326)", "check the files"))
-        indices = [index for index in range(header["count"]) if index not in header["alpha"]]
-        for index in indices:
-            number = f"_{index + 1}" if len(indices) > 1 else ""
-            bands.append(Band(header["bands"][index] or name + number, [_source(header, index, place)]))
+        for index in range(header["count"]):  # transparency too: it can be a band that GDAL mistakes for such
+            number = f"_{index + 1}" if header["count"] > 1 else ""
+            alpha = index in header["alpha"]
+            bands.append(Band(header["bands"][index] or name + number, [_source(header, index, place)], alpha))
     if problems:
         raise UserError(problems)
     return grid, str(np.result_type(*(np.dtype(header["dtype"]) for header in headers))), bands
