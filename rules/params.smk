@@ -1,4 +1,6 @@
 # The functions that give rules their params: what a result depends on, and what changes none.
+from swath.training.definition import definition_files
+
 # --- what a result depends on ---------------------------------------------------------------------
 
 
@@ -33,6 +35,11 @@ def splits_of_model(wildcards):
     """Training and validation scenes, by id."""
     fold = PLAN.run_with("models", wildcards.key).fold
     return {split: [scene.id for scene in PLAN.scenes_of(split, fold)] for split in SPLITS[:2]}
+
+
+def definition_of_model(wildcards):
+    """The files of a network of the user's own."""
+    return definition_files(PLAN.specs["models"][wildcards.key]["model"])
 
 
 def start_of_model(wildcards):

@@ -6,6 +6,7 @@ rule train:
         scenes=manifests_of("models"),
         stats=stats_of("models"),
         weights=weights_of_model,
+        definition=definition_of_model,
     output:
         bundle=f"{RESULTS}/models/{{key}}/model-bundle.zip",
         metrics=f"{RESULTS}/models/{{key}}/metrics.csv",

@@ -16,6 +16,7 @@ from swath.config.names import weights_name
 from swath.errors import Problem, UserError
 from swath.plan import Plan, make_plan, readable
 from swath.scenes.table import read_scenes
+from swath.training.definition import problems_of_definition
 
 NULL_COLOUR = "#000000"
 
@@ -26,6 +27,7 @@ def plan_or_exit(config: Mapping[str, Any], files: Sequence[str | Path]) -> Plan
         experiment = load_experiment(config, files)
         plan = make_plan(experiment, read_scenes(experiment.scenes), config, files)
         _check_weights(plan, files)
+        _check_definitions(plan, files)
         return plan
     except UserError as error:
         print(f"\n{error}\n", file=sys.stderr)
@@ -96,6 +98,19 @@ def _check_weights(plan: Plan, files: Sequence[str | Path]) -> None:
             )
     if problems:
         raise UserError(dict.fromkeys(problems))
+
+
+def _check_definitions(plan: Plan, files: Sequence[str | Path]) -> None:
+    """Make sure that networks of the user's own are there."""
+    place = where(files, ("model", "definition"))
+    named = {(spec["model"]["definition"], spec["model"]["entrypoint"]) for spec in plan.specs["models"].values()}
+    problems = [
+        problem
+        for definition, entrypoint in sorted((one, other) for one, other in named if one)
+        for problem in problems_of_definition(definition, entrypoint, place)
+    ]
+    if problems:
+        raise UserError(problems)
 
 
 def colours_by_id(experiment: Experiment) -> list[str]:

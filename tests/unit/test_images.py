@@ -456,6 +456,28 @@ def test_bands_elsewhere_are_told(tmp_path: Path) -> None:
     assert "some within" in told(";".join(paths), tmp_path, files="bands")
 
 
+def test_a_band_without_a_place_lies_on_the_file_of_its_size(tmp_path: Path) -> None:
+    here = write(tmp_path / "rgb.tif", ramp(2, dtype="uint8"))
+    nowhere = write(tmp_path / "height.tif", ramp(1, dtype="uint8"), crs=None, transform=None)
+    for cell in (f"{here};{nowhere}", f"{nowhere};{here}"):
+        facts = scene(cell, tmp_path, files="bands")
+        assert (facts["count"], facts["transform"]) == (3, read_header(here)["transform"])
+        stacked = [ramp(2, dtype="uint8"), ramp(1, dtype="uint8")]
+        assert np.array_equal(pixels_of(facts), np.concatenate(stacked if cell.startswith(here) else stacked[::-1]))
+    assert "height.tif: georeference" in told(f"{here};{nowhere}", tmp_path, files="mosaic")
+    smaller = write(tmp_path / "smaller.tif", ramp(1, 20, 20), crs=None, transform=None)
+    assert "smaller.tif: georeference" in told(f"{here};{smaller}", tmp_path, files="bands")
+
+
+def test_an_infrared_band_that_gdal_takes_for_transparency_can_be_named(tmp_path: Path) -> None:
+    rgbir = write(tmp_path / "rgbir.tif", ramp(4, dtype="uint8"), alpha=True)
+    height = write(tmp_path / "height.tif", ramp(1, dtype="uint8"))
+    facts = scene(f"{rgbir};{height}", tmp_path, files="bands")
+    assert channel_order(facts, [4, 5, 1]) == [3, 4, 0]
+    assert channel_order(facts, None) == [0, 1, 2, 4]
+    assert np.array_equal(pixels_of(facts)[3:], np.concatenate([ramp(4, dtype="uint8")[3:], ramp(1, dtype="uint8")]))
+
+
 def test_all_unreadable_files_of_a_scene_are_told(tmp_path: Path) -> None:
     message = told("nowhere/a.tif;nowhere/b.tif", tmp_path, files="mosaic")
     assert "nowhere/a.tif" in message and "nowhere/b.tif" in message

@@ -87,6 +87,25 @@ def test_colours_become_classes(tmp_path: Path) -> None:
     assert np.array_equal(ids, ids_of(pixels))
 
 
+def test_colours_that_compression_has_changed_are_the_nearest_ones(tmp_path: Path) -> None:
+    pixels = values()[0]
+    table = np.zeros((8, 3), np.int16)
+    table[[1, 2, 7]] = [(255, 0, 0), (0, 128, 0), (255, 255, 255)]
+    noise = np.random.default_rng(1).integers(-20, 21, (HEIGHT, WIDTH, 3))
+    blurred = np.clip(table[pixels] + noise, 0, 255).astype(np.uint8).transpose(2, 0, 1)
+    ids, _ = harmonised(tmp_path, write(tmp_path / "l.tif", blurred), **COLOURS, colour_tolerance=20)
+    assert np.array_equal(ids, ids_of(pixels))
+
+
+def test_colours_beyond_the_tolerance_stay_unknown_or_get_the_default_class(tmp_path: Path) -> None:
+    red = np.array([[255], [0], [0]], np.uint8)[:, :, None].repeat(HEIGHT, 1).repeat(WIDTH, 2)
+    red[:, 0, 0] = [255, 11, 0]
+    path = write(tmp_path / "l.tif", red)
+    assert "unknown colours #ff0b00 (1 pixels)" in told(tmp_path, path, **COLOURS, colour_tolerance=10)
+    ids, _ = harmonised(tmp_path, path, **COLOURS, colour_tolerance=10, default_class="tree")
+    assert (ids[0, 0], ids[1, 1]) == (2, 1)
+
+
 def test_a_palettes_colours_become_classes(tmp_path: Path) -> None:
     pixels = values()
     path = write(tmp_path / "l.tif", pixels, photometric="palette")

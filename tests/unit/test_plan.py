@@ -113,7 +113,8 @@ REACH: dict[str, tuple[Any, frozenset[str]]] = {
 }
 DETECTING = {"task": "object_detection", "model": {"encoder": "resnet18"}, "predict": {}}
 CLASSIFYING = {"task": "chip_classification", "model": {"encoder": "resnet18"}, "predict": {}}
-TOGETHER = {
+EXTERNAL = {"model": {"architecture": "external", "definition": "folder", "entrypoint": "network"}}
+TOGETHER: dict[str, tuple[dict[str, Any], Any, frozenset[str]]] = {
     "chips.max_negative_overlap": (DETECTING, 0.3, FROM_CHIPS),
     "chips.min_box_overlap": (DETECTING, 0.5, FROM_CHIPS),
     "chips.negative_ratio": (DETECTING, 0.5, FROM_CHIPS),
@@ -129,6 +130,9 @@ TOGETHER = {
         {"#ff0000": "forest"},
         FROM_LABELS,
     ),
+    "model.definition": (EXTERNAL, "other/folder", FROM_MODEL),
+    "model.entrypoint": (EXTERNAL, "other_network", FROM_MODEL),
+    "labels.colour_tolerance": ({"labels": {"colours": {"red": "water"}}}, 9, FROM_LABELS),
     "train.milestones": ({"train.schedule": "multi_step", "train.milestones": [1]}, [2], FROM_MODEL),
     "train.freeze_encoder": ({"model.weights": "imagenet", "train.epochs": 4}, 1, FROM_MODEL),
     "train.warmup_epochs": ({"train.schedule": "cosine"}, 0.5, FROM_MODEL),

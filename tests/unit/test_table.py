@@ -194,6 +194,12 @@ class TestPatterns:
         scenes = read_scenes(self.patterns(aoi="aoi/{split}{scene}.json"))
         assert scenes[0].aoi == "aoi/traintrain.json"
 
+    def test_one_area_of_interest_can_be_that_of_all_scenes(self) -> None:
+        for split in ("train", "val"):
+            touch(f"data/{split}/RGB_img{split}.tif", f"data/{split}/build_img{split}.geojson")
+        touch("area.geojson")
+        assert {scene.aoi for scene in read_scenes(self.patterns(aoi="area.geojson"))} == {"area.geojson"}
+
     def test_a_pattern_can_match_several_files_of_a_scene(self) -> None:
         for split in ("train", "val", "test"):
             for band in ("B02", "B03"):

@@ -14,6 +14,7 @@ from swath.config.evaluate import Evaluate
 from swath.config.imagery import Imagery
 from swath.config.labels import Labels
 from swath.config.model import Model
+from swath.config.names import EXTERNAL
 from swath.config.predict import Predict
 from swath.config.scenes import Scenes
 from swath.config.sweep import Sweep
@@ -71,7 +72,7 @@ class Experiment(Section):
                 raise ValueError(f"{setting}: not for {self.task}, only for {' and '.join(tasks)}")
         network = self.model.architecture
         task = NETWORKS.get(network, SEGMENTATION)
-        if task != self.task:
+        if task != self.task and network != EXTERNAL:
             raise ValueError(f"model.architecture: {network} is for {task}, not for {self.task}")
         for loss in loss_weights(self.train.loss) if self.task in LOSSES else ():
             if loss not in LOSSES[self.task]:

@@ -30,6 +30,10 @@ class Labels(Section):
     colours: Annotated[dict[Colour, str | None], BeforeValidator(_colours_as_text)] = {}
     """For label rasters that hold colours: colour → class, such as `{"#ff0000": building}`; `null` is unlabelled."""
 
+    colour_tolerance: Annotated[int, Field(ge=0, le=255)] = 0
+    """By how much red, green and blue may each differ from one of `colours`, of which the nearest is meant: for label
+    rasters that somebody has compressed or resampled."""
+
     default_class: str | None = None
     """The class of features, values and colours without a class of their own."""
 
@@ -74,6 +78,8 @@ class Labels(Section):
             )
         if self.colours and (self.attribute or self.mapping):
             raise ValueError("`colours` are a label raster's; leave `attribute` and `mapping` out")
+        if self.colour_tolerance and not self.colours:
+            raise ValueError("`colour_tolerance` goes with `colours`; leave it out")
         vectors = [name for name in ("layer", "where", "buffer") if getattr(self, name)]
         if self.are_rasters and vectors:
             raise ValueError(

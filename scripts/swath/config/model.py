@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, NonNegativeInt, model_validator
 
 from swath.config.base import FileSafeName, Section
-from swath.config.names import ARCHITECTURES, ENCODERS, TORCHVISION_BACKBONES
+from swath.config.names import ARCHITECTURES, ENCODERS, EXTERNAL, PLACEHOLDERS, TORCHVISION_BACKBONES
 from swath.errors import did_you_mean
 
 WEIGHT_FILES = (".pth", ".pt", ".ckpt", ".safetensors", ".zip")
@@ -39,12 +39,12 @@ class Model(Section):
     """Semantic segmentation: `deeplabv3` (torchvision's, as Raster Vision has it), or one of
     segmentation-models-pytorch: unet, unetplusplus, manet, linknet, fpn, pspnet, pan, deeplabv3plus, upernet,
     segformer, dpt, smp-deeplabv3. Object detection: `faster_rcnn`. Chip classification: `classifier`. The last two are
-    their tasks' defaults."""
+    their tasks' defaults. For all tasks: `external`, a network of your own: see `definition` and `entrypoint`."""
 
     encoder: str = "resnet18"
     """The backbone: resnet50 or resnet101 with `deeplabv3`; resnet18, 34, 50, 101 or 152 with `faster_rcnn` and
     `classifier`; else any encoder of segmentation-models-pytorch. Except for the torchvision networks `deeplabv3` and
-    `faster_rcnn`: also `tu-` and the name of any timm model."""
+    `faster_rcnn`: also `tu-` and the name of any timm model. Not with `external`."""
 
     weights: Annotated[str, AfterValidator(_known_weights)] | TrialWeights = "none"
     """The first weights: `none` (random), `imagenet` (the encoder's; fetched once by `snakemake weights`), a file
@@ -52,10 +52,21 @@ class Model(Section):
     `experiment:`, of another experiment."""
 
     arguments: dict[str, Any] = {}
-    """Further arguments of the architecture, such as `encoder_depth: 4`."""
+    """Further arguments of the architecture, such as `encoder_depth: 4`. With `external`, all arguments of the
+    entrypoint, in which `"{classes}"`, `"{bands}"` and `"{size}"` stand for the number of outputs the network needs,
+    the number of input bands, and the chips' size."""
+
+    definition: str | None = None
+    """With `external`: a folder with a `hubconf.py`, as torch.hub has it; docs/training.md says what the network has to
+    be like. The folder travels in the bundle."""
+
+    entrypoint: str | None = None
+    """With `external`: the function of `hubconf.py` that builds the network."""
 
     @model_validator(mode="after")
     def _known_names(self) -> Self:
+        if self.architecture == EXTERNAL:
+            return self
         backbones = TORCHVISION_BACKBONES.get(self.architecture)
         if backbones:
             timm = self.architecture == "classifier" and self.encoder.startswith("tu-")
@@ -65,8 +76,44 @@ class Model(Section):
                 )
             return self
         if self.architecture not in ARCHITECTURES:
-            hint = did_you_mean(self.architecture, [*TORCHVISION_BACKBONES, *ARCHITECTURES])
+            hint = did_you_mean(self.architecture, [*TORCHVISION_BACKBONES, *ARCHITECTURES, EXTERNAL])
             raise ValueError(f"unknown architecture {self.architecture!r}; {hint}")
         if self.encoder not in ENCODERS and not self.encoder.startswith("tu-"):
             raise ValueError(f"unknown encoder {self.encoder!r}; {did_you_mean(self.encoder, ENCODERS)}")
         return self
+
+    @model_validator(mode="after")
+    def _external_networks_are_defined(self) -> Self:
+        if self.architecture != EXTERNAL:
+            for name in ("definition", "entrypoint"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"model.{name}: nothing without `architecture: external`; leave it out")
+            return self
+        if self.definition is None:
+            raise ValueError("model.definition: a folder with a hubconf.py; `architecture: external` needs it")
+        if self.entrypoint is None:
+            raise ValueError("model.entrypoint: a function of hubconf.py; `architecture: external` needs it")
+        if "encoder" in self.model_fields_set:
+            raise ValueError(
+                "model.encoder: nothing with `architecture: external`, whose network is whole; leave it out"
+                " (if its entrypoint takes such a name, put it into `model.arguments`)"
+            )
+        if self.weights == "imagenet":
+            raise ValueError(
+                "model.weights: none, a file or a trial with `architecture: external`; fetch the weights into a file"
+            )
+        for name, value in self.arguments.items():
+            _check_placeholders(f"model.arguments.{name}", value)
+        return self
+
+
+def _check_placeholders(field: str, value: Any) -> None:
+    """Refuse what looks like a placeholder and is none."""
+    if isinstance(value, list):
+        for entry in value:
+            _check_placeholders(field, entry)
+    if isinstance(value, dict) and len(value) == 1 and list(value.values()) == [None]:  # {classes} without quotes
+        raise ValueError(f'{field}: a placeholder in quotes; write "{{{next(iter(value))}}}"')
+    looks_so = isinstance(value, str) and value.startswith("{") and value.endswith("}")
+    if looks_so and value not in PLACEHOLDERS:
+        raise ValueError(f"{field}: {', '.join(PLACEHOLDERS)}; {did_you_mean(value, PLACEHOLDERS)}")

@@ -9,6 +9,10 @@ TORCHVISION_BACKBONES = {
     "classifier": ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
 }
 """Networks that Raster Vision takes from torchvision → their backbones."""
+EXTERNAL = "external"
+"""The architecture that a folder with a `hubconf.py` defines."""
+PLACEHOLDERS = ("{classes}", "{bands}", "{size}")
+"""Arguments of such a network that Swath fills in."""
 ARCHITECTURES = tuple(
     "unet unetplusplus manet linknet fpn pspnet pan deeplabv3plus upernet segformer dpt smp-deeplabv3".split()
 )

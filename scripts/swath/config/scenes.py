@@ -78,7 +78,8 @@ class Scenes(Section):
     of which each takes what touches it. Beside a table, for rows without labels of their own."""
 
     aoi: str | None = None
-    """Optional: the areas of interest's paths with the same placeholders."""
+    """Optional: the areas of interest's paths with the same placeholders; or one path without them, the area of all
+    scenes."""
 
     split: Split | None = None
     """How scenes without a split get one."""
@@ -92,8 +93,8 @@ class Scenes(Section):
         if self.image is not None and self.labels is None:
             raise ValueError("the pattern `labels` is missing beside `image`")
         by_folder = self.split is None or "{split}" in (self.image or "")
-        labels = self.labels if self.image is not None and "{" in (self.labels or "") else None
-        for pattern in (self.image, labels, self.aoi):
+        patterns = [self.image, *(path for path in (self.labels, self.aoi) if self.image and "{" in (path or ""))]
+        for pattern in patterns:
             if pattern is None:
                 continue
             if by_folder and ("{scene}" not in pattern or "{split}" not in pattern):

@@ -57,6 +57,7 @@ class ObjectDetection(Task):
     model = ObjectDetectionModelConfig
     ignores_null = False
     candidates = MappingProxyType({"score_threshold": LOWEST_SCORE})
+    background = 1  # torchvision's detectors have theirs first
 
     def label_source(self, facts: Facts, options: SceneOptions) -> LabelSourceConfig:
         """Take the bounding boxes of the harmonised polygons."""

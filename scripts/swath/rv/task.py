@@ -76,6 +76,7 @@ class Task(ABC):
         pipeline, backend, data, model: Raster Vision's configs for it.
         ignores_null: Whether training and evaluation leave something out that carries no label.
         candidates: What is otherwise in the prediction window, so that evaluation sees what the threshold leaves out.
+        background: Outputs that a network has before those of the classes.
     """
 
     pipeline: type[RVPipelineConfig]
@@ -83,6 +84,7 @@ class Task(ABC):
     data: type[ImageDataConfig]
     model: type[ModelConfig]
     candidates: Mapping[str, Any] = MappingProxyType({})
+    background: int = 0
     ignores_null: bool = True
 
     @abstractmethod
@@ -119,6 +121,22 @@ class Task(ABC):
             classes: Number of classes, the null class included.
             definition: Folder with ``hubconf.py``; it travels in the bundle.
         """
+
+    def external_config(
+        self, model: Mapping[str, Any], bands: int, classes: int, size: int, definition: str
+    ) -> ModelConfig:
+        """Describe a network of the user's own, with random weights.
+
+        Args:
+            model: The `model` settings.
+            bands: Number of input channels.
+            classes: Number of classes, the null class included.
+            size: Width and height of the chips in pixels.
+            definition: Folder with ``hubconf.py``; it travels in the bundle.
+        """
+        values = {"{classes}": classes + self.background, "{bands}": bands, "{size}": size}
+        arguments = {name: _filled(value, values) for name, value in model["arguments"].items()}
+        return self.model(pretrained=False, external_def=external_model(definition, model["entrypoint"], arguments))
 
     @abstractmethod
     def adopt_chips(self, cut: Path, scene: str, target: Path, classes: Sequence[str]) -> int:
@@ -178,6 +196,13 @@ def sampling_options(chips: Mapping[str, Any]) -> dict[str, Any]:
     if chips["sampling"] == "random":
         return options | {"max_windows": chips["per_scene"], "padding": chips["padding"]}
     return options | {"stride": chips["stride"] or chips["size"]}
+
+
+def _filled(value: Any, values: Mapping[str, int]) -> Any:
+    """Put numbers in the place of placeholders, also within lists."""
+    if isinstance(value, list):
+        return [_filled(entry, values) for entry in value]
+    return values.get(value, value) if isinstance(value, str) else value
 
 
 def external_model(definition: str, entrypoint: str, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,14 +48,7 @@ def read_image(cell: str, imagery: Mapping[str, Any], folder: Path, published: P
         UserError: For files that cannot be read or do not belong together, and a nodata value no pixel can have.
     """
     paths = paths_of(cell)
-    headers, problems = [], []
-    for path in paths:
-        try:
-            headers.append(read_header(path))
-        except UserError as error:
-            problems += error.problems
-    if problems:
-        raise UserError(problems)
+    headers = _read_headers(paths, imagery["files"] == "bands")
     if len(paths) > 1 and imagery["files"] is None:
         raise UserError(
             Problem(
@@ -76,8 +69,33 @@ def read_image(cell: str, imagery: Mapping[str, Any], folder: Path, published: P
     return {**read_header(str(folder / VRT)), "image": str(published / VRT), "files": paths}
 
 
-def read_header(image: str) -> Header:
+def _read_headers(paths: Sequence[str], bands: bool) -> list[Header]:
+    """Read the headers of a scene's files; bands without any georeference lie on a file of their size that has one."""
+    headers: dict[str, Header] = {}
+    problems: dict[str, list[Problem]] = {}
+    for path in paths:
+        try:
+            headers[path] = read_header(path)
+        except UserError as error:
+            problems[path] = error.problems
+    placed = list(headers.values())
+    for path in list(problems) if bands and placed else []:
+        try:
+            headers[path] = read_header(path, placed)
+            del problems[path]
+        except UserError as error:
+            problems[path] = error.problems
+    if problems:
+        raise UserError([problem for told in problems.values() for problem in told])
+    return [headers[path] for path in paths]
+
+
+def read_header(image: str, others: Sequence[Header] = ()) -> Header:
     """Read what an image's header says.
+
+    Args:
+        image: Its path.
+        others: Files of the same scene: a file without CRS and transform lies where one of its size does.
 
     Returns:
         width and height in pixels, count and names of bands, dtype, CRS (WKT), transform (six coefficients),
@@ -89,16 +107,15 @@ def read_header(image: str) -> Header:
     """
     try:
         with rasterio.open(image) as dataset:
-            _check_header(image, dataset)
+            place = _place_in_the_world(image, dataset, others)
+            _check_types(image, dataset)
             return {
+                **place,
                 "width": dataset.width,
                 "height": dataset.height,
                 "count": dataset.count,
                 "bands": list(dataset.descriptions),
                 "dtype": dataset.dtypes[0],
-                "crs": dataset.crs.to_wkt(),
-                "transform": list(dataset.transform)[:6],
-                "bounds": list(transform_bounds(dataset.crs, WGS84, *dataset.bounds)),
                 "nodata": None if dataset.nodata is None else float(dataset.nodata),
                 "nodata_of_bands": [_text(value) for value in dataset.nodatavals],
                 "alpha": [i for i, meaning in enumerate(dataset.colorinterp) if meaning == ColorInterp.alpha],
@@ -111,7 +128,11 @@ def read_header(image: str) -> Header:
         ) from None
 
 
-def _check_header(image: str, dataset: Any) -> None:
+def _place_in_the_world(image: str, dataset: Any, others: Sequence[Header]) -> Header:
+    """Give CRS, transform and bounds."""
+    like = [other for other in others if (other["width"], other["height"]) == (dataset.width, dataset.height)]
+    if like and dataset.crs is None and dataset.transform.is_identity:
+        return {name: like[0][name] for name in ("crs", "transform", "bounds")}
     if dataset.crs is None or dataset.transform.is_identity:
         raise UserError(
             Problem(
@@ -122,6 +143,11 @@ def _check_header(image: str, dataset: Any) -> None:
                 "set them, for instance with `rio edit-info --crs --transform`",
             )
         )
+    bounds = list(transform_bounds(dataset.crs, WGS84, *dataset.bounds))
+    return {"crs": dataset.crs.to_wkt(), "transform": list(dataset.transform)[:6], "bounds": bounds}
+
+
+def _check_types(image: str, dataset: Any) -> None:
     types = sorted(set(dataset.dtypes))
     if len(types) > 1 or types[0] not in TYPES:
         cure = "convert it, for instance with `rio convert --dtype float32`"
@@ -162,12 +188,12 @@ def _with_nodata(
                     "correct `imagery.nodata`, or leave it out",
                 )
             )
-        return [Band(band.name, [replace(s, nodata=None) for s in band.sources]) for band in bands], value
+        return [replace(band, sources=[replace(s, nodata=None) for s in band.sources]) for band in bands], value
     own = {source.nodata for band in bands for source in band.sources}
     masked = any(header["masked"] for header in headers)
     gaps = any(_has_gaps(band, grid) for band in bands)
     if masked or len(own) > 1 or (gaps and own == {None}):
-        return [Band(band.name, [replace(s, masked=masked) for s in band.sources]) for band in bands], "0"
+        return [replace(band, sources=[replace(s, masked=masked) for s in band.sources]) for band in bands], "0"
     return list(bands), next(iter(own))
 
 
@@ -200,10 +226,10 @@ def _stacked(paths: Sequence[str], headers: Sequence[Header]) -> tuple[Grid, str
             found = "bounds " + ", ".join(f"{value:.5f}" for value in header["bounds"])
             expected = "some within " + ", ".join(f"{value:.5f}" for value in finest["bounds"])
             problems.append(Problem(path, "bands of one scene", found, expected + " (EPSG:4326)", "check the files"))
-        indices = [index for index in range(header["count"]) if index not in header["alpha"]]
-        for index in indices:
-            number = f"_{index + 1}" if len(indices) > 1 else ""
-            bands.append(Band(header["bands"][index] or name + number, [_source(header, index, place)]))
+        for index in range(header["count"]):  # transparency too: it can be a band that GDAL mistakes for such
+            number = f"_{index + 1}" if header["count"] > 1 else ""
+            alpha = index in header["alpha"]
+            bands.append(Band(header["bands"][index] or name + number, [_source(header, index, place)], alpha))
     if problems:
         raise UserError(problems)
     return grid, str(np.result_type(*(np.dtype(header["dtype"]) for header in headers))), bands

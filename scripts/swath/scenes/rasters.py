@@ -70,7 +70,10 @@ def _write(paths: Sequence[str], spec: Mapping[str, Any], header: Mapping[str, A
             for raster in rasters:
                 values, valid, there = raster.read(window)
                 place = np.minimum(np.searchsorted(known, values), len(known) - 1)
-                found = np.where(known[place] == values, ids[place], default).astype(np.uint8)
+                found = np.where(known[place] == values, ids[place], UNKNOWN).astype(np.uint8)
+                if labels["colour_tolerance"]:
+                    _find_near_colours(found, values, known, ids, labels["colour_tolerance"])
+                found[found == UNKNOWN] = default
                 lost = valid & (found == UNKNOWN)
                 if lost.any():
                     several, numbers = np.unique(values[lost], return_counts=True)
@@ -102,6 +105,28 @@ def _table(
     names = (labels["colours"] or labels["mapping"]).values()
     pairs = sorted((key, classes.index(name) if name else unlabelled) for key, name in zip(keys, names, strict=True))
     return np.array([value for value, _ in pairs], np.float64), np.array([index for _, index in pairs], np.uint8)
+
+
+def _find_near_colours(
+    found: NDArray[np.uint8],
+    values: NDArray[np.float64],
+    known: NDArray[np.float64],
+    ids: NDArray[np.uint8],
+    tolerance: int,
+) -> None:
+    """Give pixels of an unknown colour the id of the nearest one, in place, where no channel differs by more."""
+    unknown = found == UNKNOWN
+    colours, where = np.unique(values[unknown], return_inverse=True)
+    if len(colours):
+        distances = np.abs(_channels(colours)[:, None] - _channels(known)[None]).max(axis=2)
+        near = np.where(distances.min(axis=1) <= tolerance, ids[distances.argmin(axis=1)], UNKNOWN)
+        found[unknown] = near[where]
+
+
+def _channels(colours: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Split colour numbers into red, green and blue."""
+    numbers = colours.astype(np.int64)
+    return np.stack([numbers >> 16, numbers >> 8 & 255, numbers & 255], axis=-1)
 
 
 def _number(value: str) -> float:
@@ -226,13 +251,14 @@ def _unknown(
     kind = "colours" if labels["colours"] else "mapping"
     listed = [f"{_written(value, kind)} ({count:,} pixels)" for value, count in unknown.most_common(MOST)]
     more = f" and {len(unknown) - MOST} more" if len(unknown) > MOST else ""
+    near = ", or a `labels.colour_tolerance` for compressed rasters" if labels["colours"] else ""
     example = f'"{_written(unknown.most_common(1)[0][0], kind)}": <class>'
     return Problem(
         "; ".join(paths),
         f"labels.{kind}",
         ("unknown colours " if labels["colours"] else "unknown values ") + ", ".join(listed) + more,
         "one of " + ", ".join(classes[1:]) + " for every one",
-        f"add them to `labels.{kind}` ({example}, or null to ignore it), or give `labels.default_class`",
+        f"add them to `labels.{kind}` ({example}, or null to ignore it), or give `labels.default_class`{near}",
     )
 
 

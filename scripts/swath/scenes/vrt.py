@@ -45,10 +45,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Band:
-    """A band of a virtual raster: its name and what it consists of, the last source on top."""
+    """A band of a virtual raster: its name, what it consists of (the last source on top), if it means transparency."""
 
     name: str | None
     sources: Sequence[Source]
+    alpha: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,8 @@ def write_vrt(path: Path, grid: Grid, bands: Sequence[Band], dtype: str, nodata:
             _add(element, "Description", band.name)
         if nodata is not None:
             _add(element, "NoDataValue", nodata)
+        if band.alpha:
+            _add(element, "ColorInterp", "Alpha")
         for source in band.sources:
             _add_source(element, source, published)
     Xml.indent(root)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import filecmp
 import logging
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from rastervision.core.rv_pipeline import RVPipelineConfig
 from rastervision.pytorch_learner.learner import Learner
+from rastervision.pytorch_learner.learner_config import LearnerConfig, ModelConfig
 from rastervision.pytorch_learner.object_detection_learner import ObjectDetectionLearner
 
 from swath.config.classes import NULL_CLASS, NULL_CLASS_ID
+from swath.config.names import EXTERNAL
 from swath.config.train import loss_weights
 from swath.errors import Problem, UserError
-from swath.files import publish_directory, unzip
+from swath.files import unzip
 from swath.rv.chip import FOLDERS
 from swath.rv.parts import parts_of
 from swath.rv.pipeline import (
@@ -29,6 +29,7 @@ from swath.rv.pipeline import (
 from swath.rv.tasks import TASKS
 from swath.scenes.manifest import channel_order
 from swath.seeds import seed_everything
+from swath.training.definition import HUBCONF, publish_definition
 from swath.training.losses import balanced_weights, build_loss, count_classes
 from swath.training.pretrained import check_weights
 from swath.training.weights import load_weights
@@ -43,7 +44,6 @@ log = logging.getLogger("swath.train")
 
 def describe_training(job: TrainingJob) -> RVPipelineConfig:
     """Describe the training for Raster Vision; all paths start at the working directory."""
-    definition = _publish_definition(job.folder / "architecture")
     bands = len(channel_order(job.scenes[0], job.options.imagery["bands"]))
     classes = class_config(job.classes, job.colours)
     task = TASKS[job.options.task]
@@ -66,7 +66,7 @@ def describe_training(job: TrainingJob) -> RVPipelineConfig:
         classes=classes,
         train=scenes["train"],
         validation=scenes["validation"],
-        model=task.model_config(job.model, bands, len(job.classes), str(definition)),
+        model=_model_config(job, bands),
         solver=solver_config(task, job.train),
         data=task.data(
             uri=list(job.chips),
@@ -83,13 +83,14 @@ def describe_training(job: TrainingJob) -> RVPipelineConfig:
     )
 
 
-def _publish_definition(folder: Path) -> Path:
-    """Put the networks' definition where Raster Vision takes it from: the whole folder ends up in the bundle."""
-    source, file = ARCHITECTURES / "hubconf.py", folder / "hubconf.py"
-    if not folder.is_dir() or list(folder.iterdir()) != [file] or not filecmp.cmp(source, file, shallow=False):
-        with publish_directory(folder) as target:
-            shutil.copy(source, target)
-    return folder
+def _model_config(job: TrainingJob, bands: int) -> ModelConfig:
+    """Describe the network; the definition it is built from is copied beside the model, as paths have to stay."""
+    folder, task, classes = job.folder / "architecture", TASKS[job.options.task], len(job.classes)
+    external = job.model["architecture"] == EXTERNAL
+    publish_definition(Path(job.model["definition"]) if external else ARCHITECTURES, folder)
+    if external:
+        return task.external_config(job.model, bands, classes, job.chip_size, str(folder))
+    return task.model_config(job.model, bands, classes, str(folder))
 
 
 def build_learner(job: TrainingJob, config: RVPipelineConfig, temporary: Path) -> Learner:
@@ -100,25 +101,30 @@ def build_learner(job: TrainingJob, config: RVPipelineConfig, temporary: Path) -
     learner_config.data.uri = str(chips)
     learner_config.output_uri = str(temporary / "learner")
     seed_everything(job.seed)
-    try:
-        learner: Learner = learner_config.build(str(temporary), training=True)
-    except (TypeError, ValueError, KeyError, OSError) as error:
-        raise UserError(
-            Problem(
-                "config",
-                "model",
-                f"{job.model['architecture']} with {job.model['encoder']}: {error}",
-                "a network that can be built",
-                "change `model`",
-            )
-        ) from error
+    learner = _built(job, learner_config, temporary)
     config.backend.data.uri = list(job.chips)  # the learner config's data is the same object
     learner_config.output_uri = config.train_uri
     if job.weights:
         _load_first_weights(job, learner.model, job.weights)
     if not isinstance(learner, ObjectDetectionLearner):  # which has losses of its own, and no null class
-        silence_null_class(learner.model, len(job.classes))
+        if not silence_null_class(learner.model, len(job.classes)):
+            log.warning("%s: no last layer with a bias for each of %d classes", job.name, len(job.classes))
         learner.loss = build_loss(loss_weights(job.train["loss"]), len(job.classes), _class_weights(job, learner))
+    return learner
+
+
+def _built(job: TrainingJob, config: LearnerConfig, temporary: Path) -> Learner:
+    """Let Raster Vision build the learner; what the network refuses is the user's to change."""
+    external = job.model["architecture"] == EXTERNAL
+    failures = (Exception,) if external else (TypeError, ValueError, KeyError, OSError)  # of any kind
+    try:
+        learner: Learner = config.build(str(temporary), training=True)
+    except failures as error:
+        name = job.model["entrypoint"] if external else f"{job.model['architecture']} with {job.model['encoder']}"
+        place = f"{job.model['definition']}/{HUBCONF}" if external else "config"
+        cure = "change `model.arguments`, or hubconf.py" if external else "change `model`"
+        found = f"{name}: {type(error).__name__}: {error}" if external else f"{name}: {error}"
+        raise UserError(Problem(place, "model", found, "a network that can be built", cure)) from error
     return learner
 
 
@@ -159,7 +165,7 @@ def _class_weights(job: TrainingJob, learner: Learner) -> list[float] | None:
     return weights
 
 
-def silence_null_class(model: torch.nn.Module, classes: int) -> None:
+def silence_null_class(model: torch.nn.Module, classes: int) -> bool:
     """Keep a network from ever predicting the null class, which it is never taught.
 
     The last layer's bias for it becomes so low that its probability, and with it its gradient, is zero. The bias is
@@ -168,11 +174,16 @@ def silence_null_class(model: torch.nn.Module, classes: int) -> None:
     Args:
         model: Any network whose last layer is a convolution or linear, with one output per class.
         classes: Number of classes, the null class included.
+
+    Returns:
+        Whether there is such a layer, and it has a bias. Where not, the null class is merely never taught.
     """
     layers = [m for m in model.modules() if classes == getattr(m, "out_channels", getattr(m, "out_features", None))]
-    if layers and layers[-1].bias is not None:
-        with torch.no_grad():
-            layers[-1].bias[NULL_CLASS_ID] = NEVER
+    if not layers or layers[-1].bias is None:
+        return False
+    with torch.no_grad():
+        layers[-1].bias[NULL_CLASS_ID] = NEVER
+    return True
 
 
 def _check_chips(job: TrainingJob, chips: Path) -> None:

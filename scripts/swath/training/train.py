@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -25,6 +26,7 @@ from swath.rv.task import SceneOptions
 from swath.scenes.manifest import Facts
 from swath.training.checkpoints import CheckpointFolder
 from swath.training.data import remember_chips
+from swath.training.definition import definition_files
 from swath.training.learner import build_learner, describe_training
 from swath.training.loop import fit
 from swath.training.module import LearnerModule
@@ -76,7 +78,9 @@ class TrainingJob:
     def fingerprint(self) -> str:
         """Name what checkpoints depend on, so that none is ever taken up by another training."""
         train = {name: value for name, value in self.train.items() if name not in WITHOUT_INFLUENCE}
-        files = [sha256(path) for path in sorted(self.chips)] + ([sha256(self.weights)] if self.weights else [])
+        weights = [self.weights] if self.weights else []
+        paths: list[str | Path] = [*sorted(self.chips), *weights, *definition_files(self.model)]
+        files = [sha256(path) for path in paths]
         return short_hash([self.model, train, self.seed, files, self.code])
 
 
@@ -161,6 +165,8 @@ def save_bundle(learner: Learner, temporary: Path, output: Path) -> None:
     learner.model.to("cpu", memory_format=torch.contiguous_format)
     learner.save_model_bundle(export_onnx=False)
     unzip(Path(learner.output_dir_local) / "model-bundle.zip", temporary / "bundle")
+    for compiled in list((temporary / "bundle").rglob("__pycache__")):  # it carries dates
+        shutil.rmtree(compiled)
     zip_directory(temporary / "bundle", output)
 
 
