@@ -122,8 +122,9 @@ def expected_chip(
             low = [band.mean() - 3 * (band.std() or 1.0) for band in there]
             high = [band.mean() + 3 * (band.std() or 1.0) for band in there]
         elif normalize == "min_max":
-            low, high = [band.min() for band in there], [band.max() for band in there]
-            high = [b if b > a else a + 1 for a, b in zip(low, high, strict=True)]
+            edges = [(float(band.min()), float(band.max())) for band in there]
+            edges = [(a, b) if b > a else (a - 0.5, a + 0.5) for a, b in edges]  # one value alone becomes grey
+            low, high = [a for a, _ in edges], [b for _, b in edges]
         else:
             low, high = [normalize["min"]] * len(values), [normalize["max"]] * len(values)
         low_, high_ = (np.array(edge, dtype=np.float64)[:, None, None] for edge in (low, high))

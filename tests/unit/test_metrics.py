@@ -63,6 +63,7 @@ def runs(tmp_path: Path) -> list[dict[str, Any]]:
                 "run": f"{trial},seed={seed}",
                 "trial": trial,
                 "values": {"train.learning_rate": {"a": 0.1, "b": 0.2}[trial]},
+                "fold": None,
                 "seed": seed,
                 "model": str(folder),
                 "bundle": str(folder),
@@ -87,6 +88,7 @@ def test_the_winner_has_the_best_mean_over_repeats(tmp_path: Path, runs: list[di
         "run": "b,seed=1",
         "metric": "macro_f1",
         "mean": pytest.approx(0.65),
+        "std": pytest.approx(0.05),
         "score": 0.7,
     }
 

@@ -51,8 +51,8 @@ CHECKS_INTRO = """# Checks: what is looked at before anything starts
 `snakemake validate` reads the headers of all images, the labels, and a sample of every image's pixels, without torch,
 and tells everything it finds at once: on the terminal, what must be cured first, and in
 `results/experiments/<name>/validation.html`, with a table of the scenes and the balance of classes. A thousand scenes
-of 650 × 650 pixels take less than a minute on two cores; a large image takes no longer than a small one, as only so many
-pixels of it are read.
+of 650 × 650 pixels take less than a minute on two cores; a large image takes no longer than a small one, as only so
+many pixels of it are read.
 
 The same runs by itself whenever a run starts (not with `-n`), before the first job. What was read of a scene is
 remembered in `.snakemake/swath-readings`: scenes that have not changed are not read again, so that it costs next to
