@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import geopandas as gpd
 import numpy as np
@@ -30,7 +31,7 @@ def write_image(path: Path, bands: int, dtype: str, side: int, place: Place | No
         pixel: Side of a pixel, in the CRS's units.
     """
     brightest = min(np.iinfo(dtype).max, 2000)
-    noise = np.random.default_rng(len(path.name)).integers(1, brightest // 2, (bands, side, side))
+    noise = np.random.default_rng(crc32(path.name.encode())).integers(1, brightest // 2, (bands, side, side))
     noise[:, side // 4 : side // 2, side // 4 : side // 2] += brightest // 2
     return write_pixels(path, noise.astype(dtype), place, pixel)
 
