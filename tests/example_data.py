@@ -178,10 +178,10 @@ def efficientnet_b0(num_classes, in_channels=3):
     return mobilenet_v3_small(num_classes=num_classes)
 
 
-def ssd(num_classes, size):
-    from torchvision.models.detection import ssdlite320_mobilenet_v3_large
+def detector(num_classes, size):
+    from torchvision.models.detection import fasterrcnn_mobilenet_v3_large_320_fpn
 
-    return ssdlite320_mobilenet_v3_large(
-        weights=None, weights_backbone=None, num_classes=num_classes, size=(size, size)
+    return fasterrcnn_mobilenet_v3_large_320_fpn(
+        weights=None, weights_backbone=None, num_classes=num_classes, min_size=size, max_size=size
     )
 '''
