@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import geopandas as gpd
 import numpy as np
@@ -30,7 +31,7 @@ def write_image(path: Path, bands: int, dtype: str, side: int, place: Place | No
         pixel: Side of a pixel, in the CRS's units.
     """
     brightest = min(np.iinfo(dtype).max, 2000)
-    noise = np.random.default_rng(len(path.name)).integers(1, brightest // 2, (bands, side, side))
+    noise = np.random.default_rng(crc32(path.name.encode())).integers(1, brightest // 2, (bands, side, side))
     noise[:, side // 4 : side // 2, side // 4 : side // 2] += brightest // 2
     return write_pixels(path, noise.astype(dtype), place, pixel)
 
@@ -177,10 +178,10 @@ def efficientnet_b0(num_classes, in_channels=3):
     return mobilenet_v3_small(num_classes=num_classes)
 
 
-def ssd(num_classes, size):
-    from torchvision.models.detection import ssdlite320_mobilenet_v3_large
+def detector(num_classes, size):
+    from torchvision.models.detection import fasterrcnn_mobilenet_v3_large_320_fpn
 
-    return ssdlite320_mobilenet_v3_large(
-        weights=None, weights_backbone=None, num_classes=num_classes, size=(size, size)
+    return fasterrcnn_mobilenet_v3_large_320_fpn(
+        weights=None, weights_backbone=None, num_classes=num_classes, min_size=size, max_size=size
     )
 '''

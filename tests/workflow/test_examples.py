@@ -143,7 +143,7 @@ EXTERNAL = {
         EXAMPLES["cowc-potsdam"],
         {
             "definition": "models/network",
-            "entrypoint": "ssd",
+            "entrypoint": "detector",
             "arguments": {"num_classes": "{classes}", "size": "{size}"},
         },
     ),
