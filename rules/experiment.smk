@@ -1,5 +1,6 @@
 # The stages of an experiment, in their order.
 include: "common.smk"
+include: "targets.smk"
 include: "params.smk"
 include: "validate.smk"
 include: "demo.smk"

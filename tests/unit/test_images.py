@@ -175,7 +175,9 @@ def test_not_a_pixel_is_wrong_on_the_way_from_a_scene_to_a_chip(image: dict[str,
         valid &= image["mask"]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        path = write(folder / "i.tif", pixels, nodata=image["nodata"], mask=image["mask"])
+        # MINISBLACK, or GDAL takes the fourth of four 8-bit bands for transparency
+        kept = {"nodata": image["nodata"], "mask": image["mask"], "photometric": "MINISBLACK"}
+        path = write(folder / "i.tif", pixels, **kept)
         facts = scene(path, folder, **image["imagery"])
         empty = [not (band != 0).any() for band in np.where(valid & np.isfinite(pixels), pixels, 0)]
         if imagery["normalize"] in ("statistics", "min_max") and any(empty):

@@ -1,0 +1,40 @@
+# What an experiment is to make.
+from types import SimpleNamespace
+
+FIRST = SimpleNamespace(key=PLAN.runs[0].models)  # stands for wildcards where any training will do
+EVALS = [f"{RESULTS}/evals/{run.evals['validation']}/validation.json" for run in PLAN.runs]
+BUNDLES = [f"{RESULTS}/bundles/{run.bundles}/model-bundle.zip" for run in PLAN.runs]
+MODELS = [
+    f"{RESULTS}/models/{run.models}/{file}"
+    for run in PLAN.runs
+    for file in ("model-bundle.zip", "metrics.csv", "timing.csv", "pipeline-config.json")
+]
+WEIGHTS_WANTED = sorted(
+    {
+        file
+        for spec in PLAN.specs["models"].values()
+        for file in first_weights(spec["model"], RESULTS, WEIGHTS)
+        if file.startswith(f"{WEIGHTS}/")
+    }
+)
+MAPS = [
+    f"{RESULTS}/predictions/{run.predictions['validation']}/{shard}.json"
+    for run in PLAN.runs
+    for shard in PREDICT_SHARDS["validation", run.fold]
+]
+
+
+def test_of_winner(wildcards):
+    """The winner's test maps and metrics: which one it is, is known once the checkpoint `select` has run."""
+    winner = read_json(checkpoints.select.get().output.winner)["run"]
+    run = next(run for run in PLAN.runs if run.name == winner)
+    if not PLAN.experiment.evaluate.test or "test" not in run.predictions:
+        return []
+    shards_of_test = PREDICT_SHARDS["test", run.fold]
+    maps = [f"{RESULTS}/predictions/{run.predictions['test']}/{shard}.json" for shard in shards_of_test]
+    metrics = [f"{RESULTS}/evals/{run.evals['test']}/test.json"] if "test" in run.evals else []
+    return maps + metrics
+
+
+RUNS = describe_runs(PLAN, RESULTS)
+TARGETS = [MODELS, MAPS, EVALS, BUNDLES, test_of_winner, f"{EXPERIMENT}/summary.txt"]
