@@ -25,6 +25,9 @@ if not workflow.config_settings.configfiles:  # a config on the command line rep
     configfile: str(REPOSITORY / "config" / "config.yaml")
 
 
+CONTAINER = str(REPOSITORY / "envs" / "swath.sif")
+
+
 # how many shards a stage's scenes are spread over is the profile's business: --set-scatter chip=8
 scattergather:
     scenes=2,

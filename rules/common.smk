@@ -25,7 +25,6 @@ from swath.workflow import (
 release_lock_of_dead_run()
 PLAN = plan_or_exit(config, workflow.configfiles)
 NAME = PLAN.experiment.experiment
-CONTAINER = str(REPOSITORY / "envs" / "swath.sif")
 RESULTS = "results"
 EXPERIMENT = f"{RESULTS}/experiments/{NAME}"
 VALIDATION = f"{EXPERIMENT}/validation.html"
