@@ -17,7 +17,7 @@ rule preview:
         mem_mb=memory(4000),
         runtime=minutes(20),
     params:
-        experiment=NAME,
+        name=NAME,
         spec=PLAN.specs["models"][FIRST.key],
         settings=settings_of("models", "imagery", "chips", "labels")(FIRST),
         classes=classes_of("models")(FIRST),

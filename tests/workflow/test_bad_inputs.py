@@ -463,6 +463,14 @@ def test_bad_input_another_pixel_type(good: Experiment) -> None:
     good.is_told("mixed_pixel_types", file="scenes", field="pixel type", found=found, cure=cure)
 
 
+def test_bad_input_near_infrared_marked_as_transparency(good: Experiment) -> None:
+    """The fourth of four 8-bit bands is near infrared, but marked as transparency."""
+    for scene in "abcd":
+        write_image(good.data, scene, (pixels(scene, 4) // 16).astype(np.uint8), bands=[None] * 4)
+    found, cure = "marked as transparency", "--colorinterp red,green,blue,undefined data/a.tif"
+    good.is_told("band_taken_for_transparency", file="data/a.tif", field="band 4", found=found, cure=cure)
+
+
 def test_bad_input_another_order_of_bands(good: Experiment) -> None:
     """One scene has its bands in another order, and they are taken by number."""
     write_image(good.data, "c", bands=BANDS[::-1])
@@ -763,6 +771,18 @@ def test_bad_input_scenes_that_overlap(good: Experiment) -> None:
     write_image(good.data, "c", transform=grid("c") * Affine.translation(-20, 0))
     found, cure = "24% of it, or of the other, lies in data/b.tif of scene b (train)", "allow: [spatial_overlap]"
     good.is_told("spatial_overlap", file="data/c.tif", field="scene c (validation)", found=found, cure=cure)
+
+
+def test_bad_input_folds_that_overlap(good: Experiment) -> None:
+    """Scenes of two folds overlap."""
+    write_image(good.data, "b", transform=grid("a") @ Affine.translation(40, 0))
+    write_labels(good.data, "b", [square("a", 40, 0, 80, 40), square("a", 40, 40, 80, 40)])
+    for split in ("train", "validation"):
+        good.replace_in_table(f",{split}", ",")
+    good.set("scenes", {"table": TABLE, "split": {"folds": 3, "test": 0}})
+    found, cure = "lies in data/a.tif of scene a (fold 1)", "scenes.split.block"
+    said = good.is_told("spatial_overlap", file="data/b.tif", field="(fold 2)", found=found, cure=cure)
+    assert said.count("WARNING spatial_overlap") == 1
 
 
 def test_bad_input_scenes_of_two_crs_that_overlap(good: Experiment) -> None:

@@ -132,6 +132,37 @@ def _suspects(reading: Reading, suspects: Mapping[str, float]) -> Iterator[Findi
             )
 
 
+def transparency(survey: Survey) -> Iterator[Finding]:
+    """Find bands of transparency, which the model does not see, and bands that GDAL only takes for it."""
+    choices = [settings["imagery"]["bands"] for settings in survey.settings("imagery")]
+    for reading, header, sample in survey.with_sample():
+        for index in header["alpha"]:
+            left_out = None in choices
+            if sample["shades"] > SOME and (left_out or _are_seen(header, index, choices)):
+                yield _taken_for_transparency(reading, header, index, sample["shades"])
+            elif left_out:
+                yield finding("transparency_left_out", reading.image, f"band {index + 1}", "all or nothing", "", "")
+
+
+def _are_seen(header: Mapping[str, Any], index: int, choices: Sequence[Sequence[str | int] | None]) -> bool:
+    return any(band in (index + 1, header["bands"][index]) for bands in choices for band in bands or ())
+
+
+def _taken_for_transparency(reading: Reading, header: Mapping[str, Any], index: int, shades: float) -> Finding:
+    others = [number for number in range(1, header["count"] + 1) if number != index + 1]
+    marks = ["red", "green", "blue"] if header["count"] == 4 else ["gray"] * (header["count"] - 1)
+    marks.insert(index, "undefined")
+    return finding(
+        "band_taken_for_transparency",
+        reading.image,
+        f"band {index + 1}",
+        f"marked as transparency, but {shades:.0%} of it is neither 0 nor the largest value",
+        "no mark on a band of values: it is left out, and where it is 0 there is no data",
+        f"near infrared or the like: `rio edit-info --colorinterp {','.join(marks)} {reading.image}`; transparency: "
+        f"`imagery.bands: {others}`",
+    )
+
+
 def values(survey: Survey) -> Iterator[Finding]:
     """Find values that the normalisation would squeeze: outliers, wrong ranges, other scales."""
     for reading, header, sample in survey.with_sample():
@@ -312,4 +343,4 @@ def _scenes(number: int) -> str:
     return f"{number} training scene{'s' * (number != 1)}"
 
 
-CHECKS = (bands_and_types, grids, nodata, values, constant_bands, differences)
+CHECKS = (bands_and_types, grids, nodata, transparency, values, constant_bands, differences)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from swath.checks.findings import Finding
@@ -30,34 +30,24 @@ def by_scene(survey: Survey) -> Iterator[Finding]:
 
 def _outside(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Finding]:
     share = labels["outside"] / max(labels["features"], 1)
+    place = str(reading.row["labels"]), "labels"
     found = f"{labels['outside']} of {labels['features']} labels outside the image"
     if share > MANY_OUTSIDE:
-        yield finding(
-            "labels_partly_outside",
-            str(reading.row["labels"]),
-            "labels",
-            found,
-            f"labels of {reading.image}",
-            "check that image and labels belong together, and their CRS",
-        )
+        cure = "check that image and labels belong together, and their CRS"
+        yield finding("labels_partly_outside", *place, found, f"labels of {reading.image}", cure)
     elif share:
-        yield finding("some_labels_outside", str(reading.row["labels"]), "labels", found, "", "")
+        yield finding("some_labels_outside", *place, found, "", "")
 
 
 def _invalid(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Finding]:
     share = labels["invalid"] / max(labels["features"] - labels["outside"], 1)
+    place = str(reading.row["labels"]), "geometry"
     found = f"{labels['invalid']} of {labels['features']} geometries invalid"
     if share > MANY_INVALID:
-        yield finding(
-            "invalid_geometries",
-            str(reading.row["labels"]),
-            "geometry",
-            found,
-            "polygons that do not cross themselves",
-            "repair them, and look whether the shapes are still right",
-        )
+        cure = "repair them, and look whether the shapes are still right"
+        yield finding("invalid_geometries", *place, found, "polygons that do not cross themselves", cure)
     elif share:
-        yield finding("some_invalid_geometries", str(reading.row["labels"]), "geometry", found, "", "")
+        yield finding("some_invalid_geometries", *place, found, "", "")
 
 
 def _too_small(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Finding]:
@@ -102,17 +92,16 @@ def areas_of_interest(survey: Survey) -> Iterator[Finding]:
                     )
 
 
-def class_pixels(survey: Survey, key: str) -> dict[str, Counter[str]]:
-    """Count labelled pixels by split and class.
+def class_pixels(readings: Iterable[Reading], key: str) -> Counter[str]:
+    """Count labelled pixels by class.
 
     Args:
-        survey: The survey.
+        readings: The scenes.
         key: Which label settings.
     """
-    counts: dict[str, Counter[str]] = {}
-    for reading in survey.readings:
-        split = counts.setdefault(reading.split, Counter())
-        split.update((reading.labels.get(key) or {}).get("pixels") or {})
+    counts: Counter[str] = Counter()
+    for reading in readings:
+        counts.update((reading.labels.get(key) or {}).get("pixels") or {})
     return counts
 
 
@@ -120,14 +109,17 @@ def classes(survey: Survey) -> Iterator[Finding]:
     """Find classes that a split does not have, or hardly has."""
     if survey.pending:
         return  # what is not there yet cannot be counted
+    parts = {part: [r for r in survey.readings if r.part == part] for part in sorted({r.part for r in survey.readings})}
     for key, spec in survey.request["labels"].items():
         elsewhere = spec["labels"]["unlabelled"]  # what has no label is of this class
-        for split, counts in class_pixels(survey, key).items():
-            unread = any(reading.findings for reading in survey.of(split))
-            if not unread and (counts or split != "test"):  # test scenes can do without labels
-                absent = (name for name in survey.classes if name != elsewhere and not counts[name])
-                yield from (_absent(survey, name, split) for name in absent)
-        counts = class_pixels(survey, key).get("train", Counter())
+        named = [name for name in survey.classes if name != elsewhere]
+        training = survey.of("train")
+        for part, held in {**parts, **({"train": training} if training else {})}.items():
+            counts = class_pixels(held, key)
+            unread = any(reading.findings for reading in held)
+            if not unread and (counts or part != "test"):  # test scenes can do without labels
+                yield from (_absent(survey, name, part) for name in named if not counts[name])
+        counts = class_pixels(training, key)
         for name, number in counts.items():
             share = number / max(counts.total(), 1)
             if 0 < share < RARE and name != elsewhere:
@@ -141,12 +133,15 @@ def classes(survey: Survey) -> Iterator[Finding]:
                 )
 
 
-def _absent(survey: Survey, name: str, split: str) -> Finding:
+def _absent(survey: Survey, name: str, part: str) -> Finding:
+    check = "class_absent_from_test" if part == "test" else "class_absent"
+    if part.startswith("fold"):
+        check = "class_absent_from_fold"
     return finding(
-        "class_absent_from_test" if split == "test" else "class_absent",
+        check,
         survey.place("classes", name),
         f"classes.{name}",
-        f"no labels in the {split} scenes",
+        f"no labels in the {part} scenes",
         "some in every split",
         "check spelling and `labels.mapping`, label some, or deal the scenes out differently",
     )

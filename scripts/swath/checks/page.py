@@ -43,7 +43,7 @@ def write_page(path: Path, survey: Survey, findings: Sequence[Finding]) -> None:
 def _scene(reading: Reading) -> dict[str, Any]:
     """Describe a scene in a row of the table."""
     header, sample = reading.header, reading.sample
-    row = {"id": reading.row["id"], "split": reading.split, "image": reading.image, "labels": _labels(reading)}
+    row = {"id": reading.row["id"], "split": reading.part, "image": reading.image, "labels": _labels(reading)}
     if header is None:
         return {**row, "size": "unreadable"}
     return {
@@ -79,7 +79,7 @@ def _name_of_crs(wkt: str) -> str:
 
 def _balance(survey: Survey, key: str) -> dict[str, dict[str, float]]:
     """Return split → class → share of the labelled pixels."""
-    counts = class_pixels(survey, key)
+    counts = {split: class_pixels(survey.of(split), key) for split in {reading.split for reading in survey.readings}}
     return {
         split: {name: counts[split][name] / max(counts[split].total(), 1) for name in survey.classes}
         for split in ("train", "validation", "test")

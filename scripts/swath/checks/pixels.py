@@ -37,7 +37,8 @@ def sample_pixels(path: str, alpha: Sequence[int]) -> dict[str, Any]:
         nodata, nan, zero: shares of pixels that are without data in all bands, that are NaN in one, that hold data and
         are 0 in all bands. bands: of each, the values' min, low, median, high, max (low and high: 2nd and 98th
         percentile), None for transparency and without any value. suspects: value → its largest share in a band.
-        checksum: of the sample, None if it is the same value everywhere.
+        shades: share of values of transparency bands that are neither fully transparent nor opaque. checksum: of the
+        sample, None if it is the same value everywhere.
 
     Raises:
         rasterio.errors.RasterioError: If pixels cannot be read.
@@ -58,6 +59,7 @@ def sample_pixels(path: str, alpha: Sequence[int]) -> dict[str, Any]:
         "zero": float((valid[seen] & (values[seen] == 0)).all(axis=0).mean()),
         "bands": [_spread(values[i][valid[i]]) if i in seen else None for i in range(len(values))],
         "suspects": _suspects(values[seen][:, ::step], valid[seen][:, ::step], declared),
+        "shades": _shades(values[list(alpha)]),
         "checksum": _checksum(values),
     }
 
@@ -99,6 +101,12 @@ def _spread(values: NDArray[Any]) -> dict[str, float] | None:
         "high": float(high),
         "max": float(values.max()),
     }
+
+
+def _shades(transparency: NDArray[Any]) -> float:
+    if not transparency.size or transparency.dtype.kind == "f":
+        return 0.0
+    return float((~np.isin(transparency, (0, np.iinfo(transparency.dtype).max))).mean())
 
 
 def _suspects(values: NDArray[Any], valid: NDArray[np.bool_], declared: float | None) -> dict[str, float]:

@@ -90,7 +90,8 @@ def look_at(request: Mapping[str, Any]) -> Survey:
     known |= {keys[reading["row"]["id"]]: reading for reading in read}
     if unknown:
         write_json(memory, {key: known[key] for key in keys.values()})
-    return Survey(request, [Reading(**known[key]) for key in keys.values()], pending)
+    folds = request["folds"]
+    return Survey(request, [Reading(**known[key], fold=folds.get(scene)) for scene, key in keys.items()], pending)
 
 
 def _paths(row: Mapping[str, Any]) -> list[str]:

@@ -38,32 +38,37 @@ def _identities(reading: Reading) -> Iterator[str]:
 def _twice(one: Reading, other: Reading) -> Finding:
     same = os.path.realpath(one.image) == os.path.realpath(other.image)
     return finding(
-        "image_twice" if one.split == other.split else "image_in_two_splits",
+        "image_twice" if one.part == other.part else "image_in_two_splits",
         other.image,
         f"image of scene {other.row['id']}",
-        f"{'the same file' if same else 'the same content'} as {one.image} of scene {one.row['id']} ({one.split}), "
-        f"here in {other.split}",
+        f"{'the same file' if same else 'the same content'} as {one.image} of scene {one.row['id']} ({one.part}), "
+        f"here in {other.part}",
         "every image once",
         "take one of the two rows out",
     )
 
 
 def overlaps(survey: Survey) -> Iterator[Finding]:
-    """Find training scenes that overlap validation or test scenes on the ground."""
+    """Find training scenes that overlap others on the ground, of another split or fold."""
+    dealt = any(reading.fold is not None for reading in survey.readings)
     training = sorted(survey.with_header("train"), key=lambda pair: float(pair[1]["bounds"][0]))
-    for reading, header in survey.with_header("validation", "test"):
+    for reading, header in survey.with_header():
         for other, other_header in training:
             if other_header["bounds"][0] > header["bounds"][2]:
                 break  # all that follow begin farther east
+            if other.part == reading.part or (reading.split == "train" and other.row["id"] > reading.row["id"]):
+                continue  # the same part; a pair of folds is told once
             share = overlap(header, other_header)
             if share > EDGE and os.path.realpath(reading.image) != os.path.realpath(other.image):
                 yield finding(
                     "spatial_overlap",
                     reading.image,
-                    f"scene {reading.row['id']} ({reading.split})",
-                    f"{share:.0%} of it, or of the other, lies in {other.image} of scene {other.row['id']} (train)",
+                    f"scene {reading.row['id']} ({reading.part})",
+                    f"{share:.0%} of it, or of the other, lies in {other.image} of scene {other.row['id']} "
+                    f"({other.part})",
                     "scenes of different splits that do not overlap",
-                    "put both into one split, or cut one of them",
+                    "put both into one split, or cut one of them"
+                    + (", or deal scenes out by blocks on the ground, `scenes.split.block`" * dealt),
                 )
 
 

@@ -31,6 +31,7 @@ class Reading:
         labels: Key of the label settings → what the labels are, or None if they cannot be used.
         aoi: What the area of interest is, or None.
         findings: Names and problems that reading itself has met.
+        fold: The fold in which it validates, if scenes take turns; they count as training scenes.
     """
 
     row: Mapping[str, Any]
@@ -39,6 +40,12 @@ class Reading:
     labels: Mapping[str, Mapping[str, Any] | None]
     aoi: Mapping[str, Any] | None
     findings: Sequence[tuple[str, Mapping[str, str]]]
+    fold: int | None = None
+
+    @property
+    def part(self) -> str:
+        """What must have nothing in common with other parts: a split, or a fold."""
+        return self.split if self.fold is None else f"fold {self.fold}"
 
     @property
     def split(self) -> str:
@@ -107,6 +114,7 @@ def request_of(plan: Plan, config: Sequence[Any]) -> dict[str, Any]:
         "experiment": plan.experiment.experiment,
         "config": [str(file) for file in config],
         "scenes": [scene.row() for scene in plan.scenes],
+        "folds": {scene.id: scene.fold for scene in plan.scenes if scene.fold is not None},
         "labels": plan.specs["scenes"],
         "colours": dict(plan.experiment.classes),
         "trials": [

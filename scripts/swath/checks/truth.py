@@ -11,17 +11,11 @@ from typing import Any
 import geopandas as gpd
 import pyogrio
 import rasterio
-from pyproj import CRS
-from pyproj.exceptions import ProjError
-from rasterio.errors import RasterioError
-from rasterio.warp import transform_bounds
 from shapely.geometry import box
 
-from swath.errors import Problem, UserError
-from swath.scenes.images import WGS84
 from swath.scenes.paths import paths_of
 from swath.scenes.prepare import write_labels
-from swath.scenes.vectors import PARQUET, read_aoi
+from swath.scenes.vectors import PARQUET, bounds_in, read_aoi
 
 GRID = 1024
 """Labels are counted on a grid of at most so many cells each way."""
@@ -91,23 +85,13 @@ def _features(paths: Sequence[str], options: Mapping[str, Any], header: Mapping[
             crs = pyogrio.read_info(path, layer=options["layer"])["crs"]
             bounds = pyogrio.read_bounds(path, layer=options["layer"], where=options["where"])[1]
         total += bounds.shape[1]
-        place = _bounds_in(crs, header) if bounds.shape[1] else None
+        place = bounds_in(crs, header) if bounds.shape[1] else None
         if place is None:
             continue
         left, bottom, right, top = place
         inside = (bounds[0] <= right) & (bounds[2] >= left) & (bounds[1] <= top) & (bounds[3] >= bottom)
         outside += int((~inside).sum())
     return total, outside
-
-
-def _bounds_in(crs: Any, header: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
-    """Return the image's bounds in another CRS; None where that CRS does not know the place."""
-    try:
-        left, bottom, right, top = transform_bounds(WGS84, CRS(crs).to_wkt(), *header["bounds"])
-    except (RasterioError, ProjError):
-        return None
-    known = all(map(math.isfinite, (left, bottom, right, top))) and left <= right and bottom <= top
-    return (left, bottom, right, top) if known else None
 
 
 def read_area(cell: str, header: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,12 +103,9 @@ def read_area(cell: str, header: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         UserError: If it cannot be read, is empty, or lies outside the image.
     """
-    paths = paths_of(cell)
-    if _features(paths, {"layer": None, "where": None}, header)[0] == 0:
-        raise UserError(Problem(cell, "aoi", "no features", "at least one polygon", "leave the cell empty, or fill it"))
     to_pixels = ~rasterio.Affine(*header["transform"])
     grid = [to_pixels.a, to_pixels.b, to_pixels.d, to_pixels.e, to_pixels.c, to_pixels.f]
-    parts = read_aoi(paths, header).to_crs(header["crs"]).geometry.affine_transform(grid).explode()
+    parts = read_aoi(paths_of(cell), header).to_crs(header["crs"]).geometry.affine_transform(grid).explode()
     image = box(0, 0, header["width"], header["height"])
     bounds = parts.make_valid().intersection(image).bounds.to_numpy()  # minx, miny, maxx, maxy
     return {"sides": (bounds[:, 2:] - bounds[:, :2]).tolist()}

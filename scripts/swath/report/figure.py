@@ -81,12 +81,7 @@ def true_colour(facts: Facts, most: int | None = None) -> NDArray[np.float64]:
     Returns:
         Height × width × 3. Red, green and blue are found by band names, else the first three bands are taken.
     """
-    names = [(name or "").lower() for name in facts["bands"]]
-    wanted = next((w for w in TRUE_COLOUR if all(band.lower() in names for band in w)), None)
-    if wanted:
-        bands = [names.index(band.lower()) + 1 for band in wanted]
-    else:
-        bands = [1, 2, 3] if facts["count"] >= 3 else [1, 1, 1]
+    bands = [index + 1 for index in shown_bands(facts["bands"])]
     with rasterio.open(facts["image"]) as dataset:
         factor = max(1.0, max(dataset.shape) / most) if most else 1.0
         shape = (len(bands), max(1, round(dataset.height / factor)), max(1, round(dataset.width / factor)))
@@ -95,6 +90,15 @@ def true_colour(facts: Facts, most: int | None = None) -> NDArray[np.float64]:
     low, high = np.nan_to_num(np.nanpercentile(image, [2, 98], axis=(1, 2), keepdims=True))
     stretched = np.nan_to_num(np.clip((image - low) / np.maximum(high - low, 1e-9), 0, 1))
     return np.asarray(np.moveaxis(stretched, 0, -1))
+
+
+def shown_bands(names: Sequence[str | None]) -> list[int]:
+    """Choose the bands shown as red, green and blue, 0-based: by name, else the first three, or the first alone."""
+    known = [(name or "").lower() for name in names]
+    wanted = next((w for w in TRUE_COLOUR if all(band.lower() in known for band in w)), None)
+    if wanted:
+        return [known.index(band.lower()) for band in wanted]
+    return [0, 1, 2] if len(names) >= 3 else [0, 0, 0]
 
 
 def draw_labels(axis: Axes, facts: Facts, shape: tuple[int, ...], colours: Sequence[str], outlines: bool) -> None:
@@ -114,7 +118,11 @@ def draw_labels(axis: Axes, facts: Facts, shape: tuple[int, ...], colours: Seque
         _outline(axis, labels, facts, colours, shape[0] / facts["height"])
         return
     with rasterio.open(facts["label_raster"]) as dataset:
-        ids = dataset.read(1, out_shape=shape)
+        lay_over(axis, dataset.read(1, out_shape=shape), colours)
+
+
+def lay_over(axis: Axes, ids: NDArray[Any], colours: Sequence[str]) -> None:
+    """Draw class ids, height × width, over an image: half transparent, the null class not at all."""
     overlay = np.array([(*np.array(ImageColor.getrgb(colour)[:3]) / 255, 0.55) for colour in colours])
     overlay[NULL_CLASS_ID, 3] = 0.0
     axis.imshow(overlay[ids], interpolation="nearest")

@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader
@@ -17,8 +17,11 @@ from numpy.typing import NDArray
 from swath.config.classes import NULL_CLASS
 from swath.config.tasks import DETECTION
 from swath.files import publish
-from swath.report.figure import draw_labels, true_colour
+from swath.report.figure import draw_labels, lay_over, shown_bands, true_colour
 from swath.scenes.manifest import Facts
+
+if TYPE_CHECKING:
+    from swath.training.train import TrainingJob
 
 TEMPLATE = "preview.html.jinja"
 MOST_SCENES = 12
@@ -40,39 +43,36 @@ class PreviewChip:
 
 def write_preview(
     path: Path,
-    experiment: str,
-    task: str,
+    training: TrainingJob,
     scenes: Sequence[Facts],
     chips: Sequence[PreviewChip],
     counts: Mapping[str, int],
     bands: Sequence[str],
-    classes: Sequence[str],
-    colours: Sequence[str],
 ) -> None:
     """Write one self-contained HTML page.
 
     Args:
         path: The page.
-        experiment, task: The experiment's name and task.
+        training: The training that is going to see it.
         scenes: Facts of all scenes.
         chips: Some training chips.
         counts: Split → number of chips.
         bands: Names of the bands the model sees.
-        classes, colours: By class id.
     """
+    classes, colours = training.classes, training.colours
     loader = FileSystemLoader(Path(__file__).parent)
     template = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template(TEMPLATE)
-    outlines = task == DETECTION
+    outlines = training.options.task == DETECTION
     parts = {split: [s for s in scenes if s["split"] == split] for split in ("train", "validation", "test")}
     parts = {split: held for split, held in parts.items() if held}
     page = template.render(
-        name=experiment,
+        name=training.name,
         colours={name: colour for name, colour in zip(classes, colours, strict=True) if name != NULL_CLASS},
         balance={split: _balance(held, classes) for split, held in parts.items()},
         counts=counts,
         scenes={split: _scene_pictures(held, colours, outlines) for split, held in parts.items()},
         numbers={split: len(held) for split, held in parts.items()},
-        chips=[_chip_picture(chip, _shown_bands(bands), classes, colours) for chip in chips],
+        chips=[_chip_picture(chip, shown_bands(bands), classes, colours) for chip in chips],
         bands=_band_table(chips, bands),
     )
     with publish(path) as temporary:
@@ -110,15 +110,6 @@ def _scene_pictures(scenes: Sequence[Facts], colours: Sequence[str], outlines: b
     return pictures
 
 
-def _shown_bands(bands: Sequence[str]) -> list[int]:
-    """Choose the bands shown as red, green and blue: by name, or the first three."""
-    names = [name.lower() for name in bands]
-    for wanted in (("b04", "b03", "b02"), ("red", "green", "blue")):
-        if all(name in names for name in wanted):
-            return [names.index(name) for name in wanted]
-    return [0, 1, 2] if len(bands) >= 3 else [0, 0, 0]
-
-
 def _chip_picture(chip: PreviewChip, shown: Sequence[int], classes: Sequence[str], colours: Sequence[str]) -> str:
     figure, axes = plt.subplots(1, 2, figsize=(4, 2.2), constrained_layout=True)
     for axis in axes:
@@ -128,9 +119,7 @@ def _chip_picture(chip: PreviewChip, shown: Sequence[int], classes: Sequence[str
     if target.ndim == 0:
         axes[1].set_title(classes[int(target)], fontsize=9, color=colours[int(target)])
     elif target.shape == chip.image.shape[1:]:
-        overlay = np.array([[*_rgb(colour), 0.55] for colour in colours])
-        overlay[0, 3] = 0.0
-        axes[1].imshow(overlay[target.astype(int)], interpolation="nearest")
+        lay_over(axes[1], target.astype(int), colours)
     else:
         for top, left, bottom, right, index in target.reshape(-1, 5):
             corners = ([left, right, right, left, left], [top, top, bottom, bottom, top])
@@ -138,11 +127,6 @@ def _chip_picture(chip: PreviewChip, shown: Sequence[int], classes: Sequence[str
         axes[1].set_xlim(axes[0].get_xlim())
         axes[1].set_ylim(axes[0].get_ylim())
     return _embedded(figure)
-
-
-def _rgb(colour: str) -> tuple[float, float, float]:
-    red, green, blue = (int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5))
-    return red, green, blue
 
 
 def _band_table(chips: Sequence[PreviewChip], bands: Sequence[str]) -> list[dict[str, Any]]:

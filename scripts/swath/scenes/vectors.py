@@ -26,6 +26,8 @@ PARQUET = (".parquet", ".geoparquet")
 RASTERS = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jp2", ".vrt", ".img", ".bmp")
 SEGMENTS = 64
 """Pieces of an edge as long as the image: a straight edge in the labels' CRS is none in the image's."""
+NO_CHOICE = {"layer": None, "where": None}
+"""All features of the first layer."""
 
 Bounds = tuple[float, float, float, float]
 log = logging.getLogger("swath.scenes")
@@ -73,13 +75,16 @@ def read_aoi(paths: Sequence[str], facts: Mapping[str, Any]) -> gpd.GeoDataFrame
     """Read an area of interest: polygons in EPSG:4326 that touch the image.
 
     Raises:
-        UserError: For unreadable files, and areas outside the image.
+        UserError: For unreadable files, files without features, and areas outside the image.
     """
-    frames = [_read_vector(path, "aoi", {"layer": None, "where": None}, facts, 0.0) for path in paths]
+    frames = [_read_vector(path, "aoi", NO_CHOICE, facts, 0.0) for path in paths]
+    if not any(_has_features(path, NO_CHOICE) for path in paths):
+        files, cure = "; ".join(paths), "leave the cell empty, or fill it"
+        raise UserError(Problem(files, "aoi", "no features", "at least one polygon", cure))
     polygons = [_in_wgs84(_polygons(frame, path, 0.0, facts), facts) for frame, path in zip(frames, paths, strict=True)]
     inside = [frame[frame.intersects(box(*facts["bounds"]))] for frame in polygons]
     if not sum(map(len, inside)):
-        bounds = _bounds_of_files(paths, {"layer": None})
+        bounds = _bounds_of_files(paths, NO_CHOICE)
         raise UserError(_outside("; ".join(paths), "aoi", bounds, facts))
     return pd.concat([frame[["geometry"]] for frame in inside if not frame.empty], ignore_index=True)
 
@@ -137,7 +142,7 @@ def _read_vector(
                 path,
                 layer=options["layer"],
                 where=options["where"],
-                bbox=_bounds_in(crs, facts, margin) if crs else None,
+                bbox=bounds_in(crs, facts, margin) if crs else None,
                 force_2d=True,
             )
     except UserError:
@@ -158,7 +163,7 @@ def _read_parquet(path: str, options: Mapping[str, Any], facts: Mapping[str, Any
     frame = gpd.read_parquet(path)
     frame = frame.set_geometry(shapely.force_2d(frame.geometry.to_numpy()))
     if frame.crs is not None and not frame.empty:
-        bounds = _bounds_in(frame.crs, facts, margin)
+        bounds = bounds_in(frame.crs, facts, margin)
         frame = frame.iloc[np.sort(frame.sindex.query(box(*bounds)))] if bounds else frame
     if options["where"] and not frame.empty:
         file = io.BytesIO()  # GDAL's condition for GDAL's format: the same SQL for every file
@@ -197,7 +202,7 @@ def _has_features(path: str, options: Mapping[str, Any]) -> bool:
     if Path(path).suffix.lower() in PARQUET:
         return not gpd.read_parquet(path).empty
     chosen = {"layer": options["layer"], "where": options["where"]}
-    return bool(len(pyogrio.read_dataframe(path, **chosen, read_geometry=False, max_features=1)))
+    return bool(len(pyogrio.read_bounds(path, **chosen, max_features=1)[0]))
 
 
 def _bounds_of_files(paths: Sequence[str], options: Mapping[str, Any]) -> str:
@@ -215,7 +220,7 @@ def _bounds_of_files(paths: Sequence[str], options: Mapping[str, Any]) -> str:
     return "; ".join(said)
 
 
-def _bounds_in(crs: Any, facts: Mapping[str, Any], margin: float) -> Bounds | None:
+def bounds_in(crs: Any, facts: Mapping[str, Any], margin: float = 0.0) -> Bounds | None:
     """Give the image's bounds in another CRS, grown by metres; None where that CRS does not know the place."""
     west, south, east, north = facts["bounds"]
     up = margin / 111_000  # metres of a degree of latitude, rounded down
@@ -321,7 +326,7 @@ def _in_wgs84(labels: gpd.GeoDataFrame, facts: Mapping[str, Any]) -> gpd.GeoData
     """
     if labels.empty or CRS(labels.crs) == CRS(facts["crs"]):
         return labels.to_crs(WGS84)
-    bounds = _bounds_in(labels.crs, facts, 0.0)
+    bounds = bounds_in(labels.crs, facts)
     if bounds is None:
         return labels.to_crs(WGS84)
     left, bottom, right, top = bounds

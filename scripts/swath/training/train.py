@@ -21,9 +21,9 @@ from rastervision.pytorch_learner.learner import Learner
 from swath.config.classes import NULL_CLASS
 from swath.config.train import WITHOUT_INFLUENCE
 from swath.files import sha256, short_hash, unzip, zip_directory
-from swath.rv.pipeline import write_config
+from swath.rv.pipeline import scene_options, write_config
 from swath.rv.task import SceneOptions
-from swath.scenes.manifest import Facts
+from swath.scenes.manifest import Facts, read_splits
 from swath.training.checkpoints import CheckpointFolder
 from swath.training.data import remember_chips
 from swath.training.definition import definition_files
@@ -73,6 +73,34 @@ class TrainingJob:
     weights: Path | None = None
     code: str = ""
     deadline: float | None = None
+
+    @classmethod
+    def of_rule(
+        cls, inputs: Any, params: Any, folder: Path, without_influence: Mapping[str, Any] | None = None, **others: Any
+    ) -> TrainingJob:
+        """Put a job together from what a rule reads.
+
+        Args:
+            inputs: chips, scenes (manifests), stats.
+            params: name, spec, settings, classes, colours, splits.
+            folder: The model's folder.
+            without_influence: `train` settings that are not in the spec.
+            others: Further attributes.
+        """
+        return cls(
+            name=params.name,
+            folder=folder,
+            chips=list(inputs.chips),
+            scenes=read_splits(inputs.scenes, params.splits),
+            options=scene_options(params.settings, inputs.stats, params.classes),
+            classes=params.classes,
+            colours=params.colours,
+            chip_size=params.settings["chips"]["size"],
+            model=params.spec["model"],
+            train={**params.spec["train"], **(without_influence or {})},
+            seed=params.spec["seed"],
+            **others,
+        )
 
     @property
     def fingerprint(self) -> str:
