@@ -310,3 +310,12 @@ def test_an_interrupted_training_ends_with_the_same_bytes(
 @pytest.mark.parametrize("task", ["trees", "cells"])
 def test_a_finished_experiment_has_nothing_to_do(task: str, request: pytest.FixtureRequest) -> None:
     assert request.getfixturevalue(task).jobs() == {}
+
+
+@pytest.mark.parametrize("task", ["trees", "cells"])
+def test_the_preview_shows_chips_and_labels(task: str, request: pytest.FixtureRequest) -> None:
+    project: Project = request.getfixturevalue(task)
+    project.snakemake("preview")
+    page = (project.results / "experiments" / task / "preview.html").read_text()
+    assert page.count("<figure>") == len(list((project.folder / "data").glob("*.tif")))
+    assert page.count('alt="training chip') > 10

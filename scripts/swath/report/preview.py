@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jinja2 import Environment, FileSystemLoader
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from swath.config.classes import NULL_CLASS
@@ -111,22 +112,29 @@ def _scene_pictures(scenes: Sequence[Facts], colours: Sequence[str], outlines: b
 
 
 def _chip_picture(chip: PreviewChip, shown: Sequence[int], classes: Sequence[str], colours: Sequence[str]) -> str:
-    figure, axes = plt.subplots(1, 2, figsize=(4, 2.2), constrained_layout=True)
-    for axis in axes:
+    """Draw a chip, with its class above, or beside itself with labels on top."""
+    target = np.asarray(chip.target)
+    panels = 1 if target.ndim == 0 else 2
+    figure, axes = plt.subplots(1, panels, figsize=(2 * panels, 2.2), constrained_layout=True, squeeze=False)
+    for axis in axes[0]:
         axis.imshow(np.moveaxis(chip.image[list(shown)], 0, -1), interpolation="nearest", vmin=0, vmax=1)
         axis.set_axis_off()
-    target = np.asarray(chip.target)
     if target.ndim == 0:
-        axes[1].set_title(classes[int(target)], fontsize=9, color=colours[int(target)])
+        axes[0, 0].set_title(classes[int(target)], fontsize=9)
     elif target.shape == chip.image.shape[1:]:
-        lay_over(axes[1], target.astype(int), colours)
+        lay_over(axes[0, 1], target.astype(int), colours)
     else:
-        for top, left, bottom, right, index in target.reshape(-1, 5):
-            corners = ([left, right, right, left, left], [top, top, bottom, bottom, top])
-            axes[1].plot(*(np.array(corner) - 0.5 for corner in corners), color=colours[int(index)], linewidth=1)
-        axes[1].set_xlim(axes[0].get_xlim())
-        axes[1].set_ylim(axes[0].get_ylim())
+        _draw_boxes(axes[0, 1], target.reshape(-1, 5), colours)
     return _embedded(figure)
+
+
+def _draw_boxes(axis: Axes, boxes: NDArray[Any], colours: Sequence[str]) -> None:
+    limits = axis.get_xlim(), axis.get_ylim()
+    for top, left, bottom, right, index in boxes:
+        across, down = np.array([left, right, right, left, left]), np.array([top, top, bottom, bottom, top])
+        axis.plot(across - 0.5, down - 0.5, color=colours[int(index)], linewidth=1)
+    axis.set_xlim(limits[0])
+    axis.set_ylim(limits[1])
 
 
 def _band_table(chips: Sequence[PreviewChip], bands: Sequence[str]) -> list[dict[str, Any]]:
