@@ -31,10 +31,10 @@ from swath.config.classes import NULL_CLASS, NULL_CLASS_ID
 from swath.products.boxes import PIXELS, box_table
 from swath.products.maps import without_data, write_label_raster
 from swath.rv.confusion import confusion_metrics
-from swath.rv.task import Prediction, SceneOptions, Task, external_model, renamed, sampling_options
+from swath.rv.task import FOR_RASTER_VISION, Prediction, SceneOptions, Task, external_model, renamed, sampling_options
 from swath.scenes.manifest import Facts
 
-CELLS, RASTER, FOR_RASTER_VISION = "cells.parquet", "labels.tif", "raster-vision.json"
+CELLS, RASTER = "cells.parquet", "labels.tif"
 
 
 class ChipClassification(Task):
@@ -131,13 +131,8 @@ class ChipClassification(Task):
             raster[_within(cell, facts)] = index
         raster[no_data] = NULL_CLASS_ID
         write_label_raster(raster, facts["image"], classes, prediction.colours, folder / RASTER)
-        ChipClassificationLabels(
-            {cell: (int(index), row.tolist()) for cell, index, row in zip(cells, ids, scores, strict=True)}
-        ).save(
-            str(folder / FOR_RASTER_VISION),
-            class_config=prediction.class_config,
-            crs_transformer=prediction.scene.raster_source.crs_transformer,
-        )
+        found = {cell: (int(index), row.tolist()) for cell, index, row in zip(cells, ids, scores, strict=True)}
+        prediction.save(ChipClassificationLabels(found), folder)
 
     def metrics(
         self, result: Mapping[str, Any], scenes: Sequence[Scene], predictions: Path, classes: Sequence[str]

@@ -39,11 +39,10 @@ from swath.files import write_json
 from swath.products.boxes import PIXELS, box_table
 from swath.rv.average_precision import Boxes, average_precision
 from swath.rv.confusion import class_scores
-from swath.rv.task import Prediction, SceneOptions, Task, renamed, sampling_options
+from swath.rv.task import FOR_RASTER_VISION, Prediction, SceneOptions, Task, renamed, sampling_options
 from swath.scenes.manifest import Facts
 
 BOXES, GEOJSON, CANDIDATES = "boxes.parquet", "boxes.geojson", "candidates.parquet"
-FOR_RASTER_VISION = "raster-vision.json"
 LOWEST_SCORE = 0.05
 """Boxes with a smaller score are not even candidates: torchvision's own limit."""
 
@@ -144,13 +143,8 @@ class ObjectDetection(Task):
         chosen = table[table["score"] >= prediction.window["score_threshold"]].reset_index(drop=True)
         chosen.to_parquet(folder / BOXES)
         chosen.to_file(folder / GEOJSON, driver="GeoJSON", engine="pyogrio")
-        ObjectDetectionLabels(
-            chosen[PIXELS].to_numpy(), chosen["class_id"].to_numpy(), chosen["score"].to_numpy()
-        ).save(
-            str(folder / FOR_RASTER_VISION),
-            class_config=prediction.class_config,
-            crs_transformer=prediction.scene.raster_source.crs_transformer,
-        )
+        edges, ids, scores = (chosen[columns].to_numpy() for columns in (PIXELS, "class_id", "score"))
+        prediction.save(ObjectDetectionLabels(edges, ids, scores), folder)
 
     def metrics(
         self, result: Mapping[str, Any], scenes: Sequence[Scene], predictions: Path, classes: Sequence[str]

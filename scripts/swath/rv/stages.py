@@ -87,10 +87,7 @@ def write_located(job: StageJob, path: Path, root: Path) -> None:
 
 def analyze(job: StageJob, outputs: Mapping[str, Path]) -> None:
     """Run Raster Vision's analyzers: statistics of every scene group."""
-    folder = Path(job.folders["analyze"])
-    with publish_directory(folder / "files") as target:
-        _run(job, "analyze", analyze=target)
-    write_manifest(folder / "files", outputs["manifest"])
+    _run_into_files(job, "analyze", outputs["manifest"])
 
 
 def chip(job: StageJob, outputs: Mapping[str, Path]) -> None:
@@ -113,10 +110,7 @@ def chip(job: StageJob, outputs: Mapping[str, Path]) -> None:
 
 def predict(job: StageJob, outputs: Mapping[str, Path]) -> None:
     """Predict the validation and the test scenes, as Raster Vision does: in one go, in a folder that is empty."""
-    folder = Path(job.folders["predict"])
-    with publish_directory(folder / "files") as target:
-        _run(job, "predict", predict=target)
-    write_manifest(folder / "files", outputs["manifest"])
+    _run_into_files(job, "predict", outputs["manifest"])
 
 
 def evaluate(job: StageJob, outputs: Mapping[str, Path]) -> None:
@@ -154,6 +148,14 @@ def bundle(job: StageJob, outputs: Mapping[str, Path]) -> None:
 
 STAGES = {"analyze": analyze, "chip": chip, "predict": predict, "eval": evaluate, "bundle": bundle}
 """Rule → what it runs; training is Swath's own."""
+
+
+def _run_into_files(job: StageJob, stage: str, manifest: Path) -> None:
+    """Run a stage whose results are a folder of files, and list them."""
+    files = Path(job.folders[stage]) / "files"
+    with publish_directory(files) as target:
+        _run(job, stage, **{stage: target})
+    write_manifest(files, manifest)
 
 
 def _run(job: StageJob, stage: str, **target: Path) -> RVPipelineConfig:

@@ -19,6 +19,9 @@ from rastervision.pytorch_learner.learner_config import ImageDataConfig, ModelCo
 from swath.config.classes import NULL_CLASS_ID
 from swath.scenes.manifest import Facts
 
+FOR_RASTER_VISION = "raster-vision.json"
+"""Boxes or cells of a predicted scene, as Raster Vision reads them."""
+
 
 @dataclass(frozen=True)
 class SceneOptions:
@@ -67,6 +70,11 @@ class Prediction:
     def classes(self) -> list[str]:
         """Class names by id."""
         return list(self.class_config.names)
+
+    def save(self, labels: Labels, folder: Path) -> None:
+        """Write labels of boxes or cells as the GeoJSON that Raster Vision reads."""
+        path, crs_transformer = str(folder / FOR_RASTER_VISION), self.scene.raster_source.crs_transformer
+        labels.save(path, class_config=self.class_config, crs_transformer=crs_transformer)
 
 
 class Task(ABC):
