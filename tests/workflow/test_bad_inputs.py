@@ -34,7 +34,7 @@ from tiny import (
     write_tiny,
 )
 
-pytestmark = [pytest.mark.workflow, pytest.mark.timed]
+pytestmark = pytest.mark.workflow
 
 REPORT = Path("experiments/tiny/validation.html")
 

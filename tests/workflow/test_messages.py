@@ -1,4 +1,4 @@
-"""A user's mistakes through the real command: one message each, no traceback, nothing written, quickly."""
+"""Mistakes that only the whole command shows, and how quick it is; test_bad_inputs.py has those of config and data."""
 
 from __future__ import annotations
 
@@ -31,62 +31,11 @@ def told(project: Project, *arguments: str) -> str:
     return done.stdout
 
 
-def test_a_wrong_key(fresh: Project) -> None:
-    fresh.config["train"]["learningrate"] = 0.1
-    message = told(fresh)
-    assert "config.yaml:" in message
-    assert "train.learningrate" in message
-    assert "did you mean 'learning_rate'?" in message
-    assert not fresh.results.exists()
-
-
-def test_a_wrong_type(fresh: Project) -> None:
-    fresh.config["train"]["epochs"] = "many"
-    message = told(fresh)
-    assert "train.epochs" in message
-    assert "'many'" in message
-    assert not fresh.results.exists()
-
-
-def test_a_missing_file(fresh: Project) -> None:
-    (fresh.folder / "data" / "b.tif").unlink()
-    message = told(fresh)
-    assert "image of scene b" in message
-    assert "data/b.tif: no such file" in message
-    assert not fresh.results.exists()
-
-
 def test_an_unknown_class_in_the_config(fresh: Project) -> None:
     fresh.config["train"]["class_weights"] = {"watre": 2.0}
     message = told(fresh)
     assert "train.class_weights.watre" in message
     assert "did you mean 'water'?" in message
-    assert not fresh.results.exists()
-
-
-def test_an_unknown_class_in_the_labels(fresh: Project) -> None:
-    del fresh.config["labels"]["mapping"]["farmland"]
-    message = told(fresh)
-    assert not list(fresh.results.glob("scenes/*/*.json"))
-    assert "attribute class_name" in message
-    assert "unknown class 'farmland'" in message
-    assert "labels.mapping" in message
-
-
-def test_two_scenes_with_one_id(fresh: Project) -> None:
-    with (fresh.folder / "data" / "scenes.csv").open("a") as table:
-        table.write("a,b.tif,b.geojson,train\n")
-    message = told(fresh)
-    assert "'a' stands for data/a.tif (train) and for data/b.tif (train)" in message
-    assert not fresh.results.exists()
-
-
-def test_an_empty_split(fresh: Project) -> None:
-    table = fresh.folder / "data" / "scenes.csv"
-    table.write_text(table.read_text().replace("validation", "train"))
-    message = told(fresh)
-    assert "split validation" in message
-    assert "4 train, 0 validation, 1 test scenes" in message
     assert not fresh.results.exists()
 
 
