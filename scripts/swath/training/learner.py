@@ -11,6 +11,7 @@ from rastervision.core.rv_pipeline import RVPipelineConfig
 from rastervision.pytorch_learner.learner import Learner
 from rastervision.pytorch_learner.learner_config import LearnerConfig, ModelConfig
 from rastervision.pytorch_learner.object_detection_learner import ObjectDetectionLearner
+from torchvision.ops.misc import FrozenBatchNorm2d
 
 from swath.config.classes import NULL_CLASS, NULL_CLASS_ID
 from swath.config.names import EXTERNAL
@@ -106,7 +107,10 @@ def build_learner(job: TrainingJob, config: RVPipelineConfig, temporary: Path) -
     learner_config.output_uri = config.train_uri
     if job.weights:
         _load_first_weights(job, learner.model, job.weights)
-    if not isinstance(learner, ObjectDetectionLearner):  # which has losses of its own, and no null class
+    if isinstance(learner, ObjectDetectionLearner):  # which has losses of its own, and no null class
+        if not job.weights and job.model["architecture"] != EXTERNAL:
+            let_all_layers_learn(learner.model)
+    else:
         if not silence_null_class(learner.model, len(job.classes)):
             log.warning("%s: no last layer with a bias for each of %d classes", job.name, len(job.classes))
         learner.loss = build_loss(loss_weights(job.train["loss"]), len(job.classes), _class_weights(job, learner))
@@ -163,6 +167,22 @@ def _class_weights(job: TrainingJob, learner: Learner) -> list[float] | None:
     shown = ", ".join(f"{name} {w:.3g}" for name, w in zip(job.classes, weights, strict=True) if name != NULL_CLASS)
     log.info("%s: class weights %s", job.name, shown)
     return weights
+
+
+def let_all_layers_learn(detector: torch.nn.Module) -> None:
+    """Train a detector's first layers, and its batch normalisation, as torchvision does without first weights.
+
+    Raster Vision builds Faster R-CNN for ImageNet's weights: its first layers never learn, and its batch normalisation
+    keeps to statistics that random weights have not. The weights' names and shapes stay, so that Raster Vision's
+    network takes them.
+    """
+    detector.requires_grad_(True)
+    for name, module in list(detector.named_modules()):
+        if isinstance(module, FrozenBatchNorm2d):
+            parent, _, last = name.rpartition(".")
+            norm = torch.nn.BatchNorm2d(len(module.weight), eps=module.eps)
+            norm.num_batches_tracked = None
+            setattr(detector.get_submodule(parent), last, norm)
 
 
 def silence_null_class(model: torch.nn.Module, classes: int) -> bool:
