@@ -17,8 +17,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 from swath.config import load_experiment, read_yaml
 from swath.files import read_json
+from swath.plan import make_plan
 from swath.report.figure import label_raster
 from swath.scenes.manifest import channel_order, read_manifests
+from swath.scenes.table import read_scenes
 
 CONFIG = Path(__file__).parents[1] / "config" / "config.yaml"
 
@@ -40,9 +42,11 @@ def row(name, accuracy, macro_f1, by_class):
     return f"| {name} | {accuracy:.3f} | {macro_f1:.3f} | " + " | ".join(f"{value:.2f}" for value in by_class) + " |"
 
 
-experiment = load_experiment(read_yaml(CONFIG))
+config = read_yaml(CONFIG)
+experiment = load_experiment(config)
+key = make_plan(experiment, read_scenes(experiment.scenes), config).runs[0].scenes
 winner = Path("results/experiments") / experiment.experiment / "winner"
-scenes = read_manifests(Path("results/scenes").glob("*/*.json"))
+scenes = read_manifests(Path("results/scenes", key).glob("*.json"))
 training, test = ([facts for facts in scenes if facts["split"] == split] for split in ("train", "test"))
 names = list(experiment.classes)
 
