@@ -41,6 +41,8 @@ def write_pixels(path: Path, pixels: Pixels, place: Place | None, pixel: float) 
     path.parent.mkdir(parents=True, exist_ok=True)
     bands, height, width = pixels.shape
     profile: dict[str, Any] = {"driver": "JPEG" if path.suffix == ".jpg" else "GTiff", "dtype": pixels.dtype}
+    if bands == 4:  # a writer that is told nothing takes the fourth for transparency
+        profile |= {"photometric": "RGB", "alpha": "NO"}
     transform = None
     if place:
         transform = from_origin(place[1], place[2], pixel, pixel)

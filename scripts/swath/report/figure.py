@@ -62,6 +62,8 @@ def draw_prediction(
 
 def _outline(axis: Axes, boxes: gpd.GeoDataFrame, facts: Facts, colours: Sequence[str], scale: float = 1.0) -> None:
     """Draw boxes over an image whose axes are pixels, ``scale`` times as many as the scene has."""
+    if boxes.empty:  # such a file has no columns, either
+        return
     inverse = ~rasterio.Affine(*facts["transform"])
     for (west, south, east, north), index in zip(
         boxes.to_crs(facts["crs"]).bounds.to_numpy(), boxes["class_id"], strict=True
