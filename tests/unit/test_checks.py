@@ -10,18 +10,20 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from project import REPOSITORY
-from tiny import CRS, TINY, grid, write_image, write_tiny
+from tiny import CRS, TINY, grid, pixels, write_image, write_tiny
 
 from swath.checks import preflight
 from swath.checks.catalogue import LEVEL_OF, LEVELS, MEANING
-from swath.checks.findings import Finding, grouped, sorted_findings, tally, text_of
+from swath.checks.findings import Finding, PreflightError, grouped, sorted_findings, tally, text_of
 from swath.checks.machine import looks_like_weights
 from swath.checks.pixels import MOST, SIDE, footprint, metres_per_pixel, sample_pixels, sample_windows
 from swath.checks.reading import read_scene
@@ -91,15 +93,28 @@ def test_a_stumbling_library_is_a_finding(tmp_path: Path) -> None:
 # --- what is remembered ----------------------------------------------------------------------------
 
 
+def request_for(config: dict[str, Any]) -> dict[str, Any]:
+    """What the preflight is asked, for an experiment in the working directory."""
+    Path("config.yaml").write_text(yaml.safe_dump(config))
+    experiment = load_experiment(config, ["config.yaml"])
+    return request_of(make_plan(experiment, read_scenes(experiment.scenes), config), ["config.yaml"])
+
+
 @pytest.fixture
 def request_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A tiny experiment in the working directory."""
     monkeypatch.chdir(tmp_path)
     write_tiny(tmp_path / "data")
-    config = deepcopy(TINY)
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
-    experiment = load_experiment(config, ["config.yaml"])
-    return request_of(make_plan(experiment, read_scenes(experiment.scenes), config), ["config.yaml"])
+    return request_for(deepcopy(TINY))
+
+
+def told(request: dict[str, Any]) -> str:
+    """What stops the run; nothing if nothing does."""
+    try:
+        preflight.preflight(request, Path("report.html"))
+    except PreflightError as error:
+        return str(error)
+    return ""
 
 
 @pytest.fixture
@@ -125,6 +140,66 @@ def test_a_scene_is_read_again_when_it_has_changed(request_here: dict[str, Any],
     survey = preflight.look_at(request_here)
     assert read[4:] == ["c"]
     assert [reading.row["id"] for reading in survey.readings] == ["a", "b", "c", "d"]
+
+
+@pytest.mark.usefixtures("request_here")
+def test_a_cure_beside_the_file_is_seen() -> None:
+    """A Shapefile without its .prj: putting it there changes nothing of the file that the table names."""
+    gpd.read_file("data/a.gpkg").to_file("data/a.shp")
+    table = Path("data/scenes.csv")
+    table.write_text(table.read_text().replace("a.gpkg", "a.shp"))
+    Path("data/a.prj").rename("a.prj")
+    request = request_for(deepcopy(TINY))
+    assert "labels_unusable" in told(request)
+    Path("a.prj").rename("data/a.prj")
+    assert told(request) == ""
+
+
+def test_what_could_not_be_read_is_read_again(request_here: dict[str, Any], read: list[str]) -> None:
+    Path("data/b.tif").write_bytes(b"none")
+    told(request_here)
+    told(request_here)
+    assert read == ["a", "b", "c", "d", "b"]
+
+
+@pytest.mark.usefixtures("request_here")
+def test_a_band_that_is_left_out_stops_nothing() -> None:
+    for scene in "ab":
+        values = pixels(scene)
+        values[2] = 7
+        write_image(Path("data"), scene, values)
+    assert "constant_band" in told(request_for(deepcopy(TINY)))
+    assert told(request_for({**deepcopy(TINY), "imagery": {"bands": ["red", "green"]}})) == ""
+
+
+@pytest.mark.usefixtures("request_here")
+def test_a_large_image_with_a_label_raster_that_knows_no_place() -> None:
+    """Label rasters are read as they are: on a coarser grid, sizes would differ and single pixels be lost."""
+    side = 1100
+    for number, scene in enumerate("abcd"):
+        place = rasterio.transform.from_origin(330_000 + number * 10 * (side + 1), 5_820_000, 10, 10)
+        write_image(Path("data"), scene, pixels(scene, side=side), transform=place)
+        labels = np.zeros((side, side), np.uint8)
+        labels[::100, ::100], labels[50::100, 50::100] = 1, 2
+        Image.fromarray(labels).save(f"data/{scene}.png")
+    table = Path("data/scenes.csv")
+    table.write_text(table.read_text().replace(".gpkg", ".png"))
+    config = {**deepcopy(TINY), "labels": {"mapping": {1: "field", 2: "forest", 0: None}}}
+    assert told(request_for(config)) == ""
+    survey = preflight.look_at(request_for(config))
+    assert [next(iter(reading.labels.values()))["pixels"] for reading in survey.readings] == [
+        {"field": 121, "forest": 121}
+    ] * 4
+
+
+@pytest.mark.usefixtures("request_here")
+def test_a_file_that_two_scenes_share_is_an_image_in_two_splits() -> None:
+    """Scenes of several files, of which one is the same."""
+    table = Path("data/scenes.csv")
+    table.write_text(table.read_text().replace("a,a.tif", "a,a.tif;b.tif").replace("c,c.tif", "c,b.tif;c.tif"))
+    text = told(request_for({**deepcopy(TINY), "imagery": {"files": "mosaic"}}))
+    assert "image_in_two_splits" in text
+    assert "the same file" in text
 
 
 def test_what_is_remembered_is_what_was_read(request_here: dict[str, Any]) -> None:

@@ -15,9 +15,13 @@ import pandas as pd
 import pytest
 import rasterio
 from project import Project
+from rastervision.core import Box
+from rastervision.core.data import SemanticSegmentationLabels
+from rastervision.core.evaluation import SemanticSegmentationEvaluation
 from rio_cogeo.cogeo import cog_validate
 
 from swath.files import read_json, sha256
+from swath.rv.pipeline import read_config
 
 pytestmark = pytest.mark.workflow
 RASTER_VISION = str(Path(sys.executable).with_name("rastervision"))
@@ -121,9 +125,39 @@ def test_raster_visions_own_eval_gives_the_same_metrics(project: Project) -> Non
             assert ours[item["class_name"]] == pytest.approx(theirs or 0.0, abs=0.001)  # null where never predicted
 
 
-def test_the_models_config_is_one_that_raster_vision_reads(finished: Project) -> None:
-    from swath.rv.pipeline import read_config
+def test_the_metrics_are_raster_visions_called_plainly(finished: Project) -> None:
+    """Its evaluator on nothing but two arrays: the labels of the validation scene, and the map of it."""
+    written = next(finished.results.glob("evals/*/validation.json"))
+    classes = read_config(written.with_name("validation-pipeline-config.json")).dataset.class_config
+    folder = experiment(finished) / "trials" / "learning_rate=0.001,seed=0"
+    ours = read_json(folder / "metrics-validation.json")["overall"]
+    labels = next(finished.results.glob("scenes/*/validation-*/d/labels.tif"))
+    actual, found = pixels(labels.parent), pixels(folder / "predictions-validation" / "d")
+    window = Box(0, 0, *actual.shape)
+    plain = SemanticSegmentationEvaluation(classes)
+    plain.compute(*(plain_labels(ids, window, len(classes)) for ids in (actual, found)))
+    counts = plain.conf_mat.astype(int)
+    assert ours["confusion"] == counts[1:].tolist()
+    assert ours["accuracy"] == np.diag(counts)[1:].sum() / counts[1:].sum()
+    # what is unlabelled counts nowhere: as if nothing had been predicted there
+    found[actual == 0] = 0
+    plain.compute(*(plain_labels(ids, window, len(classes)) for ids in (actual, found)))
+    for index, name in enumerate(classes.names[1:], start=1):
+        item = plain.class_to_eval_item[index]
+        if item.gt_count:
+            assert ours["recall"][name] == pytest.approx(item.recall)
+            assert ours["f1"][name] == pytest.approx(np.nan_to_num(item.f1))
+        if item.pred_count:
+            assert ours["precision"][name] == pytest.approx(item.precision)
 
+
+def plain_labels(ids: np.ndarray, window: Box, classes: int) -> SemanticSegmentationLabels:
+    labels = SemanticSegmentationLabels.make_empty(extent=window, num_classes=classes)
+    labels[window] = ids
+    return labels
+
+
+def test_the_models_config_is_one_that_raster_vision_reads(finished: Project) -> None:
     model = next((finished.results / "models").iterdir())
     config = read_config(model / "pipeline-config.json")
     assert config.dataset.class_config.names[0] == "null"

@@ -227,6 +227,18 @@ def test_the_metrics_of_cells_are_raster_visions(cells: Project) -> None:
         item = plain.class_to_eval_item[index]
         if item.gt_count:
             assert ours["recall"][name] == pytest.approx(item.recall)
+    # cells without a class count nowhere: as if nothing had been predicted there
+    actual = scene.label_source.get_labels()
+    for cell in scene.extent.get_windows(16, 16):
+        if actual.get_cell_class_id(cell) == 0:
+            found.set_cell(cell, 0)
+    plain.compute(actual, found)
+    for index, name in enumerate(classes.names[1:], start=1):
+        item = plain.class_to_eval_item[index]
+        if item.gt_count:
+            assert ours["f1"][name] == pytest.approx(np.nan_to_num(item.f1))
+        if item.pred_count:
+            assert ours["precision"][name] == pytest.approx(item.precision)
 
 
 def test_a_cell_has_the_class_that_covers_most_of_it(cells: Project) -> None:

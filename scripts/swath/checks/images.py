@@ -178,24 +178,28 @@ def values(survey: Survey) -> Iterator[Finding]:
                     "values that use the data type",
                     "",
                 )
-        if any(settings["imagery"]["normalize"] in MEASURED for settings in survey.settings("imagery")):
-            yield from _outliers(reading, header, sample)
+        measured = [s["imagery"] for s in survey.settings("imagery") if s["imagery"]["normalize"] in MEASURED]
+        seen = sorted({index for imagery in measured for index in _order(header, imagery)})
+        yield from _outliers(reading, header, sample, seen)
     for settings in survey.settings("imagery"):
         if isinstance(settings["imagery"]["normalize"], dict):
             yield from _ranges(survey, settings["imagery"])
 
 
-def _outliers(reading: Reading, header: Mapping[str, Any], sample: Mapping[str, Any]) -> Iterator[Finding]:
+def _outliers(
+    reading: Reading, header: Mapping[str, Any], sample: Mapping[str, Any], seen: Sequence[int]
+) -> Iterator[Finding]:
     if reading.split != "train" or header["dtype"] == "uint8" or sample["suspects"]:
         return
-    for number, band in enumerate(sample["bands"], start=1):
+    for index in seen:
+        band = sample["bands"][index]
         usual = band["high"] - band["low"] if band else 0
         far = max(band["max"] - band["median"], band["median"] - band["min"]) if band else 0
         if usual > 0 and far > FAR * usual:
             yield finding(
                 "outliers",
                 reading.image,
-                f"band {number}",
+                f"band {index + 1}",
                 f"{band['min']:g} to {band['max']:g}, but 96 % of it from {band['low']:g} to {band['high']:g}",
                 "values that mean ± 3 standard deviations describe",
                 "clip them, declare them as nodata, or give `imagery.normalize` a range",
@@ -232,28 +236,46 @@ def _wanted(
     header: Mapping[str, Any], sample: Mapping[str, Any], imagery: Mapping[str, Any]
 ) -> list[Mapping[str, float] | None]:
     """Return the spreads of the bands that the model sees."""
+    return [sample["bands"][index] for index in _order(header, imagery)]
+
+
+def _order(header: Mapping[str, Any], imagery: Mapping[str, Any]) -> list[int]:
+    """Return the indices of the bands that the model sees."""
     try:
-        order = channel_order(header, imagery["bands"])
+        return channel_order(header, imagery["bands"])
     except (UserError, KeyError):
         return []  # told by bands_and_types
-    return [sample["bands"][index] for index in order]
 
 
 def constant_bands(survey: Survey) -> Iterator[Finding]:
-    """Find bands that hold one value in all training scenes."""
-    samples = [sample["bands"] for _, _, sample in survey.with_sample("train")]
-    for number in range(min((len(bands) for bands in samples), default=0)):
-        held = [bands[number] for bands in samples if bands[number]]
-        if held and len({band["min"] for band in held} | {band["max"] for band in held}) == 1:
-            first = next(reading.image for reading in survey.of("train"))
-            yield finding(
-                "constant_band",
-                first,
-                f"band {number + 1}",
-                f"{held[0]['min']:g} everywhere, in {_scenes(len(samples))}",
-                "values that differ",
-                "leave the band out with `imagery.bands`",
-            )
+    """Find bands that the model sees and that hold one value in all training scenes."""
+    training = list(survey.with_sample("train"))
+    constant = {
+        index: values[0]["min"]
+        for settings in survey.settings("imagery")
+        for index, values in _columns(training, settings["imagery"])
+        if len({band["min"] for band in values} | {band["max"] for band in values}) == 1
+    }
+    for index, value in sorted(constant.items()):
+        yield finding(
+            "constant_band",
+            training[0][0].image,
+            f"band {index + 1}",
+            f"{value:g} everywhere, in {_scenes(len(training))}",
+            "values that differ",
+            "leave the band out with `imagery.bands`",
+        )
+
+
+def _columns(
+    training: Sequence[tuple[Reading, Mapping[str, Any], Mapping[str, Any]]], imagery: Mapping[str, Any]
+) -> Iterator[tuple[int, list[Mapping[str, float]]]]:
+    """Go through the bands that the model sees: its index in the first scene, and its spreads in all of them."""
+    orders = [_order(header, imagery) for _, header, _ in training]
+    for place in range(min(map(len, orders), default=0)):
+        bands = [sample["bands"][order[place]] for order, (_, _, sample) in zip(orders, training, strict=True)]
+        if held := [band for band in bands if band]:
+            yield orders[0][place], held
 
 
 def differences(survey: Survey) -> Iterator[Finding]:

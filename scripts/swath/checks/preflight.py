@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,18 +79,19 @@ def _pending(survey: Survey) -> list[Finding]:
 
 
 def look_at(request: Mapping[str, Any]) -> Survey:
-    """Read all scenes whose files are there; what has not changed since is remembered."""
+    """Read all scenes whose files are there; what has not changed since is remembered, but for what was not read."""
     pending = [row["id"] for row in request["scenes"] if not all(Path(path).exists() for path in _paths(row))]
     rows = [row for row in request["scenes"] if row["id"] not in set(pending)]
     memory = REMEMBERED / f"{request['experiment']}.json"
     code = code_of("swath/checks/reading")
-    keys = {row["id"]: short_hash([row, request["labels"], _state(row), code]) for row in rows}
+    beside = _files_by_stem(path for row in rows for path in _paths(row))
+    keys = {row["id"]: short_hash([row, request["labels"], _state(row, beside), code]) for row in rows}
     known = read_json(memory) if memory.exists() else {}
     unknown = [row for row in rows if keys[row["id"]] not in known]
     read = _read(unknown, request["labels"]) if unknown else []
     known |= {keys[reading["row"]["id"]]: reading for reading in read}
     if unknown:
-        write_json(memory, {key: known[key] for key in keys.values()})
+        write_json(memory, {key: known[key] for key in keys.values() if not known[key]["findings"]})
     folds = request["folds"]
     return Survey(request, [Reading(**known[key], fold=folds.get(scene)) for scene, key in keys.items()], pending)
 
@@ -98,9 +100,21 @@ def _paths(row: Mapping[str, Any]) -> list[str]:
     return [path for name in ("image", "labels", "aoi") for path in local_paths_of(row[name])]
 
 
-def _state(row: Mapping[str, Any]) -> list[Any]:
-    """Return size and time of a scene's files: what changes when they do."""
-    return [(Path(path).stat().st_size, Path(path).stat().st_mtime_ns) for path in _paths(row)]
+def _state(row: Mapping[str, Any], beside: Mapping[Path, Sequence[os.DirEntry[str]]]) -> list[Any]:
+    """Return name, size and time of a scene's files and of those beside them (.prj, .ovr)."""
+    files = [entry for path in _paths(row) for entry in beside[Path(path).with_suffix("")]]
+    return sorted((entry.name, entry.stat().st_size, entry.stat().st_mtime_ns) for entry in files)
+
+
+def _files_by_stem(paths: Iterable[str]) -> dict[Path, list[os.DirEntry[str]]]:
+    """List the folders of files once: path up to any of its dots → files."""
+    found: dict[Path, list[os.DirEntry[str]]] = defaultdict(list)
+    for folder in {Path(path).parent for path in paths}:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                for dot in (place for place, letter in enumerate(entry.name) if letter == "." and place):
+                    found[folder / entry.name[:dot]].append(entry)
+    return found
 
 
 def _read(rows: list[Mapping[str, Any]], specs: Mapping[str, Any]) -> list[dict[str, Any]]:

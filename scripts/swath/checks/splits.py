@@ -10,6 +10,7 @@ from shapely.geometry import Polygon
 
 from swath.checks.findings import Finding
 from swath.checks.survey import Reading, Survey, finding
+from swath.scenes.paths import paths_of
 
 EDGE = 0.01
 """Share of the smaller scene that may lie in both: edges that touch."""
@@ -29,14 +30,19 @@ def same_image(survey: Survey) -> Iterator[Finding]:
 
 
 def _identities(reading: Reading) -> Iterator[str]:
-    yield os.path.realpath(reading.image)
+    yield from _files(reading)
     if reading.header and reading.sample and reading.sample["checksum"]:
         size = (reading.header["width"], reading.header["height"], reading.header["dtype"])
         yield f"{reading.sample['checksum']} {size}"
 
 
+def _files(reading: Reading) -> list[str]:
+    """List the files that an image consists of, links followed."""
+    return [os.path.realpath(path) for path in paths_of(reading.image)]
+
+
 def _twice(one: Reading, other: Reading) -> Finding:
-    same = os.path.realpath(one.image) == os.path.realpath(other.image)
+    same = bool(set(_files(one)) & set(_files(other)))
     return finding(
         "image_twice" if one.part == other.part else "image_in_two_splits",
         other.image,
@@ -59,7 +65,7 @@ def overlaps(survey: Survey) -> Iterator[Finding]:
             if other.part == reading.part or (reading.split == "train" and other.row["id"] > reading.row["id"]):
                 continue  # the same part; a pair of folds is told once
             share = overlap(header, other_header)
-            if share > EDGE and os.path.realpath(reading.image) != os.path.realpath(other.image):
+            if share > EDGE and not set(_files(reading)) & set(_files(other)):
                 yield finding(
                     "spatial_overlap",
                     reading.image,

@@ -14,15 +14,15 @@ import rasterio
 from shapely.geometry import box
 
 from swath.scenes.paths import paths_of
-from swath.scenes.prepare import write_labels
+from swath.scenes.prepare import are_rasters, write_labels
 from swath.scenes.vectors import PARQUET, bounds_in, read_aoi
 
 GRID = 1024
-"""Labels are counted on a grid of at most so many cells each way."""
+"""Vector labels are counted on a grid of at most so many cells each way."""
 
 
 def survey_labels(row: Mapping[str, Any], spec: Mapping[str, Any], header: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Read a scene's labels as the stage `scenes` does, on a coarser grid if the image is large, and count.
+    """Read a scene's labels as the stage `scenes` does, vectors on a coarser grid if the image is large, and count.
 
     Args:
         row: The scene.
@@ -37,7 +37,8 @@ def survey_labels(row: Mapping[str, Any], spec: Mapping[str, Any], header: Mappi
     Raises:
         UserError: As the stage `scenes`.
     """
-    step = math.ceil(max(header["width"], header["height"]) / GRID)
+    rasters = are_rasters(spec["labels"])  # read whole: single pixels would fall through a coarser grid
+    step = 1 if rasters else math.ceil(max(header["width"], header["height"]) / GRID)
     with TemporaryDirectory() as folder:
         facts = write_labels(row, spec, _coarser(header, step), Path(folder))
         polygons = Path(folder) / "labels.geojson"
@@ -48,12 +49,13 @@ def survey_labels(row: Mapping[str, Any], spec: Mapping[str, Any], header: Mappi
     pixels = {
         name: areas.get(name, 0) if areas else number * step * step for name, number in facts["labelled_pixels"].items()
     }
-    features, outside = _features(paths_of(row["labels"]), spec["labels"], header) if vectors else (0, 0)
+    own = vectors and not row["common_labels"]  # whether features of a common file lie in this image says nothing
+    features, outside = _features(paths_of(row["labels"]), spec["labels"], header) if own else (0, 0)
     return {
         "pixels": {name: pixels[name] for name in spec["classes"][1:]},
         "exact": step == 1,
         "features": features,
-        "outside": 0 if row["common_labels"] else outside,
+        "outside": outside,
         "invalid": facts.get("repaired", 0),
         "uncovered": facts.get("outside_labels", 0.0),
     }

@@ -86,7 +86,7 @@ def write_labels(
     if not paths:
         return None
     options, classes = spec["labels"], spec["classes"]
-    if options["attribute"] is None and (options["mapping"] or options["colours"]):
+    if are_rasters(options):
         if spec["task"] != SEGMENTATION:
             raise UserError(_not_for_rasters(row["labels"], spec["task"]))
         return write_label_raster(paths, spec, header, folder / "labels.tif")
@@ -100,6 +100,11 @@ def write_labels(
     )
     pixels = {name: int(counts[index]) for index, name in enumerate(classes)}
     return {"labelled_pixels": pixels, "repaired": labels.attrs["repaired"]}
+
+
+def are_rasters(labels: Mapping[str, Any]) -> bool:
+    """Tell whether labels are rasters: values or colours mean classes, and no attribute of features does."""
+    return labels["attribute"] is None and bool(labels["mapping"] or labels["colours"])
 
 
 def _may_be_elsewhere(row: Mapping[str, Any], spec: Mapping[str, Any]) -> bool:
