@@ -521,6 +521,14 @@ def test_bad_input_limits_for_other_bands(good: Experiment) -> None:
     good.is_told("limits_per_band", file="data/a.tif", field="imagery.normalize", found=found, cure=cure)
 
 
+def test_bad_input_box_larger_than_a_chip(good: Experiment) -> None:
+    """Object detection: a box does not fit into the chips that are drawn around boxes."""
+    good.set("task", "object_detection")
+    good.set("chips.negative_ratio", 0.5)
+    found, cure = "a box of 80 pixels, chips of 32", "choose larger chips"
+    good.is_told("box_larger_than_chip", file="data/a.gpkg", field="chips.size", found=found, cure=cure)
+
+
 # --- labels ----------------------------------------------------------------------------------------
 
 

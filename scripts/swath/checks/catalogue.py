@@ -24,6 +24,7 @@ MEANING: dict[Level, dict[str, str]] = {
         "aoi_unusable": "An area of interest cannot be read or is empty.",
         "aoi_outside": "An area of interest lies outside its image.",
         "image_in_two_splits": "One image stands in two splits: what is learned by heart counts as learned.",
+        "box_larger_than_chip": "A chip that is to be drawn around a box cannot hold it.",
         "scene_smaller_than_chip": "Random chips do not fit into a training or validation scene.",
         "model_arguments": "The network's arguments contradict each other.",
         "weights_unreadable": "The file of first weights is no file of weights.",

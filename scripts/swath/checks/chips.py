@@ -77,6 +77,25 @@ def batches(survey: Survey) -> Iterator[Finding]:
             )
 
 
+def boxes(survey: Survey) -> Iterator[Finding]:
+    """Find boxes that no chip can hold, where chips are drawn around boxes."""
+    for settings in survey.settings("chips"):
+        chips = settings["chips"]
+        if chips["sampling"] != "random" or chips["negative_ratio"] is None:
+            continue
+        for reading in survey.of(*LEARNED):
+            largest = max((labels["largest_box"] for labels in reading.labels.values() if labels), default=0.0)
+            if round(largest) > chips["size"]:
+                yield finding(
+                    "box_larger_than_chip",
+                    str(reading.row["labels"]),
+                    "chips.size",
+                    f"a box of {largest:.0f} pixels, chips of {chips['size']}",
+                    "chips that hold the largest box",
+                    "choose larger chips, or take `chips.negative_ratio` out: chips then are drawn anywhere",
+                )
+
+
 def arguments(survey: Survey) -> Iterator[Finding]:
     """Find arguments of the network that contradict each other."""
     for settings in survey.settings("model"):
@@ -104,4 +123,4 @@ def arguments(survey: Survey) -> Iterator[Finding]:
                 )
 
 
-CHECKS = (sizes, batches, arguments)
+CHECKS = (sizes, batches, boxes, arguments)

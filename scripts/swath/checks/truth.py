@@ -13,6 +13,7 @@ import pyogrio
 import rasterio
 from shapely.geometry import box
 
+from swath.config.tasks import DETECTION
 from swath.scenes.paths import paths_of
 from swath.scenes.prepare import are_rasters, write_labels
 from swath.scenes.vectors import PARQUET, bounds_in, read_aoi
@@ -31,8 +32,9 @@ def survey_labels(row: Mapping[str, Any], spec: Mapping[str, Any], header: Mappi
 
     Returns:
         pixels: class → pixels, an estimate for large images; exact: whether it is none. features, outside, invalid:
-        number of features in the files (0 of rasters), of those outside the image, of repaired ones. uncovered: share
-        of the image that no label raster covers. None if there are no labels for this scene, and need not be.
+        number of features in the files (0 of rasters), of those outside the image, of repaired ones. largest_box: the
+        longest side of a box in pixels, in object detection. uncovered: share of the image that no label raster
+        covers. None if there are no labels for this scene, and need not be.
 
     Raises:
         UserError: As the stage `scenes`.
@@ -44,6 +46,7 @@ def survey_labels(row: Mapping[str, Any], spec: Mapping[str, Any], header: Mappi
         polygons = Path(folder) / "labels.geojson"
         areas = _pixels_by_area(polygons, header) if step > 1 and polygons.exists() else {}
         vectors = polygons.exists()
+        largest = _largest_box(polygons, header) if vectors and spec["task"] == DETECTION else 0.0
     if facts is None:
         return None
     pixels = {
@@ -57,6 +60,7 @@ def survey_labels(row: Mapping[str, Any], spec: Mapping[str, Any], header: Mappi
         "features": features,
         "outside": outside,
         "invalid": facts.get("repaired", 0),
+        "largest_box": largest,
         "uncovered": facts.get("outside_labels", 0.0),
     }
 
@@ -74,6 +78,15 @@ def _pixels_by_area(polygons: Path, header: Mapping[str, Any]) -> dict[str, int]
     a, b, _, d, e, _ = header["transform"]
     counts = labels.geometry.area.groupby(labels["class_name"]).sum() / abs(a * e - b * d)
     return {str(name): math.ceil(number) for name, number in counts.items()}
+
+
+def _largest_box(polygons: Path, header: Mapping[str, Any]) -> float:
+    """Measure the longest side of all boxes, in pixels."""
+    to_pixels = ~rasterio.Affine(*header["transform"])
+    grid = [to_pixels.a, to_pixels.b, to_pixels.d, to_pixels.e, to_pixels.c, to_pixels.f]
+    labels = gpd.read_file(polygons, engine="pyogrio").to_crs(header["crs"])
+    bounds = labels.geometry.affine_transform(grid).bounds.to_numpy()  # minx, miny, maxx, maxy
+    return float((bounds[:, 2:] - bounds[:, :2]).max(initial=0.0))
 
 
 def _features(paths: Sequence[str], options: Mapping[str, Any], header: Mapping[str, Any]) -> tuple[int, int]:
