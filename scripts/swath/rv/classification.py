@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
 import torch
 from rastervision.core.box import Box
@@ -13,6 +15,7 @@ from rastervision.core.data import (
     ChipClassificationGeoJSONStoreConfig,
     ChipClassificationLabelSourceConfig,
     ClassInferenceTransformerConfig,
+    GeoJSONVectorSource,
     GeoJSONVectorSourceConfig,
     LabelSourceConfig,
     LabelStoreConfig,
@@ -35,6 +38,13 @@ from swath.rv.task import FOR_RASTER_VISION, Prediction, SceneOptions, Task, ext
 from swath.scenes.manifest import Facts
 
 CELLS, RASTER = "cells.parquet", "labels.tif"
+
+
+def _in_exact_pixels(vectors: GeoJSONVectorSource) -> gpd.GeoDataFrame:
+    """Take labels to pixel coordinates without Raster Vision's rounding down, which can be off by a whole pixel."""
+    exact = copy(vectors.crs_transformer)
+    exact.round_pixels = False
+    return GeoJSONVectorSource(vectors.uris, exact, vectors.vector_transformers).get_dataframe()
 
 
 class ChipClassification(Task):
@@ -72,9 +82,10 @@ class ChipClassification(Task):
         """Take the given cells where they are, if labels are cells: around their centres, as large as a chip."""
         if options.labels["cells"] != "given":
             return None
-        table, size = scene.label_source.labels_df, chips.get_chip_sz()
-        centres = (table.geometry.bounds[["miny", "minx"]].to_numpy() + table.geometry.bounds[["maxy", "maxx"]]) / 2
-        windows = [Box(y, x, y + size, x + size) for y, x in np.round(centres.to_numpy() - size / 2).astype(int)]
+        table, size = _in_exact_pixels(scene.label_source.vector_source), chips.get_chip_sz()
+        left, top, right, bottom = table.geometry.bounds.to_numpy().T
+        corners = np.column_stack([(top + bottom) / 2, (left + right) / 2]) - size / 2
+        windows = [Box(y, x, y + size, x + size) for y, x in np.rint(corners.round(3)).astype(int).tolist()]
         scene.label_source.labels = ChipClassificationLabels(
             {window: (int(index), None) for window, index in zip(windows, table["class_id"], strict=True)}
         )
