@@ -1,14 +1,16 @@
-"""What all tests share: the demos' data, a cut of it, and no skipping in continuous integration."""
+"""What all tests share: the demos' data, a cut of it, one real run on it, and no skipping in continuous integration."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
-from project import CUTS, cut_scene
+from project import CUTS, SMALL, Project, cut_scene
 
 from swath import demo
 from swath.scenes import havel as make_havel
@@ -72,3 +74,13 @@ def cut_scenes(havel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows.append(f"{scene},{scene}.tif,{scene}.geojson,{split}")
     (folder / "scenes.csv").write_text("\n".join(rows) + "\n")
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished(cut_scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The small experiment, run to the end. Tests that change anything take `project`."""
+    folder = tmp_path_factory.mktemp("finished")
+    shutil.copytree(cut_scenes, folder / "data")
+    project = Project(folder, {**deepcopy(SMALL), "scenes": {"table": "data/scenes.csv"}})
+    project.snakemake()
+    return project

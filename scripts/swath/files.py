@@ -8,12 +8,26 @@ import os
 import shutil
 import uuid
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can carry: same content, same bytes
+
+_may_publish: list[Callable[[], None]] = []
+
+
+def publish_only_while(check: Callable[[], None]) -> None:
+    """Have ``check`` called before anything is published; it raises when this process may not any more."""
+    _may_publish[:] = [check]
+
+
+def replace(temporary: Path, path: Path) -> None:
+    """Rename a temporary file or folder to its final name, if this process may."""
+    for check in _may_publish:
+        check()
+    os.replace(temporary, path)
 
 
 def temporary_name(path: str | Path) -> Path:
@@ -30,7 +44,7 @@ def publish(path: str | Path) -> Iterator[Path]:
     temporary = temporary_name(path)
     try:
         yield temporary
-        os.replace(temporary, path)
+        replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -45,8 +59,8 @@ def publish_directory(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         if path.exists():
-            os.replace(path, old)
-        os.replace(temporary, path)
+            replace(path, old)
+        replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)

@@ -14,8 +14,9 @@ from typing import Any
 
 import yaml
 
+from swath.claims import Claim
 from swath.errors import ToBeContinuedError, UserError
-from swath.files import publish, temporary_name
+from swath.files import publish, publish_only_while, replace, temporary_name
 from swath.terminal import show_on
 
 TO_BE_CONTINUED = 75  # EX_TEMPFAIL: try again
@@ -45,6 +46,10 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
     temporary = {name: temporary_name(path) for name, path in outputs.items()}
     for path in outputs.values():
         path.parent.mkdir(parents=True, exist_ok=True)
+    if outputs:
+        claim = Claim(map(str, outputs.values()))
+        claim.take()
+        publish_only_while(claim.check)
     with log_path.open("w") as log_file:
         os.dup2(log_file.fileno(), 1)
         os.dup2(log_file.fileno(), 2)
@@ -53,7 +58,7 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
         yield snakemake.input, SimpleNamespace(**temporary), snakemake.params
         _write_spec(snakemake, outputs.values())
         for name, path in outputs.items():
-            os.replace(temporary[name], path)
+            replace(temporary[name], path)
     except UserError as error:
         print(f"\n{error}\n", file=terminal)
         print(error, file=sys.stderr)

@@ -96,3 +96,25 @@ def test_work_to_be_continued_ends_with_a_code_of_its_own(tmp_path: Path) -> Non
     assert "the same command goes on" in done.stderr
     assert "Traceback" not in done.stderr
     assert list((tmp_path / "out/k1").iterdir()) == []
+
+
+def test_a_job_that_snakemake_has_given_up_publishes_nothing(tmp_path: Path) -> None:
+    """An orphan goes on while the same job runs anew: only the later one may write, whoever ends first."""
+    done = run(
+        tmp_path,
+        """
+        from swath.files import publish
+        with job(snakemake) as (inputs, output, params):
+            with publish("out/k1/before.txt") as path:
+                path.write_text("written while it may")
+            from swath.claims import Claim
+            Claim(["out/k1/two.txt", "out/k1/one.txt"]).take()  # as the job that Snakemake starts anew does
+            output.one.write_text("1"); output.two.write_text("2")
+            with publish("out/k1/after.txt") as path:
+                path.write_text("written while it may not")
+        """,
+    )
+    assert done.returncode == 1
+    assert "works on it by now" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in (tmp_path / "out/k1").iterdir()] == ["before.txt"]

@@ -1,4 +1,4 @@
-"""One real run of a small experiment, shared by every test that looks at results or at what would run again."""
+"""Copies of the finished experiment, free to be changed."""
 
 from __future__ import annotations
 
@@ -7,18 +7,8 @@ from copy import deepcopy
 from pathlib import Path
 
 import pytest
-from project import SMALL, Project
+from project import Project
 from workshop import Workshop
-
-
-@pytest.fixture(scope="session")
-def finished(cut_scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The small experiment, run to the end. Tests that change anything take `project`."""
-    folder = tmp_path_factory.mktemp("finished")
-    shutil.copytree(cut_scenes, folder / "data")
-    project = Project(folder, {**deepcopy(SMALL), "scenes": {"table": "data/scenes.csv"}})
-    project.snakemake()
-    return project
 
 
 @pytest.fixture

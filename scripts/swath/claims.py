@@ -1,0 +1,53 @@
+"""The right to publish: of all jobs that worked on the same outputs, the one that began last has it.
+
+A cluster can lose a job that lives: its node stops answering, Snakemake is killed and starts the job anew. Both then
+work on the same outputs. Each writes under temporary names of its own; only the one that still holds the claim when it
+is done may rename them.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+
+from swath.errors import Problem, UserError
+from swath.files import read_json, short_hash, write_json
+from swath.processes import this_process
+
+CLAIMS = Path(".snakemake/swath-claims")
+
+
+class ClaimLostError(UserError):
+    """Another job works on the same outputs by now."""
+
+
+class Claim:
+    """The right to publish some outputs.
+
+    Args:
+        outputs: Their paths.
+    """
+
+    def __init__(self, outputs: Iterable[str]):
+        self.outputs = sorted(outputs)
+        self.path = CLAIMS / f"{short_hash(self.outputs)}.json"
+        self.holder = {**this_process(), "token": uuid.uuid4().hex, "slurm_job": os.environ.get("SLURM_JOB_ID")}
+
+    def take(self) -> None:
+        """Take the right away from whoever has it."""
+        write_json(self.path, self.holder)
+
+    def check(self) -> None:
+        """Make sure that this job still has it.
+
+        Raises:
+            ClaimLostError: If it has not.
+        """
+        holder = read_json(self.path)
+        if holder["token"] != self.holder["token"]:
+            who = f"process {holder['pid']} on {holder['host']}"
+            who += f" (SLURM job {holder['slurm_job']})" if holder["slurm_job"] else ""
+            expected, cure = "this job to be the only one", "none needed: this one publishes nothing"
+            raise ClaimLostError(Problem(self.outputs[0], "", f"{who} works on it by now", expected, cure))
