@@ -60,6 +60,7 @@ rule all:
 
 onstart:
     claim_lock()
+    clear_queue_or_exit(workflow.executor_plugin.name)
     check_first()
 
 

@@ -12,6 +12,7 @@ from swath.scenes.table import SPLITS
 from swath.config.train import WITHOUT_INFLUENCE
 from swath.workflow import (
     check_or_exit,
+    clear_queue_or_exit,
     colours_by_id,
     describe_runs,
     files_behind,

@@ -12,7 +12,7 @@ from swath.pipelines.plan import (
     targets,
 )
 from swath.pipelines.signature import ROOT_URI
-from swath.workflow import memory, minutes, print_summary
+from swath.workflow import clear_queue_or_exit, memory, minutes, print_summary
 
 release_lock_of_dead_run()
 PLAN = plan_pipeline_or_exit(config, workflow.configfiles)

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from swath.cluster import cancel_lost_jobs
 from swath.config.classes import NULL_CLASS
 from swath.config.experiment import Experiment
 from swath.config.load import load_experiment, where
@@ -43,6 +44,21 @@ def check_or_exit(request: Mapping[str, Any], report: str) -> None:
 
     try:
         print(f"{preflight(request, Path(report)).summary}\n", file=sys.stderr)
+    except UserError as error:
+        print(f"\n{error}\n", file=sys.stderr)
+        sys.exit(1)
+
+
+def clear_queue_or_exit(executor: str) -> None:
+    """Cancel what an earlier run has left in SLURM's queue, if jobs are to be queued there again.
+
+    Args:
+        executor: Name of the executor that is going to run the jobs.
+    """
+    if executor != "slurm":
+        return
+    try:
+        cancel_lost_jobs()
     except UserError as error:
         print(f"\n{error}\n", file=sys.stderr)
         sys.exit(1)

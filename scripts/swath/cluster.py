@@ -1,0 +1,95 @@
+"""SLURM jobs of a run that was lost: found, cancelled, waited for.
+
+A Snakemake that is killed leaves its jobs in the queue. Whoever holds the working directory's lock is the only one who
+may work in it: all jobs that are there before it has submitted any are another's.
+"""
+
+from __future__ import annotations
+
+import getpass
+import re
+import shlex
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from swath.errors import Problem, UserError
+
+PATIENCE = 120.0
+"""Seconds that cancelled jobs get to be gone; training writes a checkpoint before it ends."""
+LAST_WORDS = 0.5
+"""Seconds between two looks at the queue."""
+
+
+@dataclass(frozen=True)
+class QueuedJob:
+    """A job in SLURM's queue.
+
+    Attributes:
+        id: SLURM's number.
+        state: SLURM's word: PENDING, RUNNING, ...
+        task: The rule and its wildcards, as the executor names them.
+    """
+
+    id: str
+    state: str
+    task: str
+
+
+def cancel_lost_jobs() -> None:
+    """Cancel the jobs that an earlier run in this working directory has left in the queue; wait until they are gone.
+
+    Raises:
+        UserError: If SLURM does not answer, or jobs do not go.
+    """
+    lost = jobs_of_this_directory()
+    if not lost:
+        return
+    names = "; ".join(f"{job.id} ({job.state.lower()}): {job.task}" for job in lost[:5])
+    print(f"An earlier run has left {len(lost)} jobs in the queue, they are cancelled: {names}", file=sys.stderr)
+    ids = [job.id for job in lost]
+    _slurm("scancel", *ids)
+    end = time.monotonic() + PATIENCE
+    while remaining := [job for job in jobs_of_this_directory() if job.id in ids]:
+        if time.monotonic() > end:
+            found = ", ".join(job.id for job in remaining)
+            cure = "wait until they have left the queue (`squeue --me`), then type the same command again"
+            raise UserError(Problem("SLURM", "jobs of an earlier run", f"{found} still there", "an empty queue", cure))
+        time.sleep(LAST_WORDS)
+
+
+def jobs_of_this_directory() -> list[QueuedJob]:
+    """List this user's jobs that Snakemake has submitted from this working directory."""
+    lines = _slurm("squeue", "--noheader", "--user", getpass.getuser(), "--format", "%A|%T|%k|%Z").splitlines()
+    found = []
+    for number, state, comment, folder in (line.split("|", 3) for line in lines):
+        if comment.startswith(("rule_", "group_")) and _works_here(number, folder):
+            found.append(QueuedJob(number, state, comment))
+    return found
+
+
+def _works_here(number: str, folder: str) -> bool:
+    """Tell whether a job works in this directory: the one it was submitted from, or its command's ``--directory``."""
+    script = _slurm("scontrol", "write", "batch_script", number, "-", missing="")
+    named = re.search(r"--directory[= ]('[^']*'|\S+)", script)
+    place = Path(folder) / shlex.split(named.group(1))[0] if named else Path(folder)
+    return place.resolve() == Path.cwd().resolve()
+
+
+def _slurm(*command: str, missing: str | None = None) -> str:
+    """Run a program of SLURM's.
+
+    Args:
+        command: The program and its arguments.
+        missing: What to return when it fails; without it, that is an error.
+    """
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        if missing is not None:
+            return missing
+        said = " ".join(str(getattr(error, "stderr", "") or error).split())
+        cure = "wait until SLURM answers (`sinfo`), then type the same command again"
+        raise UserError(Problem("SLURM", command[0], said, "an answer", cure)) from None

@@ -1,0 +1,163 @@
+"""Everything that a cluster does to jobs, done to a training: each ends with the bytes of an undisturbed run."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from clones import clone, same_bytes
+from project import Project
+from slurm import Slurm, wait_until
+
+pytestmark = [pytest.mark.workflow, pytest.mark.cluster]
+
+EPOCHS = 30
+QUICK = ("--slurm-init-seconds-before-status-checks", "2")
+
+
+def one_training(finished: Project, folder: Path) -> Project:
+    """A clone with the finished experiment's chips, and one longer training to do."""
+    project = clone(folder, finished)
+    shutil.copytree(finished.results, folder / "results", symlinks=True, ignore=shutil.ignore_patterns("models"))
+    project.config = deepcopy(finished.config)
+    project.config["train"]["epochs"] = EPOCHS
+    project.config["sweep"] = {"grid": {"train.learning_rate": [0.002]}}
+    project.write().replace(folder / "config" / "config.yaml")
+    return project
+
+
+@pytest.fixture(scope="session")
+def undisturbed(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The same training on this machine, without SLURM."""
+    project = one_training(finished, tmp_path_factory.mktemp("undisturbed") / "swath")
+    project.snakemake("--until", "train")
+    return project
+
+
+@pytest.fixture
+def project(finished: Project, tmp_path: Path) -> Project:
+    return one_training(finished, tmp_path / "swath")
+
+
+def command(*arguments: str) -> list[str]:
+    return ["snakemake", "--profile", "slurm", *QUICK, "--until", "train", *arguments]
+
+
+@contextmanager
+def training(project: Project, slurm: Slurm, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A training that runs on the cluster and has a few epochs behind it."""
+    log = (project.folder / "said.txt").open("w")
+    process = subprocess.Popen(
+        command(*arguments),
+        cwd=project.folder,
+        env=slurm.environment,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        wait_until(lambda: epochs_done(project) >= 2)
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def epochs_done(project: Project) -> int:
+    """How many epochs the newest checkpoint has behind it."""
+    names = project.results.glob("models/*/checkpoints/*/last-*.ckpt")
+    return max((int(path.name.split("-")[1]) for path in names), default=0)
+
+
+def said(project: Project) -> str:
+    return (project.folder / "said.txt").read_text()
+
+
+def trainings(slurm: Slurm) -> list[dict[str, str]]:
+    """The trainings in the queue."""
+    return [job for job in slurm.jobs() if job["comment"].startswith("rule_train")]
+
+
+def ends_well(process: subprocess.Popen[str], project: Project, undisturbed: Project) -> None:
+    """The run ends by itself, with one history and the bytes of an undisturbed run."""
+    assert process.wait(timeout=600) == 0, said(project)
+    is_complete(project, undisturbed)
+
+
+def is_complete(project: Project, undisturbed: Project) -> None:
+    same_bytes(undisturbed, project, ("models/*/m*", "models/*/pipeline-config.json"))
+    history = pd.read_csv(next(project.results.glob("models/*/metrics.csv")))
+    assert list(history["epoch"]) == list(range(1, EPOCHS + 1))
+
+
+def test_scancel_of_a_training(project: Project, undisturbed: Project, slurm: Slurm) -> None:
+    with training(project, slurm) as process:
+        slurm.ask("scancel", trainings(slurm)[0]["id"])
+        ends_well(process, project, undisturbed)
+    assert len(list(project.folder.glob("results/logs/slurm/rule_train/*/*.log"))) == 2
+
+
+def test_a_node_crashes(project: Project, undisturbed: Project, slurm: Slurm) -> None:
+    with training(project, slurm) as process:
+        node = trainings(slurm)[0]["node"]
+        slurm.control("crash", node)
+        try:
+            ends_well(process, project, undisturbed)
+        finally:
+            slurm.control("start", f"slurmd-{node}")
+
+
+def test_a_nodes_daemon_dies_while_its_job_lives(project: Project, undisturbed: Project, slurm: Slurm) -> None:
+    with training(project, slurm) as process:
+        node = trainings(slurm)[0]["node"]
+        slurm.control("kill", f"slurmd-{node}")
+        try:
+            ends_well(process, project, undisturbed)
+        finally:
+            slurm.control("start", f"slurmd-{node}")
+
+
+def test_snakemake_is_killed(project: Project, undisturbed: Project, slurm: Slurm) -> None:
+    with training(project, slurm) as process:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        lost = trainings(slurm)
+        assert lost  # it lives on
+        done = subprocess.run(
+            command(),
+            cwd=project.folder,
+            env=slurm.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stdout
+    assert f"{lost[0]['id']} (running): rule_train" in done.stdout
+    is_complete(project, undisturbed)
+
+
+def test_the_controller_is_killed(project: Project, undisturbed: Project, slurm: Slurm) -> None:
+    with training(project, slurm) as process:
+        slurm.control("kill", "slurmctld")
+        slurm.control("start", "slurmctld")
+        ends_well(process, project, undisturbed)
+
+
+def test_a_node_is_drained(project: Project, undisturbed: Project, slurm: Slurm) -> None:
+    with training(project, slurm) as process:
+        node = trainings(slurm)[0]["node"]
+        slurm.ask("scontrol", "update", f"NodeName={node}", "State=DRAIN", "Reason=test")
+        try:
+            ends_well(process, project, undisturbed)
+        finally:
+            slurm.ask("scontrol", "update", f"NodeName={node}", "State=RESUME")
