@@ -2,10 +2,12 @@
 PYTHON ?= python3
 CORES ?= all
 EXPERIMENT ?=
+PROFILE ?= slurm
+BASE ?=
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test setup lint lock reference clean
+.PHONY: demo test setup image resume lint lock reference clean
 
 demo: setup  ## run the default experiment on all cores, or another one of config/examples: EXPERIMENT=neon-trees
 	$(BIN)/snakemake --cores $(CORES) $(if $(EXPERIMENT),--configfile config/examples/$(EXPERIMENT).yaml)
@@ -21,6 +23,13 @@ $(READY): envs/requirements.lock
 	@echo "Installing PyTorch, Raster Vision and the rest into .venv: 7 GB, about five minutes"
 	$(BIN)/python -m pip install --quiet --require-hashes -r envs/requirements.lock
 	touch $@
+
+image:  ## build envs/swath.sif, in which every step can run; BASE=path/to/python.sif where there is no registry
+	apptainer build --force --mksquashfs-args "-comp zstd -Xcompression-level 3" \
+		$(if $(BASE),--build-arg bootstrap=localimage --build-arg base=$(BASE)) envs/swath.sif envs/swath.def
+
+resume: setup  ## go on after anything: the same command as before; PROFILE=profiles/local on one machine
+	$(BIN)/snakemake --profile $(PROFILE) $(if $(EXPERIMENT),--configfile config/examples/$(EXPERIMENT).yaml)
 
 lint: setup  ## ruff, mypy, snakefmt, snakemake --lint
 	$(BIN)/ruff check .

@@ -60,7 +60,7 @@ rule all:
 
 onstart:
     claim_lock()
-    clear_queue_or_exit(workflow.executor_plugin.name)
+    prepare_cluster_or_exit(workflow, NAME)
     check_first()
 
 

@@ -11,19 +11,22 @@ from swath.scenes.splits import split_table
 from swath.scenes.table import SPLITS
 from swath.config.train import WITHOUT_INFLUENCE
 from swath.workflow import (
+    WEIGHTS,
     check_or_exit,
-    clear_queue_or_exit,
     colours_by_id,
     describe_runs,
     files_behind,
     first_weights,
     memory,
     minutes,
+    places_of,
     plan_or_exit,
+    prepare_cluster_or_exit,
     print_summary,
+    use_container_or_exit,
 )
 
-release_lock_of_dead_run()
+release_lock_of_dead_run(is_job=not workflow.is_main_process)
 PLAN = plan_or_exit(config, workflow.configfiles)
 NAME = PLAN.experiment.experiment
 RESULTS = "results"
@@ -31,7 +34,7 @@ EXPERIMENT = f"{RESULTS}/experiments/{NAME}"
 VALIDATION = f"{EXPERIMENT}/validation.html"
 LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
-WEIGHTS = "resources/weights"
+use_container_or_exit(workflow, CONTAINER, REPOSITORY, places_of(PLAN, RESULTS, workflow.configfiles))
 
 # split → shard → its scenes
 SCENE_SHARDS = {split: shards(PLAN.scenes_of(split), len(gather.scenes("{scatteritem}"))) for split in SPLITS}

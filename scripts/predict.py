@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from swath.gpus import take_gpus
 from swath.job import job
 
 with job(snakemake) as (inputs, output, params):
+    take_gpus(snakemake.resources.get("gpu", 0))
     from swath.rv.pipeline import scene_options
     from swath.rv.predict import predict_scenes
     from swath.scenes.manifest import read_manifests

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from swath.gpus import take_gpus
 from swath.job import job
 from swath.training.processes import forget_launchers
 
 with job(snakemake) as (inputs, output, params):
+    take_gpus(snakemake.resources.get("gpu", 0))
     forget_launchers()
     from swath.training.stopping import deadline
     from swath.training.train import TrainingJob, TrainingOutputs, train_model

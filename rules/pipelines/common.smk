@@ -12,9 +12,9 @@ from swath.pipelines.plan import (
     targets,
 )
 from swath.pipelines.signature import ROOT_URI
-from swath.workflow import clear_queue_or_exit, memory, minutes, print_summary
+from swath.workflow import memory, minutes, prepare_cluster_or_exit, print_summary, use_container_or_exit
 
-release_lock_of_dead_run()
+release_lock_of_dead_run(is_job=not workflow.is_main_process)
 PLAN = plan_pipeline_or_exit(config, workflow.configfiles)
 NAME = PLAN.experiment.experiment
 RESULTS = "results"
@@ -23,6 +23,8 @@ LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
 PIPELINES = f"{RESULTS}/pipelines"
 CONFIGURED = f"{PIPELINES}/configure/{PLAN.key}"
+MODULE_AND_CONFIG = [PLAN.experiment.pipeline, *workflow.configfiles]
+use_container_or_exit(workflow, CONTAINER, REPOSITORY, [RESULTS, *MODULE_AND_CONFIG])
 
 
 wildcard_constraints:
@@ -40,7 +42,9 @@ def files_of(stage):
     """The files on this machine that a stage reads: images, labels, definitions of networks."""
 
     def files(wildcards):
-        return table()["files"][stage][wildcards.key]
+        read = table()["files"][stage][wildcards.key]
+        use_container_or_exit(workflow, CONTAINER, REPOSITORY, read)
+        return read
 
     return files
 

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from swath.claims import Claim
+from swath.container import forget_host_packages
 from swath.errors import ToBeContinuedError, UserError
 from swath.files import publish, publish_only_while, replace, temporary_name
 from swath.terminal import show_on
@@ -38,6 +39,7 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
     its traceback and to the terminal as one line. Both end the process with exit status 1; ``ToBeContinuedError``
     ends it with 75: the same command goes on.
     """
+    forget_host_packages()
     os.environ.setdefault("GDAL_CACHEMAX", GDAL_CACHE)
     log_path = Path(str(snakemake.log[0]))
     log_path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,9 +17,14 @@ def this_process() -> dict[str, Any]:
     return {"host": socket.gethostname(), "pid": process.pid, "started": process.create_time()}
 
 
+def is_here(identity: Mapping[str, Any]) -> bool:
+    """Tell whether a process is or was on this machine."""
+    return bool(identity.get("host") == socket.gethostname())
+
+
 def is_dead(identity: Mapping[str, Any]) -> bool:
     """Tell whether a process is provably dead: it was on this machine, and is there no more."""
-    if identity.get("host") != socket.gethostname():
+    if not is_here(identity):
         return False
     try:
         process = psutil.Process(identity["pid"])

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from swath.cluster import cancel_lost_jobs
+from swath.cluster.executor import prepare_executor
+from swath.cluster.queue import cancel_lost_jobs
+from swath.cluster.site import check_requests, read_site, request_of
 from swath.config.classes import NULL_CLASS
 from swath.config.experiment import Experiment
 from swath.config.load import load_experiment, where
 from swath.config.names import weights_name
+from swath.container import check_image, mount
 from swath.errors import Problem, UserError
 from swath.plan import Plan, make_plan, readable
+from swath.scenes.paths import local_paths_of
 from swath.scenes.table import read_scenes
 from swath.training.definition import problems_of_definition
 
+WEIGHTS = "resources/weights"
+"""Folder of fetched weights."""
 NULL_COLOUR = "#000000"
 
 
@@ -49,16 +55,39 @@ def check_or_exit(request: Mapping[str, Any], report: str) -> None:
         sys.exit(1)
 
 
-def clear_queue_or_exit(executor: str) -> None:
-    """Cancel what an earlier run has left in SLURM's queue, if jobs are to be queued there again.
+def prepare_cluster_or_exit(workflow: Any, experiment: str) -> None:
+    """Before jobs are queued: cancel what an earlier run has left in the queue, check that jobs can start, name them.
 
     Args:
-        executor: Name of the executor that is going to run the jobs.
+        workflow: Snakemake's, with its jobs planned.
+        experiment: Name of the experiment.
     """
-    if executor != "slurm":
+    if workflow.executor_plugin.name != "slurm":
         return
+    jobs = [job for job in workflow.dag.needrun_jobs() if not job.is_local]
     try:
         cancel_lost_jobs()
+        check_requests({request_of(job) for job in jobs}, read_site())
+    except UserError as error:
+        print(f"\n{error}\n", file=sys.stderr)
+        sys.exit(1)
+    prepare_executor(workflow.scheduler._executor, experiment)
+
+
+def use_container_or_exit(workflow: Any, image: str, repository: Path, places: Iterable[str | Path]) -> None:
+    """Where stages run in a container: make sure that it is there and sees what it reads.
+
+    Args:
+        workflow: Snakemake's.
+        image: The image.
+        repository: Where the program is.
+        places: Files and folders that stages read or write.
+    """
+    if "apptainer" not in {str(method) for method in workflow.deployment_settings.deployment_method}:
+        return
+    try:
+        check_image(Path(image))
+        mount(repository, places)
     except UserError as error:
         print(f"\n{error}\n", file=sys.stderr)
         sys.exit(1)
@@ -89,6 +118,25 @@ def first_weights(spec: Mapping[str, Any], results: str, weights: str) -> list[s
 def files_behind(paths: Sequence[str]) -> list[str]:
     """Follow links: a trial of another experiment can come to be another model under the same name."""
     return [os.path.relpath(os.path.realpath(path)) for path in paths]
+
+
+def places_of(plan: Plan, results: str, files: Sequence[str | Path]) -> list[str]:
+    """List what stages read besides what other stages make: scenes' files, first weights, networks, config files.
+
+    Args:
+        plan: The plan.
+        results: Folder of the results, which can be a link to a larger disk.
+        files: The config files.
+    """
+    cells = [cell for scene in plan.scenes for cell in (scene.image, scene.labels, scene.aoi)]
+    models = [spec["model"] for spec in plan.specs["models"].values()]
+    return [
+        results,
+        *map(str, files),
+        *(path for cell in cells for path in local_paths_of(cell)),
+        *(path for model in models for path in first_weights(model, results, WEIGHTS)),
+        *(model["definition"] for model in models if model["definition"]),
+    ]
 
 
 def _check_weights(plan: Plan, files: Sequence[str | Path]) -> None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import getpass
 import re
 import shlex
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from swath.cluster.slurm import ask
 from swath.errors import Problem, UserError
 
 PATIENCE = 120.0
@@ -50,7 +50,7 @@ def cancel_lost_jobs() -> None:
     names = "; ".join(f"{job.id} ({job.state.lower()}): {job.task}" for job in lost[:5])
     print(f"An earlier run has left {len(lost)} jobs in the queue, they are cancelled: {names}", file=sys.stderr)
     ids = [job.id for job in lost]
-    _slurm("scancel", *ids)
+    ask("scancel", *ids)
     end = time.monotonic() + PATIENCE
     while remaining := [job for job in jobs_of_this_directory() if job.id in ids]:
         if time.monotonic() > end:
@@ -62,7 +62,7 @@ def cancel_lost_jobs() -> None:
 
 def jobs_of_this_directory() -> list[QueuedJob]:
     """List this user's jobs that Snakemake has submitted from this working directory."""
-    lines = _slurm("squeue", "--noheader", "--user", getpass.getuser(), "--format", "%A|%T|%k|%Z").splitlines()
+    lines = ask("squeue", "--noheader", "--user", getpass.getuser(), "--format", "%A|%T|%k|%Z").splitlines()
     found = []
     for number, state, comment, folder in (line.split("|", 3) for line in lines):
         if comment.startswith(("rule_", "group_")) and _works_here(number, folder):
@@ -72,24 +72,7 @@ def jobs_of_this_directory() -> list[QueuedJob]:
 
 def _works_here(number: str, folder: str) -> bool:
     """Tell whether a job works in this directory: the one it was submitted from, or its command's ``--directory``."""
-    script = _slurm("scontrol", "write", "batch_script", number, "-", missing="")
+    script = ask("scontrol", "write", "batch_script", number, "-", missing="")
     named = re.search(r"--directory[= ]('[^']*'|\S+)", script)
     place = Path(folder) / shlex.split(named.group(1))[0] if named else Path(folder)
     return place.resolve() == Path.cwd().resolve()
-
-
-def _slurm(*command: str, missing: str | None = None) -> str:
-    """Run a program of SLURM's.
-
-    Args:
-        command: The program and its arguments.
-        missing: What to return when it fails; without it, that is an error.
-    """
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
-    except (OSError, subprocess.SubprocessError) as error:
-        if missing is not None:
-            return missing
-        said = " ".join(str(getattr(error, "stderr", "") or error).split())
-        cure = "wait until SLURM answers (`sinfo`), then type the same command again"
-        raise UserError(Problem("SLURM", command[0], said, "an answer", cure)) from None

@@ -1,0 +1,197 @@
+"""What a SLURM site offers, and whether jobs that are about to be submitted can ever start there.
+
+SLURM lets a job wait forever that asks for more time than its partition allows, and refuses others with words that name
+neither the rule nor the setting.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from operator import attrgetter
+from typing import Any
+
+from swath.cluster.slurm import ask
+from swath.errors import Problem, UserError, did_you_mean
+
+GPU = re.compile(r"gpu(?::([A-Za-z_][\w.]*))?(?::(\d+))?(?:\(|,|$)")
+"""SLURM's way to say GPUs: ``gpu:2``, ``gpu:a100:4(S:0-1)``."""
+FIELDS = "%R|%l|%c|%m|%D|%G"
+UNLIMITED = 10**9
+PROFILE = "the profile's `set-resources` and `default-resources`"
+"""Where a user says what jobs ask for."""
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Equal nodes of a partition.
+
+    Attributes:
+        partition: Name of the partition.
+        minutes: The longest job.
+        cpus: Per node.
+        memory: Per node, in MB.
+        number: How many there are.
+        gpus: GPUs per node by type; the type is empty where the site names none.
+    """
+
+    partition: str
+    minutes: int
+    cpus: int
+    memory: int
+    number: int
+    gpus: dict[str, int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        gpus = ", ".join(f"{number} × {name or 'gpu'}" for name, number in self.gpus.items())
+        return f"{self.partition}: {self.number} nodes" + (f" with {gpus}" if gpus else " without GPUs")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a rule's jobs ask for.
+
+    Attributes:
+        rule: Name of the rule.
+        partition: Name of the partition; empty for the site's default.
+        minutes: Wall time.
+        cpus: Cores.
+        memory: MB.
+        gpu: GPUs.
+        model: Their type; empty for any.
+        gres: A GRES string; empty for none.
+    """
+
+    rule: str
+    partition: str = ""
+    minutes: int = 0
+    cpus: int = 1
+    memory: int = 0
+    gpu: int = 0
+    model: str = ""
+    gres: str = ""
+
+    @property
+    def gpus(self) -> dict[str, int]:
+        """GPUs by type, as ``Nodes`` has them."""
+        if self.gres:
+            return gpus_of(self.gres)
+        number = self.gpu or (1 if self.model else 0)
+        return {self.model: number} if number else {}
+
+
+def request_of(job: Any) -> Request:
+    """Read what a job of Snakemake's asks for."""
+    resources = job.resources
+    return Request(
+        rule=job.rule.name,
+        partition=str(resources.get("slurm_partition") or ""),
+        minutes=int(resources.get("runtime") or 0),
+        cpus=int(resources.get("cpus_per_task") or job.threads),
+        memory=int(resources.get("mem_mb") or 0),
+        gpu=int(resources.get("gpu") or 0),
+        model=str(resources.get("gpu_model") or ""),
+        gres=str(resources.get("gres") or ""),
+    )
+
+
+def gpus_of(gres: str) -> dict[str, int]:
+    """Read GPUs by type from a GRES string of a node or of a job."""
+    found: dict[str, int] = {}
+    for name, number in GPU.findall(gres):
+        found[name] = found.get(name, 0) + int(number or 1)
+    return found
+
+
+def minutes_of(limit: str) -> int:
+    """Read SLURM's time: ``1-12:30:00``, ``8:00:00``, ``30:00``, ``infinite``."""
+    if not re.fullmatch(r"[\d:-]+", limit):
+        return UNLIMITED
+    days, _, rest = limit.rpartition("-")
+    hours, minutes, seconds = ([0, 0, 0] + [int(part) for part in rest.split(":")])[-3:]
+    return int(days or 0) * 1440 + hours * 60 + minutes + (1 if seconds else 0)
+
+
+def read_site() -> list[Nodes]:
+    """Ask SLURM which partitions and nodes there are.
+
+    Raises:
+        UserError: If it does not answer.
+    """
+    return [nodes_of(line) for line in ask("sinfo", "--noheader", "--exact", "--format", FIELDS).splitlines()]
+
+
+def nodes_of(line: str) -> Nodes:
+    """Read a line of ``sinfo``."""
+    partition, limit, cpus, memory, number, gres = line.strip().split("|", 5)
+    whole = [int(re.sub(r"\D", "", text) or 0) for text in (cpus, memory, number)]
+    return Nodes(partition, minutes_of(limit), *whole, gpus_of(gres))
+
+
+def check_requests(requests: Iterable[Request], site: Iterable[Nodes]) -> None:
+    """Make sure that jobs can start.
+
+    Args:
+        requests: What the jobs ask for.
+        site: What there is.
+
+    Raises:
+        UserError: If some can never start.
+    """
+    nodes = list(site)
+    problems = [problem for request in requests for problem in problems_of(request, nodes)]
+    if problems:
+        raise UserError(dict.fromkeys(problems))
+
+
+def problems_of(request: Request, site: list[Nodes]) -> Iterator[Problem]:
+    """Find why a job could not start: the first thing that excludes all nodes."""
+    if request.gres and (request.gpu or request.model):
+        found = f"gres {request.gres!r} and gpu {request.gpu or request.model!r}: SLURM adds them up"
+        yield _problem(request, "gres", found, "one way to ask for GPUs", "set `gpu: 0`, or remove `gres`")
+        return
+    rest = [nodes for nodes in site if not request.partition or nodes.partition == request.partition]
+    if not rest:
+        names = sorted({nodes.partition for nodes in site})
+        expected = f"a partition of this cluster: {', '.join(names)}"
+        cure = did_you_mean(request.partition, names)
+        yield _problem(request, "slurm_partition", request.partition, expected, cure)
+        return
+    for setting, found, needed, offered, cure in _needs(request):
+        left = [nodes for nodes in rest if offered(nodes) >= needed]
+        if not left:
+            there = "; ".join(sorted({_there(setting, nodes) for nodes in rest}))
+            yield _problem(request, setting, found, f"what a node there has: {there}", cure)
+            return
+        rest = left
+
+
+Need = tuple[str, str, int, Callable[[Nodes], int], str]
+
+
+def _needs(request: Request) -> Iterator[Need]:
+    """List what a node must have: the setting, what was asked for, as a number, what a node offers, the cure."""
+    for name, number in request.gpus.items():
+        setting = "gres" if request.gres else "gpu_model" if name else "gpu"
+        asked, offered = request.gres or f"{number} × {name or 'gpu'}", partial(_fitting, name=name)
+        yield setting, asked, 1, offered, "ask for a type that is there"
+        yield "gpu", asked, number, offered, "GPUs of a job are on one node: ask for fewer (`train.gpus`)"
+    yield "runtime", f"{request.minutes} minutes", request.minutes, attrgetter("minutes"), "ask for less time"
+    yield "threads", f"{request.cpus} cores", request.cpus, attrgetter("cpus"), "ask for fewer cores"
+    yield "mem_mb", f"{request.memory} MB", request.memory, attrgetter("memory"), "ask for less memory"
+
+
+def _fitting(nodes: Nodes, name: str) -> int:
+    """Count a node's GPUs of a type."""
+    return nodes.gpus.get(name, 0) if name else sum(nodes.gpus.values())
+
+
+def _there(setting: str, nodes: Nodes) -> str:
+    limits = {"runtime": f"{nodes.minutes} minutes", "threads": f"{nodes.cpus} cores", "mem_mb": f"{nodes.memory} MB"}
+    return f"{nodes.partition}: {limits[setting]}" if setting in limits else str(nodes)
+
+
+def _problem(request: Request, setting: str, found: str, expected: str, cure: str) -> Problem:
+    return Problem(PROFILE, f"{request.rule}: {setting}", found, expected, cure)

@@ -1,0 +1,30 @@
+"""SLURM's programs."""
+
+from __future__ import annotations
+
+import subprocess
+
+from swath.errors import Problem, UserError
+
+PATIENCE = 60
+"""Seconds that a program of SLURM's gets: a busy controller answers late."""
+
+
+def ask(*command: str, missing: str | None = None) -> str:
+    """Run a program of SLURM's; what it prints.
+
+    Args:
+        command: The program and its arguments.
+        missing: What to return when it fails; without it, that is an error.
+
+    Raises:
+        UserError: If SLURM does not answer.
+    """
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        if missing is not None:
+            return missing
+        said = " ".join(str(getattr(error, "stderr", "") or error).split())
+        cure = "wait until SLURM answers (`sinfo`), then type the same command again"
+        raise UserError(Problem("SLURM", command[0], said, "an answer", cure)) from None

@@ -1,0 +1,77 @@
+"""Stages in a container: the image, what is mounted, and what must not be taken from the host.
+
+Snakemake runs ``apptainer exec`` for every job. Apptainer mounts the working directory and /tmp; whatever else the
+experiment reads is added here, through the variable it reads for that.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from swath.errors import Problem, UserError
+
+VARIABLES = ("APPTAINER_BIND", "SINGULARITY_BIND")
+HOST_PACKAGES = "/mnt/snakemake_searchpaths"
+"""Where Snakemake mounts the host's packages in a container."""
+
+
+def check_image(image: Path) -> None:
+    """Make sure that the image is there.
+
+    Raises:
+        UserError: If it is not.
+    """
+    if not image.is_file():
+        cure = (
+            "build it with `make image`, or copy one there; or use this Python instead of a container: add "
+            "`--software-deployment-method env-modules`, or change that line of the profile"
+        )
+        raise UserError(Problem(str(image), "", "no such file", "the image that every step runs in", cure))
+
+
+def mount(repository: Path, places: Iterable[str | Path]) -> None:
+    """Have Apptainer mount what lies outside the working directory: the program, and files that stages read.
+
+    Args:
+        repository: Where the program is.
+        places: Files and folders that stages read or write; links are followed.
+
+    Raises:
+        UserError: If a folder's name cannot be said to Apptainer.
+    """
+    folders = folders_to_mount([repository, *places], Path.cwd())
+    for folder in folders:
+        if set(folder) & set(":,"):
+            cure = "rename the folder, or reach it by a link without such characters that is mounted as a whole"
+            raise UserError(Problem(folder, "", "a colon or comma in its name", "a name Apptainer can mount", cure))
+    for variable in VARIABLES:
+        known = [part for part in os.environ.get(variable, "").split(",") if part]
+        os.environ[variable] = ",".join([*known, *(folder for folder in folders if folder not in known)])
+
+
+def folders_to_mount(places: Iterable[str | Path], here: Path) -> list[str]:
+    """List the folders outside the working directory that hold the places, none inside another.
+
+    Args:
+        places: Files and folders; what does not exist is left out.
+        here: The working directory.
+    """
+    folders = set()
+    for place in places:
+        for path in (Path(os.path.abspath(place)), Path(place).resolve()):  # noqa: PTH100  links are to be seen, too
+            folders.add(path if path.is_dir() else path.parent)
+    outside = {folder for folder in folders if folder.is_dir() and not folder.is_relative_to(here)}
+    return sorted(
+        str(folder) for folder in outside if not any(folder != o and folder.is_relative_to(o) for o in outside)
+    )
+
+
+def forget_host_packages() -> None:
+    """Leave the host's packages alone, which Snakemake offers to a script in a container.
+
+    A package that the image lacks would silently come from the host.
+    """
+    sys.path[:] = [path for path in sys.path if not path.startswith(HOST_PACKAGES)]

@@ -1,0 +1,70 @@
+"""A GPU of its own for every job on a machine with several: nobody gives them out there, as SLURM does.
+
+``resources: gpu=4`` has Snakemake start no more than four such jobs at once; which GPU each takes is settled here.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import random
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+WAIT = 5.0
+"""Seconds between two looks for a free GPU."""
+
+log = logging.getLogger("swath")
+_held: list[int] = []  # open locks; the kernel releases them when the process ends, however it ends
+
+
+def take_gpus(number: int) -> None:
+    """Take some of the GPUs this process can see, for its life, and see no others any more.
+
+    Nothing happens where there are no more than asked for: under SLURM, which gives them out, and without GPUs.
+
+    Args:
+        number: How many.
+    """
+    visible = visible_gpus()
+    if number < 1 or len(visible) <= number:
+        return
+    while len(locks := _lock_free(visible, number)) < number:
+        for handle in locks.values():  # two that each hold half of what they need would wait forever
+            os.close(handle)
+        log.info("%d GPUs are needed, %d are free: waiting", number, len(locks))
+        time.sleep(WAIT * random.uniform(1, 2))
+    _held.extend(locks.values())
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(locks)
+
+
+def visible_gpus() -> list[str]:
+    """Name the GPUs this process can see, as CUDA_VISIBLE_DEVICES does or by their numbers."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [name for name in named.split(",") if name]
+    command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split()
+    except (OSError, subprocess.SubprocessError):
+        return []
+
+
+def _lock_free(names: Sequence[str], number: int) -> dict[str, int]:
+    """Take as many GPUs as asked for, or as are free; GPU → open lock."""
+    locks: dict[str, int] = {}
+    for name in names:
+        if len(locks) == number:
+            break
+        path = Path(tempfile.gettempdir()) / f"swath-gpu-{os.getuid()}-{name}.lock"
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locks[name] = handle
+        except OSError:
+            os.close(handle)
+    return locks

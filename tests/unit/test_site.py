@@ -1,0 +1,102 @@
+"""What a SLURM site offers, read from its own words, and what can never start there."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from swath.cluster.executor import prepare_executor, with_plain_states
+from swath.cluster.site import Request, check_requests, gpus_of, minutes_of, nodes_of
+from swath.errors import UserError
+
+SITE = [
+    nodes_of("cpu|1-00:00:00|48|190000|20|(null)"),
+    nodes_of("gpu|8:00:00|32|512000|4|gpu:a100:4(S:0-1)"),
+    nodes_of("gpu|8:00:00|16|96000|2|gpu:v100:2,nvme:1"),
+    nodes_of("mig|infinite|64|512000|1|gpu:a100_1g.10gb:7(S:0,2-3)"),
+]
+FINE = [
+    Request("chip", "cpu", 60, 1, 3000),
+    Request("chip", "", 60, 1, 3000),
+    Request("train", "gpu", 480, 8, 9000, gpu=1),
+    Request("train", "gpu", 480, 8, 9000, gpu=4),
+    Request("train", "gpu", 480, 8, 9000, gpu=2, model="v100"),
+    Request("train", "mig", 90000, 8, 9000, gres="gpu:a100_1g.10gb:1"),
+    Request("train", "mig", 150, 8, 9000, gres="gpu:1"),
+    Request("train", "gpu", 480, 8, 9000, model="a100"),
+]
+WRONG = {
+    "partition": (Request("chip", "cpus"), "chip: slurm_partition", "cpus", "cpu, gpu, mig", "did you mean 'cpu'?"),
+    "type": (Request("train", "gpu", gpu=1, model="h100"), "train: gpu_model", "1 × h100", "4 × a100", "a type"),
+    "no gpu": (Request("train", "cpu", gpu=1), "train: gpu", "1 × gpu", "cpu: 20 nodes without GPUs", "a type"),
+    "gres type": (Request("train", "mig", gres="gpu:a100:1"), "train: gres", "gpu:a100:1", "7 × a100_1g.10gb", "type"),
+    "number": (Request("train", "gpu", gpu=5), "train: gpu", "5 × gpu", "4 × a100", "fewer (`train.gpus`)"),
+    "number of a type": (Request("train", "gpu", gpu=3, model="v100"), "train: gpu", "3 × v100", "2 × v100", "fewer"),
+    "both": (Request("train", "gpu", gpu=1, gres="gpu:a100:1"), "train: gres", "adds them up", "one way", "`gpu: 0`"),
+    "time": (Request("train", "gpu", 481), "train: runtime", "481 minutes", "gpu: 480 minutes", "less time"),
+    "cores": (Request("train", "gpu", 1, 33), "train: threads", "33 cores", "gpu: 32 cores", "fewer cores"),
+    "memory": (Request("train", "gpu", 1, 20, 600000), "train: mem_mb", "600000 MB", "gpu: 512000 MB", "less memory"),
+}
+
+
+@pytest.mark.parametrize("request_", FINE)
+def test_a_job_that_can_start(request_: Request) -> None:
+    check_requests([request_], SITE)
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_job_that_can_never_start(name: str) -> None:
+    request, field, found, expected, cure = WRONG[name]
+    with pytest.raises(UserError) as caught:
+        check_requests([request], SITE)
+    (problem,) = caught.value.problems
+    assert problem.field == field
+    assert found in problem.found
+    assert expected in problem.expected
+    assert cure in problem.cure
+
+
+@pytest.mark.parametrize(
+    ("limit", "minutes"), [("1-12:30:00", 2190), ("8:00:00", 480), ("30:00", 30), ("1:30", 2), ("infinite", 10**9)]
+)
+def test_times(limit: str, minutes: int) -> None:
+    assert minutes_of(limit) == minutes
+
+
+@pytest.mark.parametrize(
+    ("gres", "gpus"),
+    [
+        ("(null)", {}),
+        ("gpu", {"": 1}),
+        ("gpu:2", {"": 2}),
+        ("gpu:tesla", {"tesla": 1}),
+        ("gpu:a100:4(S:0-1)", {"a100": 4}),
+        ("gpu:a100:2,gpu:v100:1(S:0)", {"a100": 2, "v100": 1}),
+        ("craynetwork:4,gpu:1", {"": 1}),
+    ],
+)
+def test_gpus(gres: str, gpus: dict[str, int]) -> None:
+    assert gpus_of(gres) == gpus
+
+
+def test_states_the_executor_does_not_know() -> None:
+    async def query(command: str) -> tuple[dict[str, str], float]:
+        return {"1": "CANCELLED by 1000", "2": "PREEMPTED", "3": "RUNNING", "4": ""}, 0.1
+
+    states, _ = asyncio.run(with_plain_states(query)("squeue"))
+    assert states == {"1": "CANCELLED", "2": "FAILED", "3": "RUNNING", "4": ""}
+
+
+def test_jobs_are_named_after_the_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def query() -> tuple[None, None]:
+        return None, None
+
+    plugin = SimpleNamespace(query_job_status=query)
+    monkeypatch.setitem(sys.modules, "snakemake_executor_plugin_slurm", plugin)
+    executor = SimpleNamespace(run_uuid="abc")
+    prepare_executor(executor, "land use, 2")
+    assert executor.run_uuid == "land-use-2-abc"
+    assert asyncio.run(plugin.query_job_status()) == (None, None)
