@@ -1,0 +1,121 @@
+"""This machine: versions, container, disks, weights, locks."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from swath.doctor.lines import ERROR, FINE, WARNING, Line
+from swath.files import read_json
+from swath.lock import LOCKS, OWNER
+from swath.processes import is_dead
+from swath.training.ownership import is_gone, newest_claim, read_claim
+
+PACKAGES = ("snakemake", "snakemake-executor-plugin-slurm", "rastervision_core", "torch", "rasterio")
+LITTLE = 5e9
+"""Bytes; less free than that is worth a warning."""
+FEW = 10_000
+"""Files that can still be made; fewer are worth a warning."""
+CLEAR = "`make setup` installs what envs/requirements.lock pins"
+
+
+def versions(lock: Path) -> Iterator[Line]:
+    """Compare what is installed with what the lock file pins."""
+    pinned = dict(re.findall(r"^([\w.-]+)==([^\s;\\]+)", lock.read_text(), re.MULTILINE))
+    pinned = {name.replace("_", "-").lower(): number for name, number in pinned.items()}
+    yield Line(FINE, "Python", f"{sys.version.split()[0]}, {sys.executable}")
+    for package in PACKAGES:
+        wanted = pinned.get(package.replace("_", "-"), "")
+        try:
+            found = version(package)
+        except PackageNotFoundError:
+            yield Line(ERROR, package, "not installed", CLEAR)
+            continue
+        if wanted and found.partition("+")[0] != wanted.partition("+")[0]:
+            yield Line(WARNING, package, f"{found}, but {wanted} is pinned: results can differ", CLEAR)
+        else:
+            yield Line(FINE, package, found)
+
+
+def container(image: Path) -> Iterator[Line]:
+    """Run the image."""
+    program = shutil.which("apptainer") or shutil.which("singularity")
+    if not program:
+        cure = "`module load apptainer`, or run without a container: software-deployment-method: env-modules"
+        yield Line(ERROR, "Apptainer", "no program apptainer or singularity", cure)
+        return
+    yield Line(FINE, "Apptainer", _said(program, "--version"))
+    if not image.is_file():
+        yield Line(ERROR, "image", f"no file {image}", "`make image`, or copy one there")
+        return
+    code = "import rastervision.core, torch; print('torch', torch.__version__)"
+    done = subprocess.run([program, "exec", str(image), "python", "-c", code], capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
+        yield Line(ERROR, "image", f"{image} does not run: {last}", "build it anew: `make image`")
+        return
+    yield Line(FINE, "image", f"{image}, {done.stdout.strip()}")
+
+
+def places(folders: Mapping[str, Path]) -> Iterator[Line]:
+    """Write into folders, and see how much goes in: bytes, files, and the user's quota."""
+    for what, folder in folders.items():
+        there = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+        try:
+            with tempfile.TemporaryFile(dir=there):
+                pass
+        except OSError as error:
+            yield Line(ERROR, what, f"{folder}: {error.strerror}", "choose another folder, or make room")
+            continue
+        free, state = shutil.disk_usage(there).free, os.statvfs(there)
+        found = f"{folder}: {free / 1e9:.0f} GB free"
+        if state.f_files:
+            found += f", {state.f_favail:,} more files"
+        if free < LITTLE or 0 < state.f_files and state.f_favail < FEW:
+            yield Line(WARNING, what, found, "make room, or link the folder to a larger disk")
+        else:
+            yield Line(FINE, what, found)
+    if shutil.which("quota") and (told := _said("quota", "--show-mntpoint", "--hide-device", "--no-wrap")):
+        yield Line(FINE, "quota", " ".join(told.split()))
+
+
+def weights(files: Iterable[Path]) -> Iterator[Line]:
+    """Look for first weights, which compute nodes cannot fetch."""
+    missing = [path for path in files if not path.exists()]
+    if missing:
+        cure = "fetch them here, on a node with network: `snakemake --cores 1 weights`"
+        yield Line(WARNING, "weights", f"not there: {', '.join(map(str, missing))}", cure)
+    else:
+        yield Line(FINE, "weights", "all there, or none needed")
+
+
+def locks(models: Path) -> Iterator[Line]:
+    """Look for locks that others have left."""
+    owner = read_json(OWNER) if OWNER.is_file() else None
+    held = [path for path in LOCKS.glob("*.lock")] if LOCKS.is_dir() else []
+    if held and owner and owner["pid"] != os.getppid() and is_dead(owner):
+        yield Line(WARNING, "lock", "a run was killed and has left its lock", "none needed: the next run releases it")
+    alive = []
+    for folder in sorted(models.glob("*/checkpoints")):
+        number = newest_claim(folder)
+        claim: dict[str, Any] = read_claim(folder, number) if number else {}
+        if number and not is_gone(claim):
+            alive.append(f"{folder.parent.name} (process {claim.get('pid', '?')} on {claim.get('host', '?')})")
+    if alive:
+        cure = "none needed: a training that is dead is taken over after 90 s"
+        yield Line(WARNING, "trainings", f"running, or killed elsewhere: {', '.join(alive)}", cure)
+    else:
+        yield Line(FINE, "locks", "nobody else works here")
+
+
+def _said(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
