@@ -14,6 +14,7 @@ from swath.workflow import (
     WEIGHTS,
     check_or_exit,
     colours_by_id,
+    describe_run,
     describe_runs,
     files_behind,
     first_weights,

@@ -106,5 +106,12 @@ def check_first():
     """Check before anything is computed; fetching data and weights needs no check."""
     demo_rules = {"havel", "havel_chips", "neon_trees"}
     wanted = {job.rule.name for job in workflow.dag.needrun_jobs()}
-    if wanted - {"all", "splits", "weights", "encoder_weights", *demo_rules}:
+    if wanted - {"all", "doctor", "splits", "weights", "encoder_weights", *demo_rules}:
         check_or_exit(request(None), VALIDATION)
+
+
+# --- what the doctor is told ----------------------------------------------------------------------
+
+
+def run_for_doctor(wildcards):
+    return describe_run(workflow, {"train": vars(FIRST), "leaderboard": {}}, CONTAINER)

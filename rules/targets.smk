@@ -9,14 +9,10 @@ MODELS = [
     for run in PLAN.runs
     for file in ("model-bundle.zip", "metrics.csv", "timing.csv", "pipeline-config.json")
 ]
-WEIGHTS_WANTED = sorted(
-    {
-        file
-        for spec in PLAN.specs["models"].values()
-        for file in first_weights(spec["model"], RESULTS, WEIGHTS)
-        if file.startswith(f"{WEIGHTS}/")
-    }
+WEIGHTS_OF_ALL = sorted(
+    {file for spec in PLAN.specs["models"].values() for file in first_weights(spec["model"], RESULTS, WEIGHTS)}
 )
+WEIGHTS_WANTED = [file for file in WEIGHTS_OF_ALL if file.startswith(f"{WEIGHTS}/")]
 MAPS = [
     f"{RESULTS}/predictions/{run.predictions['validation']}/{shard}.json"
     for run in PLAN.runs

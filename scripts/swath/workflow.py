@@ -7,7 +7,10 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+
+from snakemake.iocontainers import Wildcards
 
 from swath.cluster.executor import prepare_executor
 from swath.cluster.queue import cancel_lost_jobs
@@ -67,11 +70,16 @@ def prepare_cluster_or_exit(workflow: Any, experiment: str) -> None:
     jobs = [job for job in workflow.dag.needrun_jobs() if not job.is_local]
     try:
         cancel_lost_jobs()
-        check_requests({request_of(job) for job in jobs}, read_site())
+        check_requests({request_of(job.rule.name, job.resources, job.threads) for job in jobs}, read_site())
     except UserError as error:
         print(f"\n{error}\n", file=sys.stderr)
         sys.exit(1)
     prepare_executor(workflow.scheduler._executor, experiment)
+
+
+def runs_in_container(workflow: Any) -> bool:
+    """Tell whether stages run in a container."""
+    return "apptainer" in {str(method) for method in workflow.deployment_settings.deployment_method}
 
 
 def use_container_or_exit(workflow: Any, image: str, repository: Path, places: Iterable[str | Path]) -> None:
@@ -83,7 +91,7 @@ def use_container_or_exit(workflow: Any, image: str, repository: Path, places: I
         repository: Where the program is.
         places: Files and folders that stages read or write.
     """
-    if "apptainer" not in {str(method) for method in workflow.deployment_settings.deployment_method}:
+    if not runs_in_container(workflow):
         return
     try:
         check_image(Path(image))
@@ -91,6 +99,32 @@ def use_container_or_exit(workflow: Any, image: str, repository: Path, places: I
     except UserError as error:
         print(f"\n{error}\n", file=sys.stderr)
         sys.exit(1)
+
+
+def describe_run(workflow: Any, rules: Mapping[str, Any], image: str) -> dict[str, Any]:
+    """Tell the doctor how jobs are going to run.
+
+    Args:
+        workflow: Snakemake's.
+        rules: Rule → wildcards of one of its jobs; what training asks for must be among them.
+        image: The container.
+
+    Returns:
+        Whether SLURM is used, what rules ask for, the container or None, its arguments, the shell command before a job.
+    """
+    return {
+        "slurm": workflow.executor_plugin.name == "slurm",
+        "resources": {name: _asked(workflow.get_rule(name), Wildcards(fromdict=of)) for name, of in rules.items()},
+        "image": image if runs_in_container(workflow) else None,
+        "container_arguments": workflow.deployment_settings.apptainer_args,
+        "before": workflow.remote_execution_settings.precommand or "",
+    }
+
+
+def _asked(rule: Any, wildcards: Any) -> dict[str, Any]:
+    """Evaluate what a rule's first attempt asks for, before its input."""
+    resources = rule.expand_resources(wildcards, SimpleNamespace(size_mb=0.0), attempt=1)
+    return {name: value for name, value in resources.items() if isinstance(value, int | str)}
 
 
 def first_weights(spec: Mapping[str, Any], results: str, weights: str) -> list[str]:

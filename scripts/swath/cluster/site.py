@@ -7,7 +7,7 @@ neither the rule nor the setting.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
@@ -82,14 +82,19 @@ class Request:
         return {self.model: number} if number else {}
 
 
-def request_of(job: Any) -> Request:
-    """Read what a job of Snakemake's asks for."""
-    resources = job.resources
+def request_of(rule: str, resources: Mapping[str, Any], threads: int) -> Request:
+    """Read what a rule's job asks for.
+
+    Args:
+        rule: Name of the rule.
+        resources: By Snakemake's names, evaluated.
+        threads: Cores.
+    """
     return Request(
-        rule=job.rule.name,
+        rule=rule,
         partition=str(resources.get("slurm_partition") or ""),
         minutes=int(resources.get("runtime") or 0),
-        cpus=int(resources.get("cpus_per_task") or job.threads),
+        cpus=int(resources.get("cpus_per_task") or threads),
         memory=int(resources.get("mem_mb") or 0),
         gpu=int(resources.get("gpu") or 0),
         model=str(resources.get("gpu_model") or ""),

@@ -19,7 +19,13 @@ from swath.lock import LOCKS, OWNER
 from swath.processes import is_dead
 from swath.training.ownership import is_gone, newest_claim, read_claim
 
-PACKAGES = ("snakemake", "snakemake-executor-plugin-slurm", "rastervision_core", "torch", "rasterio")
+PACKAGES = {
+    "Snakemake": "snakemake",
+    "its SLURM plugin": "snakemake-executor-plugin-slurm",
+    "Raster Vision": "rastervision_core",
+    "PyTorch": "torch",
+    "rasterio": "rasterio",
+}
 LITTLE = 5e9
 """Bytes; less free than that is worth a warning."""
 FEW = 10_000
@@ -30,19 +36,19 @@ CLEAR = "`make setup` installs what envs/requirements.lock pins"
 def versions(lock: Path) -> Iterator[Line]:
     """Compare what is installed with what the lock file pins."""
     pinned = dict(re.findall(r"^([\w.-]+)==([^\s;\\]+)", lock.read_text(), re.MULTILINE))
-    pinned = {name.replace("_", "-").lower(): number for name, number in pinned.items()}
+    pinned = {name.replace("_", "-"): number for name, number in pinned.items()}
     yield Line(FINE, "Python", f"{sys.version.split()[0]}, {sys.executable}")
-    for package in PACKAGES:
+    for name, package in PACKAGES.items():
         wanted = pinned.get(package.replace("_", "-"), "")
         try:
             found = version(package)
         except PackageNotFoundError:
-            yield Line(ERROR, package, "not installed", CLEAR)
+            yield Line(ERROR, name, "not installed", CLEAR)
             continue
         if wanted and found.partition("+")[0] != wanted.partition("+")[0]:
-            yield Line(WARNING, package, f"{found}, but {wanted} is pinned: results can differ", CLEAR)
+            yield Line(WARNING, name, f"{found}, but {wanted} is pinned: results can differ", CLEAR)
         else:
-            yield Line(FINE, package, found)
+            yield Line(FINE, name, found)
 
 
 def container(image: Path) -> Iterator[Line]:
@@ -57,7 +63,9 @@ def container(image: Path) -> Iterator[Line]:
         yield Line(ERROR, "image", f"no file {image}", "`make image`, or copy one there")
         return
     code = "import rastervision.core, torch; print('torch', torch.__version__)"
-    done = subprocess.run([program, "exec", str(image), "python", "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [program, "exec", str(image), "python", "-c", code], capture_output=True, text=True, check=False
+    )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no output"])[-1]
         yield Line(ERROR, "image", f"{image} does not run: {last}", "build it anew: `make image`")
@@ -79,7 +87,7 @@ def places(folders: Mapping[str, Path]) -> Iterator[Line]:
         found = f"{folder}: {free / 1e9:.0f} GB free"
         if state.f_files:
             found += f", {state.f_favail:,} more files"
-        if free < LITTLE or 0 < state.f_files and state.f_favail < FEW:
+        if free < LITTLE or (state.f_files > 0 and state.f_favail < FEW):
             yield Line(WARNING, what, found, "make room, or link the folder to a larger disk")
         else:
             yield Line(FINE, what, found)
@@ -100,7 +108,7 @@ def weights(files: Iterable[Path]) -> Iterator[Line]:
 def locks(models: Path) -> Iterator[Line]:
     """Look for locks that others have left."""
     owner = read_json(OWNER) if OWNER.is_file() else None
-    held = [path for path in LOCKS.glob("*.lock")] if LOCKS.is_dir() else []
+    held = list(LOCKS.glob("*.lock")) if LOCKS.is_dir() else []
     if held and owner and owner["pid"] != os.getppid() and is_dead(owner):
         yield Line(WARNING, "lock", "a run was killed and has left its lock", "none needed: the next run releases it")
     alive = []

@@ -85,7 +85,7 @@ class Ownership:
         """
         newest = newest_claim(self.folder)
         if newest > self.number:
-            owner = describe(_read(_claim(self.folder, newest)))
+            owner = describe(read_claim(self.folder, newest))
             raise OwnershipLostError(
                 Problem(
                     str(self.folder),
@@ -105,15 +105,15 @@ class Ownership:
 
     def _wait_for_silence(self, number: int) -> None:
         """Return when a claim's owner is known to be gone; leave when it gives a sign of life."""
-        first = _read(_claim(self.folder, number))
-        if _is_gone(first):
+        first = read_claim(self.folder, number)
+        if is_gone(first):
             return
         log.info("%s is in use by %s: waiting for a sign of life", self.folder, describe(first))
         deadline = time.monotonic() + self.silence
         while time.monotonic() < deadline:
             time.sleep(min(self.heartbeat / 4, 1.0))
-            now = _read(_claim(self.folder, number))
-            if newest_claim(self.folder) != number or _is_gone(now):
+            now = read_claim(self.folder, number)
+            if newest_claim(self.folder) != number or is_gone(now):
                 return
             if now != first:
                 raise UserError(
@@ -193,15 +193,15 @@ def _claim(folder: Path, number: int) -> Path:
     return folder / f"owner-{number:06d}.json"
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_claim(folder: Path, number: int) -> dict[str, Any]:
     """Read a claim; one that vanishes at this moment was replaced by a newer one."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content: dict[str, Any] = json.loads(_claim(folder, number).read_text())
     except (FileNotFoundError, json.JSONDecodeError):
         return {}
     return content
 
 
-def _is_gone(claim: dict[str, Any]) -> bool:
+def is_gone(claim: dict[str, Any]) -> bool:
     """Tell whether a claim's owner is known to be gone: released, or dead on this very machine."""
     return bool(claim.get("released")) or is_dead(claim)

@@ -1,0 +1,183 @@
+"""The cluster: whether SLURM answers, what it offers, what this experiment's jobs ask for, and what a GPU job sees."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import shlex
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from swath.cluster.queue import jobs_of_this_directory
+from swath.cluster.site import Request, check_requests, read_site
+from swath.cluster.slurm import ask
+from swath.doctor.lines import ERROR, FINE, WARNING, Line, lines_of
+from swath.errors import UserError
+
+PATIENCE = 180.0
+"""Seconds that the GPU job may wait in the queue and run."""
+MEMORY, MINUTES = 6000, 5
+"""What the GPU job asks for, in MB and minutes: torch alone needs some."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A job that looks around on a node.
+
+    Attributes:
+        resources: What trainings ask for, by Snakemake's names.
+        image: The container it runs in; None for this Python.
+        container_arguments: Arguments of ``apptainer exec``.
+        before: Shell command before anything else.
+    """
+
+    resources: Mapping[str, Any]
+    image: Path | None
+    container_arguments: str
+    before: str
+
+
+def slurm(requests: Iterable[Request], account: str) -> Iterator[Line]:
+    """Ask SLURM what it is and offers; compare what jobs ask for."""
+    try:
+        yield Line(FINE, "SLURM", ask("sinfo", "--version").strip())
+        site = read_site()
+    except UserError as error:
+        yield from lines_of("SLURM", error)
+        return
+    for nodes in site:
+        yield Line(FINE, "partition", str(nodes))
+    yield from _account(account)
+    try:
+        check_requests(requests, site)
+        yield Line(FINE, "requests", "; ".join(sorted({f"{r.rule} → {r.partition or 'default'}" for r in requests})))
+    except UserError as error:
+        yield from lines_of("requests", error)
+
+
+def _account(account: str) -> Iterator[Line]:
+    """See whether the user may charge jobs to the account."""
+    command = ("sacctmgr", "--noheader", "--parsable2", "show", "associations", f"user={getpass.getuser()}")
+    known = set(ask(*command, "format=account", missing="").split())
+    if not known:
+        yield Line(WARNING, "account", f"{account or 'none'}: SLURM does not say which accounts there are")
+    elif account not in known:
+        cure = f"set slurm_account to one of yours: {', '.join(sorted(known))}"
+        yield Line(ERROR, "account", f"{account or 'none'} is not one of yours", cure)
+    else:
+        yield Line(FINE, "account", account)
+
+
+def lost_jobs() -> Iterator[Line]:
+    """Find jobs that an earlier run has left in the queue."""
+    try:
+        lost = jobs_of_this_directory()
+    except UserError:
+        return  # told above
+    for job in lost:
+        cure = "if no Snakemake runs here: the next run cancels it and does its work anew"
+        yield Line(WARNING, "job in the queue", f"{job.id} ({job.state.lower()}): {job.task}", cure)
+
+
+def gpu_job(probe: Probe) -> Iterator[Line]:
+    """Run a real job where trainings run, and tell what it sees."""
+    folder = Path(".snakemake/swath-doctor").absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    seen, log = folder / "node.json", folder / "node.log"
+    seen.unlink(missing_ok=True)
+    try:
+        number = ask(*shlex.split(submit_command(probe, seen, log))).strip().partition(";")[0]
+    except UserError as error:
+        said = error.problems[0].found
+        yield Line(ERROR, "GPU job", f"SLURM refuses it: {said}", "correct the profile's lines for `train`")
+        return
+    state = _wait_for(number, seen)
+    if seen.exists():
+        yield from what_a_node_has(json.loads(seen.read_text()), wants_gpu(probe.resources))
+        return
+    if state == "PENDING":
+        reason = ask("squeue", "--noheader", "--jobs", number, "--format", "%r", missing="").strip()
+        ask("scancel", number, missing="")
+        yield Line(
+            WARNING, "GPU job", f"not started within {PATIENCE:g} s ({reason})", "queue: it starts when a GPU is free"
+        )
+        return
+    ask("scancel", number, missing="")
+    last = (log.read_text().strip().splitlines() or ["it said nothing"])[-1] if log.exists() else "it left no log here"
+    cure = f"see {log}; a node that does not see this folder is no good"
+    yield Line(ERROR, "GPU job", f"{state.lower() or 'ended'}: {last}", cure)
+
+
+def submit_command(probe: Probe, seen: Path, log: Path) -> str:
+    """Write the sbatch line, with the executor's own functions: what a training would be given."""
+    from snakemake_executor_plugin_slurm.submit_string import get_submit_command
+    from snakemake_executor_plugin_slurm.utils import set_gres_string
+
+    resources = _Resources(probe.resources, runtime=MINUTES, mem_mb=MEMORY)
+    job = SimpleNamespace(resources=resources, threads=1, is_group=bool)
+    account, partition = (resources.get(f"slurm_{name}") for name in ("account", "partition"))
+    params = {
+        "run_uuid": "swath-doctor",
+        "slurm_logfile": str(log),
+        "comment_str": "doctor",
+        "account": f"-A {shlex.quote(str(account))}" if account else "",
+        "partition": f"-p {shlex.quote(str(partition))}" if partition else "",
+        "workdir": str(Path.cwd()),
+    }
+    call = get_submit_command(job, params, SimpleNamespace(requeue=False, no_requeue=True, qos=None, reservation=None))
+    program = Path(__file__).with_name("node.py")
+    look = shlex.join(["python" if probe.image else sys.executable, str(program), str(seen)])
+    if probe.image:
+        look = f"apptainer exec {probe.container_arguments} {shlex.quote(str(probe.image))} {look}"
+    wrapped = " && ".join(part for part in (probe.before, look) if part)
+    return f"{call}{set_gres_string(job)} --wrap {shlex.quote(wrapped)}"
+
+
+class _Resources(dict[str, Any]):
+    """Resources as a job has them: by key and by attribute."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self.get(name)
+
+
+def wants_gpu(resources: Mapping[str, Any]) -> bool:
+    """Tell whether resources ask for a GPU."""
+    return bool(resources.get("gpu") or resources.get("gpu_model") or "gpu" in str(resources.get("gres") or ""))
+
+
+def _wait_for(number: str, seen: Path) -> str:
+    """Wait until a job has written its file, or is over, or patience is; its last state."""
+    end, state = time.monotonic() + PATIENCE, "PENDING"
+    while time.monotonic() < end and not seen.exists():
+        state = ask("squeue", "--noheader", "--states", "all", "--jobs", number, "--format", "%T", missing="").strip()
+        if state not in ("PENDING", "RUNNING", "CONFIGURING", "COMPLETING"):
+            time.sleep(2)  # the file may take a moment on a shared file system
+            break
+        time.sleep(1)
+    return state
+
+
+def what_a_node_has(node: Mapping[str, Any], wants_gpus: bool) -> Iterator[Line]:
+    """Judge what a job saw on a node."""
+    where = node["node"] or node["host"]
+    yield Line(FINE, "GPU job" if node["node"] else "jobs", f"ran on {where}, torch {node['torch']}, CUDA_VISIBLE_DEVICES={node['visible']}")
+    free = f"{node['temporary']} on {where}: {node['temporary_free'] / 1e9:.0f} GB free"
+    yield Line(FINE, "temporary files", free)
+    if node["gpus"]:
+        names = ", ".join(f"{gpu['name']} ({gpu['memory'] / 1e9:.0f} GB)" for gpu in node["gpus"])
+        yield Line(FINE, "GPU", f"{names}, driver {node['driver'] or 'unknown'}, CUDA {node['cuda']}")
+    elif not wants_gpus:
+        yield Line(FINE, "GPU", "none asked for: trainings run on the CPU")
+    elif not node["cuda"]:
+        cure = "install a torch with CUDA, or build the image anew; meanwhile trainings run on the CPU, slowly"
+        yield Line(WARNING, "GPU", f"torch {node['torch']} is built without CUDA", cure)
+    else:
+        told = node["problem"] or "no GPU is seen"
+        old = f"driver {node['driver']} is" if node["driver"] else "no driver is seen: without --nv, or"
+        cure = f'apptainer-args: "--nv" in the profile; if that is there, {old} too old for CUDA {node["cuda"]}'
+        yield Line(ERROR, "GPU", f"{told} (torch with CUDA {node['cuda']})", cure)

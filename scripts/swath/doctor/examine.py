@@ -1,0 +1,56 @@
+"""Everything the doctor looks at, in its order."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from swath.cluster.site import request_of
+from swath.doctor import cluster, machine
+from swath.doctor.lines import Line, end_with, table
+
+RESULTS = Path("results")
+
+
+def examine(run: Mapping[str, Any], weights: list[str], repository: Path) -> Iterator[str]:
+    """Look at everything; what is found is told as it is found.
+
+    Args:
+        run: How jobs are going to run, as `swath.workflow.describe_run` tells it.
+        weights: Files of first weights.
+        repository: Where the program is.
+
+    Yields:
+        Lines to show.
+
+    Raises:
+        UserError: In the end, if something is wrong.
+    """
+    seen: list[Line] = []
+    for line in _lines(run, weights, repository):
+        seen.append(line)
+        yield table([line])
+    yield end_with(seen)
+
+
+def _lines(run: Mapping[str, Any], weights: list[str], repository: Path) -> Iterator[Line]:
+    image = Path(run["image"]) if run["image"] else None
+    yield from machine.versions(repository / "envs" / "requirements.lock")
+    if image:
+        yield from machine.container(image)
+    folders = {"results": RESULTS, "temporary files": Path(tempfile.gettempdir()), "home": Path.home()}
+    yield from machine.places(folders)
+    yield from machine.weights(map(Path, weights))
+    yield from machine.locks(RESULTS / "models")
+    training = run["resources"]["train"]
+    if run["slurm"]:
+        requests = {request_of(rule, asked, asked["_cores"]) for rule, asked in run["resources"].items()}
+        yield from cluster.slurm(requests, str(training.get("slurm_account") or ""))
+        yield from cluster.lost_jobs()
+        yield from cluster.gpu_job(cluster.Probe(training, image, run["container_arguments"], run["before"]))
+    else:
+        from swath.doctor.node import look_around
+
+        yield from cluster.what_a_node_has(look_around(), wants_gpus=False)
