@@ -11,24 +11,33 @@ from project import REPOSITORY, Project
 
 from swath.files import sha256
 
-PROGRAM = ("Snakefile", "rules", "scripts", "profiles", "slurm", "envs")
+PROGRAM = ("Snakefile", "rules", "scripts", "profiles", "slurm", "envs", "config")
 """What a clone needs to run."""
-RESULTS = ("bundles/*/*", "models/*/m*", "models/*/pipeline-config.json", "predictions/*/*/*", "evals/*/*.json")
+RESULTS = ("bundles/*/*", "models/*/m*", "predictions/*/*/*", "evals/*/validation.json", "evals/*/test.json")
 """Results that are the same everywhere."""
+AS_FINISHED = ("--set-scatter", "scenes=2", "chip=2", "predict=2")
 
 
-def clone(folder: Path, finished: Project) -> Project:
-    """A clone whose config and data are those of the finished experiment."""
+def clone(folder: Path, finished: Project, image: Path | None = None) -> Project:
+    """A clone whose config and data are those of the finished experiment, with an image for its steps."""
+    folder.mkdir(parents=True)
     for name in PROGRAM:
         source = REPOSITORY / name
         if source.is_dir() and not source.is_symlink():
-            shutil.copytree(source, folder / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, folder / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "*.sif"))
         else:
             shutil.copy(source, folder / name, follow_symlinks=False)
+    if image:
+        (folder / "envs" / "swath.sif").symlink_to(image)
     shutil.copytree(finished.folder / "data", folder / "data")
-    (folder / "config").mkdir()
     shutil.copy(finished.folder / "config.yaml", folder / "config" / "config.yaml")
     return Project(folder, deepcopy(finished.config))
+
+
+def add_chips(project: Project, finished: Project) -> None:
+    """Copy everything but the models; it counts as done with as many shards as it was made with (``AS_FINISHED``)."""
+    ignored = shutil.ignore_patterns("models")
+    shutil.copytree(finished.results, project.results, symlinks=True, ignore=ignored)
 
 
 def same_bytes(one: Project, other: Project, patterns: Sequence[str] = RESULTS) -> None:

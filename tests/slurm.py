@@ -1,4 +1,4 @@
-"""A real SLURM cluster on this machine, for tests: one CPU node, two nodes with placeholder GPUs."""
+"""A real SLURM cluster on this machine, for tests: one CPU node, two nodes with two placeholder GPUs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Slurm:
 
     def control(self, *arguments: str) -> None:
         """up, down, kill DAEMON, start DAEMON, crash NODE."""
-        ports = {"SLURM_LAB_PORT": str(free_ports())} if arguments == ("up",) else {}
+        ports = {"SLURM_LAB_PORT": str(free_ports()), "SLURM_LAB_GPUS_PER_NODE": "2"} if arguments == ("up",) else {}
         command = [str(SCRIPT), *arguments, str(self.folder)]
         subprocess.run(command, env={**os.environ, **ports}, check=True, capture_output=True, text=True)
 

@@ -23,8 +23,9 @@ LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
 PIPELINES = f"{RESULTS}/pipelines"
 CONFIGURED = f"{PIPELINES}/configure/{PLAN.key}"
-MODULE_AND_CONFIG = [PLAN.experiment.pipeline, *workflow.configfiles]
-use_container_or_exit(workflow, CONTAINER, REPOSITORY, [RESULTS, *MODULE_AND_CONFIG])
+ARGUMENTS = [value for trial in PLAN.trials for value in trial.arguments.values() if isinstance(value, str)]
+PLACES = [RESULTS, PLAN.experiment.pipeline, *workflow.configfiles, *ARGUMENTS]  # an argument can be a path
+use_container_or_exit(workflow, CONTAINER, REPOSITORY, PLACES)
 
 
 wildcard_constraints:

@@ -63,7 +63,8 @@ def folders_to_mount(places: Iterable[str | Path], here: Path) -> list[str]:
     for place in places:
         for path in (Path(os.path.abspath(place)), Path(place).resolve()):  # noqa: PTH100  links are to be seen, too
             folders.add(path if path.is_dir() else path.parent)
-    outside = {folder for folder in folders if folder.is_dir() and not folder.is_relative_to(here)}
+    root = Path(here.anchor)
+    outside = {folder for folder in folders - {root} if folder.is_dir() and not folder.is_relative_to(here)}
     return sorted(
         str(folder) for folder in outside if not any(folder != o and folder.is_relative_to(o) for o in outside)
     )

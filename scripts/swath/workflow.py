@@ -14,7 +14,7 @@ from snakemake.iocontainers import Wildcards
 
 from swath.cluster.executor import prepare_executor
 from swath.cluster.queue import cancel_lost_jobs
-from swath.cluster.site import check_requests, read_site, request_of
+from swath.cluster.site import check_requests, read_accounts, read_site, request_of
 from swath.config.classes import NULL_CLASS
 from swath.config.experiment import Experiment
 from swath.config.load import load_experiment, where
@@ -70,7 +70,9 @@ def prepare_cluster_or_exit(workflow: Any, experiment: str) -> None:
     jobs = [job for job in workflow.dag.needrun_jobs() if not job.is_local]
     try:
         cancel_lost_jobs()
-        check_requests({request_of(job.rule.name, job.resources, job.threads) for job in jobs}, read_site())
+        check_requests(
+            {request_of(job.rule.name, job.resources, job.threads) for job in jobs}, read_site(), read_accounts()
+        )
     except UserError as error:
         print(f"\n{error}\n", file=sys.stderr)
         sys.exit(1)

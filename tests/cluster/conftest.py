@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from project import REPOSITORY
 from slurm import PACKAGES, Slurm, missing_programs
+
+
+@pytest.fixture(scope="session")
+def image() -> Path:
+    """The image that `make image` builds."""
+    path = REPOSITORY / "envs" / "swath.sif"
+    if not path.exists():
+        pytest.skip(f"needs {path}: `make image`, or tests/cluster/build-image.sh where there is no registry")
+    if not shutil.which("apptainer"):
+        pytest.skip("needs apptainer: tests/cluster/install-apptainer.sh")
+    return path
 
 
 @pytest.fixture(scope="session")

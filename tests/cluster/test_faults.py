@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -12,20 +11,20 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from clones import clone, same_bytes
+from clones import AS_FINISHED, add_chips, clone, same_bytes
 from project import Project
 from slurm import Slurm, wait_until
 
 pytestmark = [pytest.mark.workflow, pytest.mark.cluster]
 
 EPOCHS = 30
-QUICK = ("--slurm-init-seconds-before-status-checks", "2")
+QUICK = ("--slurm-init-seconds-before-status-checks", "2", "--software-deployment-method", "env-modules")
 
 
 def one_training(finished: Project, folder: Path) -> Project:
     """A clone with the finished experiment's chips, and one longer training to do."""
     project = clone(folder, finished)
-    shutil.copytree(finished.results, folder / "results", symlinks=True, ignore=shutil.ignore_patterns("models"))
+    add_chips(project, finished)
     project.config = deepcopy(finished.config)
     project.config["train"]["epochs"] = EPOCHS
     project.config["sweep"] = {"grid": {"train.learning_rate": [0.002]}}
@@ -47,7 +46,7 @@ def project(finished: Project, tmp_path: Path) -> Project:
 
 
 def command(*arguments: str) -> list[str]:
-    return ["snakemake", "--profile", "slurm", *QUICK, "--until", "train", *arguments]
+    return ["snakemake", "--profile", "slurm", *QUICK, *AS_FINISHED, "--until", "train", *arguments]
 
 
 @contextmanager
@@ -70,6 +69,24 @@ def training(project: Project, slurm: Slurm, *arguments: str) -> Iterator[subpro
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+def type_it(project: Project, slurm: Slurm) -> subprocess.CompletedProcess[str]:
+    """Type the command, and wait for its end."""
+    return subprocess.run(
+        command(),
+        cwd=project.folder,
+        env=slurm.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+def states(slurm: Slurm, job: str) -> list[str]:
+    """What accounting says of a job's end."""
+    return [entry["State"] for entry in slurm.accounting("JobID", "State") if entry["JobID"] == job]
 
 
 def epochs_done(project: Project) -> int:
@@ -132,15 +149,7 @@ def test_snakemake_is_killed(project: Project, undisturbed: Project, slurm: Slur
         process.wait()
         lost = trainings(slurm)
         assert lost  # it lives on
-        done = subprocess.run(
-            command(),
-            cwd=project.folder,
-            env=slurm.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        done = type_it(project, slurm)
     assert done.returncode == 0, done.stdout
     assert f"{lost[0]['id']} (running): rule_train" in done.stdout
     is_complete(project, undisturbed)
@@ -161,3 +170,58 @@ def test_a_node_is_drained(project: Project, undisturbed: Project, slurm: Slurm)
             ends_well(process, project, undisturbed)
         finally:
             slurm.ask("scontrol", "update", f"NodeName={node}", "State=RESUME")
+
+
+def test_a_training_runs_into_its_time_limit(project: Project, undisturbed: Project, slurm: Slurm) -> None:
+    with training(project, slurm) as process:
+        job = trainings(slurm)[0]["id"]
+        slurm.ask("scontrol", "update", f"JobId={job}", "TimeLimit=1")  # the training was told another one
+        ends_well(process, project, undisturbed)
+    assert states(slurm, job) == ["TIMEOUT"]
+
+
+def test_a_training_needs_more_memory_than_it_asked_for(project: Project, undisturbed: Project, slurm: Slurm) -> None:
+    with training(project, slurm, "--set-resources", "train:mem_mb=700*attempt*attempt") as process:
+        ends_well(process, project, undisturbed)
+    assert "OUT_OF_MEMORY" in said(project) or "FAILED" in said(project)
+
+
+def test_a_training_is_preempted(project: Project, undisturbed: Project, slurm: Slurm) -> None:
+    with training(project, slurm, "--set-resources", "train:slurm_partition=scavenge") as process:
+        job = trainings(slurm)[0]["id"]
+        urgent = ("sbatch", "--parsable", "-p", "gpu", "-N2", "--gpus-per-node=2", "--mem=100", "--wrap", "sleep 10")
+        slurm.ask(*urgent, "--output", "/dev/null")
+        ends_well(process, project, undisturbed)
+    assert states(slurm, job) == ["PREEMPTED"]
+
+
+@pytest.fixture
+def small_disk(project: Project) -> Iterator[Path]:
+    """A disk of its own for models, nearly full."""
+    models = project.results / "models"
+    models.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", models], check=True)
+    filler = models / "filler"
+    filler.write_bytes(bytes(60 * 2**20))
+    try:
+        yield filler
+    finally:
+        subprocess.run(["umount", "--lazy", models], check=True)
+
+
+def test_the_disk_is_full(project: Project, undisturbed: Project, slurm: Slurm, small_disk: Path) -> None:
+    done = type_it(project, slurm)
+    assert done.returncode != 0
+    assert "No space left on device" in done.stdout
+    small_disk.unlink()
+    done = type_it(project, slurm)
+    assert done.returncode == 0, done.stdout
+    is_complete(project, undisturbed)
+
+
+def test_a_training_that_does_not_fit_goes_on_in_the_next_job(
+    project: Project, undisturbed: Project, slurm: Slurm
+) -> None:
+    with training(project, slurm, "--set-resources", "train:runtime=1") as process:
+        ends_well(process, project, undisturbed)
+    assert said(project).count("time limit") >= 1

@@ -19,44 +19,79 @@ SITE = [
     nodes_of("mig|infinite|64|512000|1|gpu:a100_1g.10gb:7(S:0,2-3)"),
 ]
 FINE = [
-    Request("chip", "cpu", 60, 1, 3000),
-    Request("chip", "", 60, 1, 3000),
-    Request("train", "gpu", 480, 8, 9000, gpu=1),
-    Request("train", "gpu", 480, 8, 9000, gpu=4),
-    Request("train", "gpu", 480, 8, 9000, gpu=2, model="v100"),
-    Request("train", "mig", 90000, 8, 9000, gres="gpu:a100_1g.10gb:1"),
-    Request("train", "mig", 150, 8, 9000, gres="gpu:1"),
-    Request("train", "gpu", 480, 8, 9000, model="a100"),
+    Request("chip", "", "cpu", 60, 1, 3000),
+    Request("chip", "", "", 60, 1, 3000),
+    Request("train", "", "gpu", 480, 8, 9000, gpu=1),
+    Request("train", "", "gpu", 480, 8, 9000, gpu=4),
+    Request("train", "", "gpu", 480, 8, 9000, gpu=2, model="v100"),
+    Request("train", "", "mig", 90000, 8, 9000, gres="gpu:a100_1g.10gb:1"),
+    Request("train", "", "mig", 150, 8, 9000, gres="gpu:1"),
+    Request("train", "", "gpu", 480, 8, 9000, model="a100"),
 ]
 WRONG = {
-    "partition": (Request("chip", "cpus"), "chip: slurm_partition", "cpus", "cpu, gpu, mig", "did you mean 'cpu'?"),
-    "type": (Request("train", "gpu", gpu=1, model="h100"), "train: gpu_model", "1 × h100", "4 × a100", "a type"),
-    "no gpu": (Request("train", "cpu", gpu=1), "train: gpu", "1 × gpu", "cpu: 20 nodes without GPUs", "a type"),
-    "gres type": (Request("train", "mig", gres="gpu:a100:1"), "train: gres", "gpu:a100:1", "7 × a100_1g.10gb", "type"),
-    "number": (Request("train", "gpu", gpu=5), "train: gpu", "5 × gpu", "4 × a100", "fewer (`train.gpus`)"),
-    "number of a type": (Request("train", "gpu", gpu=3, model="v100"), "train: gpu", "3 × v100", "2 × v100", "fewer"),
-    "both": (Request("train", "gpu", gpu=1, gres="gpu:a100:1"), "train: gres", "adds them up", "one way", "`gpu: 0`"),
-    "time": (Request("train", "gpu", 481), "train: runtime", "481 minutes", "gpu: 480 minutes", "less time"),
-    "cores": (Request("train", "gpu", 1, 33), "train: threads", "33 cores", "gpu: 32 cores", "fewer cores"),
-    "memory": (Request("train", "gpu", 1, 20, 600000), "train: mem_mb", "600000 MB", "gpu: 512000 MB", "less memory"),
+    "partition": (Request("chip", "", "cpus"), "chip: slurm_partition", "cpus", "cpu, gpu, mig", "did you mean 'cpu'?"),
+    "type": (Request("train", "", "gpu", gpu=1, model="h100"), "train: gpu_model", "1 × h100", "4 × a100", "a type"),
+    "no gpu": (Request("train", "", "cpu", gpu=1), "train: gpu", "1 × gpu", "cpu: 20 nodes without GPUs", "a type"),
+    "gres type": (
+        Request("train", "", "mig", gres="gpu:a100:1"),
+        "train: gres",
+        "gpu:a100:1",
+        "7 × a100_1g.10gb",
+        "type",
+    ),
+    "number": (Request("train", "", "gpu", gpu=5), "train: gpu", "5 × gpu", "4 × a100", "fewer (`train.gpus`)"),
+    "number of a type": (
+        Request("train", "", "gpu", gpu=3, model="v100"),
+        "train: gpu",
+        "3 × v100",
+        "2 × v100",
+        "fewer",
+    ),
+    "both": (
+        Request("train", "", "gpu", gpu=1, gres="gpu:a100:1"),
+        "train: gres",
+        "adds them up",
+        "one way",
+        "`gpu: 0`",
+    ),
+    "time": (Request("train", "", "gpu", 481), "train: runtime", "481 minutes", "gpu: 480 minutes", "less time"),
+    "cores": (Request("train", "", "gpu", 1, 33), "train: threads", "33 cores", "gpu: 32 cores", "fewer cores"),
+    "memory": (
+        Request("train", "", "gpu", 1, 20, 600000),
+        "train: mem_mb",
+        "600000 MB",
+        "gpu: 512000 MB",
+        "less memory",
+    ),
 }
 
 
 @pytest.mark.parametrize("request_", FINE)
 def test_a_job_that_can_start(request_: Request) -> None:
-    check_requests([request_], SITE)
+    check_requests([request_], SITE, [])
 
 
 @pytest.mark.parametrize("name", WRONG)
 def test_a_job_that_can_never_start(name: str) -> None:
     request, field, found, expected, cure = WRONG[name]
     with pytest.raises(UserError) as caught:
-        check_requests([request], SITE)
+        check_requests([request], SITE, [])
     (problem,) = caught.value.problems
     assert problem.field == field
     assert found in problem.found
     assert expected in problem.expected
     assert cure in problem.cure
+
+
+def test_an_account_that_is_not_the_users() -> None:
+    check_requests([Request("chip", "forest"), Request("chip")], SITE, ["forest", "fields"])
+    check_requests([Request("chip", "elsewhere")], SITE, [])
+    with pytest.raises(UserError) as caught:
+        check_requests([Request("chip", "forrest"), Request("eval", "forrest")], SITE, ["forest", "fields"])
+    (problem,) = caught.value.problems
+    assert problem.field == "slurm_account"
+    assert problem.expected == "an account of yours: fields, forest"
+    assert problem.cure == "did you mean 'forest'?"
 
 
 @pytest.mark.parametrize(

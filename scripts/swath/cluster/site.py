@@ -6,6 +6,7 @@ neither the rule nor the setting.
 
 from __future__ import annotations
 
+import getpass
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -55,6 +56,7 @@ class Request:
 
     Attributes:
         rule: Name of the rule.
+        account: What is charged; empty for the user's default.
         partition: Name of the partition; empty for the site's default.
         minutes: Wall time.
         cpus: Cores.
@@ -65,6 +67,7 @@ class Request:
     """
 
     rule: str
+    account: str = ""
     partition: str = ""
     minutes: int = 0
     cpus: int = 1
@@ -92,6 +95,7 @@ def request_of(rule: str, resources: Mapping[str, Any], threads: int) -> Request
     """
     return Request(
         rule=rule,
+        account=str(resources.get("slurm_account") or ""),
         partition=str(resources.get("slurm_partition") or ""),
         minutes=int(resources.get("runtime") or 0),
         cpus=int(resources.get("cpus_per_task") or threads),
@@ -135,18 +139,36 @@ def nodes_of(line: str) -> Nodes:
     return Nodes(partition, minutes_of(limit), *whole, gpus_of(gres))
 
 
-def check_requests(requests: Iterable[Request], site: Iterable[Nodes]) -> None:
+def read_accounts() -> set[str]:
+    """Ask SLURM for the user's accounts; none where it does not keep any."""
+    command = ("sacctmgr", "--noheader", "--parsable2", "show", "associations", f"user={getpass.getuser()}")
+    return set(ask(*command, "format=account", missing="").split())
+
+
+def check_requests(requests: Iterable[Request], site: Iterable[Nodes], accounts: Iterable[str]) -> None:
     """Make sure that jobs can start.
 
     Args:
         requests: What the jobs ask for.
         site: What there is.
+        accounts: The user's; none if SLURM does not say.
 
     Raises:
         UserError: If some can never start.
     """
-    nodes = list(site)
-    problems = [problem for request in requests for problem in problems_of(request, nodes)]
+    nodes, known = list(site), sorted(accounts)
+    wrong = {
+        Problem(
+            PROFILE,
+            "slurm_account",
+            request.account,
+            f"an account of yours: {', '.join(known)}",
+            did_you_mean(request.account, known) or "put in one of them",
+        )
+        for request in requests
+        if known and request.account and request.account not in known
+    }
+    problems = [*wrong, *(problem for request in requests for problem in problems_of(request, nodes))]
     if problems:
         raise UserError(dict.fromkeys(problems))
 
@@ -161,8 +183,7 @@ def problems_of(request: Request, site: list[Nodes]) -> Iterator[Problem]:
     if not rest:
         names = sorted({nodes.partition for nodes in site})
         expected = f"a partition of this cluster: {', '.join(names)}"
-        cure = did_you_mean(request.partition, names)
-        yield _problem(request, "slurm_partition", request.partition, expected, cure)
+        yield _problem(request, "slurm_partition", request.partition, expected, did_you_mean(request.partition, names))
         return
     for setting, found, needed, offered, cure in _needs(request):
         left = [nodes for nodes in rest if offered(nodes) >= needed]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import shlex
 import sys
@@ -14,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from swath.cluster.queue import jobs_of_this_directory
-from swath.cluster.site import Request, check_requests, read_site
+from swath.cluster.site import Request, check_requests, read_accounts, read_site
 from swath.cluster.slurm import ask
 from swath.doctor.lines import ERROR, FINE, WARNING, Line, lines_of
 from swath.errors import UserError
@@ -42,7 +41,7 @@ class Probe:
     before: str
 
 
-def slurm(requests: Iterable[Request], account: str) -> Iterator[Line]:
+def slurm(requests: Iterable[Request]) -> Iterator[Line]:
     """Ask SLURM what it is and offers; compare what jobs ask for."""
     try:
         yield Line(FINE, "SLURM", ask("sinfo", "--version").strip())
@@ -52,25 +51,17 @@ def slurm(requests: Iterable[Request], account: str) -> Iterator[Line]:
         return
     for nodes in site:
         yield Line(FINE, "partition", str(nodes))
-    yield from _account(account)
+    accounts = read_accounts()
+    if not accounts:
+        yield Line(WARNING, "account", "SLURM does not say which accounts there are: the first job will tell")
     try:
-        check_requests(requests, site)
-        yield Line(FINE, "requests", "; ".join(sorted({f"{r.rule} → {r.partition or 'default'}" for r in requests})))
+        check_requests(requests, site, accounts)
+        asked = sorted(
+            {f"{r.rule} → {r.partition or 'default partition'}, {r.account or 'default account'}" for r in requests}
+        )
+        yield Line(FINE, "requests", "; ".join(asked))
     except UserError as error:
         yield from lines_of("requests", error)
-
-
-def _account(account: str) -> Iterator[Line]:
-    """See whether the user may charge jobs to the account."""
-    command = ("sacctmgr", "--noheader", "--parsable2", "show", "associations", f"user={getpass.getuser()}")
-    known = set(ask(*command, "format=account", missing="").split())
-    if not known:
-        yield Line(WARNING, "account", f"{account or 'none'}: SLURM does not say which accounts there are")
-    elif account not in known:
-        cure = f"set slurm_account to one of yours: {', '.join(sorted(known))}"
-        yield Line(ERROR, "account", f"{account or 'none'} is not one of yours", cure)
-    else:
-        yield Line(FINE, "account", account)
 
 
 def lost_jobs() -> Iterator[Line]:
@@ -165,7 +156,11 @@ def _wait_for(number: str, seen: Path) -> str:
 def what_a_node_has(node: Mapping[str, Any], wants_gpus: bool) -> Iterator[Line]:
     """Judge what a job saw on a node."""
     where = node["node"] or node["host"]
-    yield Line(FINE, "GPU job" if node["node"] else "jobs", f"ran on {where}, torch {node['torch']}, CUDA_VISIBLE_DEVICES={node['visible']}")
+    yield Line(
+        FINE,
+        "GPU job" if node["node"] else "jobs",
+        f"ran on {where}, torch {node['torch']}, CUDA_VISIBLE_DEVICES={node['visible']}",
+    )
     free = f"{node['temporary']} on {where}: {node['temporary_free'] / 1e9:.0f} GB free"
     yield Line(FINE, "temporary files", free)
     if node["gpus"]:

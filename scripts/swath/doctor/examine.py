@@ -47,7 +47,7 @@ def _lines(run: Mapping[str, Any], weights: list[str], repository: Path) -> Iter
     training = run["resources"]["train"]
     if run["slurm"]:
         requests = {request_of(rule, asked, asked["_cores"]) for rule, asked in run["resources"].items()}
-        yield from cluster.slurm(requests, str(training.get("slurm_account") or ""))
+        yield from cluster.slurm(requests)
         yield from cluster.lost_jobs()
         yield from cluster.gpu_job(cluster.Probe(training, image, run["container_arguments"], run["before"]))
     else:

@@ -191,8 +191,8 @@ def choose_hardware(train: Mapping[str, Any]) -> Hardware:
                 "ask for fewer, or for a node with more",
             )
         )
-    if not visible and os.environ.get("CUDA_VISIBLE_DEVICES"):
-        log.warning("a GPU was given to this process, but torch sees none: training on the CPU")
+    if not visible and (given := os.environ.get("CUDA_VISIBLE_DEVICES")):
+        log.warning("CUDA_VISIBLE_DEVICES is %s, but torch sees no GPU: training on the CPU", given)
     wanted, words = train["mixed_precision"], {"bf16": "bf16-mixed", "fp16": "16-mixed"}
     if wanted == "none":
         precision = "32-true"

@@ -1,0 +1,42 @@
+"""How long a SLURM job takes beyond its stage's work: two starts of Snakemake, the plan, checks of files.
+
+Run it where `snakemake --profile slurm` has run, on a quiet cluster:
+
+    python benchmarks/cluster.py
+
+A job's time is accounting's, from start to end; the stage's work is what Snakemake measured of its process.
+"""
+
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+
+JOBS = ["sacct", "--allocations", "--noheader", "--parsable2", "--starttime", "now-1day", "--state", "COMPLETED"]
+
+
+def jobs_of_this_folder():
+    """Rule and seconds of every job that was submitted from here and has ended well."""
+    command = [*JOBS, "--format", "Comment,ElapsedRaw,WorkDir"]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    rows = [line.rsplit("|", 2) for line in lines]
+    here = [(comment, float(seconds)) for comment, seconds, folder in rows if Path(folder) == Path.cwd()]
+    named = [(comment.removeprefix("rule_").partition("_wildcards")[0], seconds) for comment, seconds in here]
+    return pd.DataFrame(named, columns=["rule", "job"])
+
+
+def work_of_this_folder():
+    """Rule and seconds of every stage's process."""
+    files = Path("results/benchmarks").rglob("*.tsv")
+    rows = [
+        (path.relative_to("results/benchmarks").parts[0], pd.read_csv(path, sep="\t")["s"].iloc[0]) for path in files
+    ]
+    return pd.DataFrame(rows, columns=["rule", "work"])
+
+
+jobs, work = jobs_of_this_folder(), work_of_this_folder()
+table = jobs.groupby("rule")["job"].agg(["count", "mean"]).rename(columns={"count": "jobs", "mean": "job"})
+table["work"] = work.groupby("rule")["work"].mean()
+table["overhead"] = table["job"] - table["work"]
+print(table.round(1).to_string())
+print(f"overhead per job: {(table['overhead'] * table['jobs']).sum() / table['jobs'].sum():.1f} s")

@@ -1,0 +1,147 @@
+"""`snakemake --profile slurm doctor` on a real cluster, whose GPUs are placeholders: no driver, no CUDA."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from clones import clone
+from project import Project
+from slurm import Slurm
+
+from swath.doctor import cluster
+from swath.doctor.lines import ERROR, FINE, WARNING
+from swath.files import write_json
+
+pytestmark = [pytest.mark.workflow, pytest.mark.cluster]
+
+HOST = ("--software-deployment-method", "env-modules")
+ON_GPUS = {"slurm_account": "my-project", "slurm_partition": "gpu", "gpu": 1}
+
+
+def doctor(project: Project, slurm: Slurm, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["snakemake", "--profile", "slurm", *arguments, "doctor"],
+        cwd=project.folder,
+        env=slurm.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def project(finished: Project, tmp_path: Path) -> Project:
+    return clone(tmp_path / "swath", finished)
+
+
+def test_a_sound_cluster_without_drivers(project: Project, slurm: Slurm) -> None:
+    done = doctor(project, slurm, *HOST)
+    said = " ".join(done.stdout.split())
+    for line in (
+        "fine partition cpu: 1 nodes without GPUs",
+        "fine partition gpu: 2 nodes with 2 × h100",
+        "fine requests leaderboard → cpu, my-project; train → gpu, my-project",
+        "fine GPU job ran on gpu1",
+        "CUDA_VISIBLE_DEVICES=0",
+        "error GPU no GPU is seen",
+        "fine weights all there, or none needed",
+        "fine locks nobody else works here",
+    ):
+        assert line in said, done.stdout
+    assert done.returncode != 0
+    assert "found: 1 error" in said
+
+
+def test_a_profile_for_another_cluster(project: Project, slurm: Slurm) -> None:
+    done = doctor(
+        project,
+        slurm,
+        *HOST,
+        "--set-resources",
+        "train:slurm_partition=gpus",
+        "train:slurm_account=mine",
+        "train:gpu=1",
+    )
+    said = " ".join(done.stdout.split())
+    assert "error requests slurm_account: mine; expected: an account of yours: lab, my-project" in said
+    assert "error requests train: slurm_partition: gpus" in said
+    assert "error GPU job SLURM refuses it" in said
+    assert done.returncode != 0
+
+
+def test_in_the_container(finished: Project, tmp_path: Path, slurm: Slurm, image: Path) -> None:
+    done = doctor(clone(tmp_path / "swath", finished, image), slurm)
+    said = " ".join(done.stdout.split())
+    assert "fine Apptainer apptainer version" in said
+    assert "swath.sif, torch 2" in said
+    assert "fine GPU job ran on gpu1" in said
+
+
+def test_what_an_earlier_run_has_left(project: Project, slurm: Slurm) -> None:
+    job = slurm.ask(
+        *("sbatch", "--parsable", "--hold", "--comment", "rule_train_wildcards_abc", "-D", str(project.folder)),
+        *("--output", "/dev/null", "--wrap", "true"),
+    ).strip()
+    write_json(
+        project.results / "models" / "abc" / "checkpoints" / "owner-000001.json", {"host": "elsewhere", "pid": 1}
+    )
+    try:
+        said = " ".join(doctor(project, slurm, *HOST).stdout.split())
+    finally:
+        slurm.ask("scancel", job)
+    assert f"warning job in the queue {job} (pending): rule_train_wildcards_abc" in said
+    assert "warning trainings running, or killed elsewhere: abc (process 1 on elsewhere)" in said
+
+
+@pytest.fixture
+def here(slurm: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Slurm:
+    """The cluster, for this process."""
+    for name in ("PATH", "SLURM_CONF"):
+        monkeypatch.setenv(name, slurm.environment[name])
+    monkeypatch.chdir(tmp_path)
+    return slurm
+
+
+def test_no_gpu_is_free(here: Slurm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "PATIENCE", 5.0)
+    here.ask("scontrol", "update", "PartitionName=gpu", "State=DOWN")
+    try:
+        (line,) = cluster.gpu_job(cluster.Probe(ON_GPUS, None, "", ""))
+    finally:
+        here.ask("scontrol", "update", "PartitionName=gpu", "State=UP")
+    assert line.level == WARNING
+    assert line.found == "not started within 5 s (PartitionDown)"
+    assert here.jobs("PENDING") == []
+
+
+def test_a_job_that_fails(here: Slurm) -> None:
+    (line,) = cluster.gpu_job(cluster.Probe(ON_GPUS, None, "", "module load nothing"))
+    assert line.level == ERROR
+    assert "module" in line.found
+    assert "not found" in line.found
+
+
+def test_what_a_node_with_a_gpu_says() -> None:
+    node = {
+        "host": "gpu01",
+        "node": "gpu01",
+        "torch": "2.14.1+cu130",
+        "cuda": "13.0",
+        "driver": "580.65",
+        "visible": "0",
+        "gpus": [{"name": "NVIDIA A100", "memory": 80e9}],
+        "problem": "",
+        "temporary": "/tmp",
+        "temporary_free": 5e9,
+    }
+    lines = list(cluster.what_a_node_has(node, wants_gpus=True))
+    assert [line.level for line in lines] == [FINE, FINE, FINE]
+    assert lines[-1].found == "NVIDIA A100 (80 GB), driver 580.65, CUDA 13.0"
+    old = {**node, "gpus": [], "problem": "The NVIDIA driver on your system is too old (found version 11040)."}
+    assert list(cluster.what_a_node_has(old, wants_gpus=True))[-1].level == ERROR
+    without = {**node, "gpus": [], "cuda": ""}
+    assert list(cluster.what_a_node_has(without, wants_gpus=True))[-1].level == WARNING
+    assert list(cluster.what_a_node_has(without, wants_gpus=False))[-1].level == FINE

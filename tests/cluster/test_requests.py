@@ -1,0 +1,139 @@
+"""What `snakemake --profile slurm` asks SLURM for: the lines that accounting keeps of every submission."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from clones import AS_FINISHED, add_chips, clone
+from project import Project
+from slurm import Slurm, wait_until
+
+pytestmark = [pytest.mark.workflow, pytest.mark.cluster]
+
+HOST = ("--software-deployment-method", "env-modules")
+LINES = {
+    "a CPU": (
+        ("--until", "scenes"),
+        "-A my-project -p cpu -t 30 --mem 1000 --nodes=1 --no-requeue --ntasks=1 --cpus-per-task=1",
+    ),
+    "another account": (
+        ("--until", "scenes", "--default-resources", "slurm_account=lab", "slurm_partition=cpu", "runtime=7"),
+        "-A lab -p cpu -t 7 --mem 1000 --no-requeue --ntasks=1 --cpus-per-task=1",
+    ),
+    "a GPU": (
+        ("--until", "train"),
+        "-A my-project -p gpu -t 240 --mem 6001 --nodes=1 --no-requeue --cpus-per-gpu=1 --gpus=1",
+    ),
+    "two GPUs": (
+        ("--until", "train"),
+        "-A my-project -p gpu -t 240 --mem 9001 --nodes=1 --no-requeue --cpus-per-gpu=1 --gpus=2",
+    ),
+    "a type": (
+        ("--until", "train", "--set-resources", "train:slurm_partition=gpu", "train:gpu_model=h100"),
+        "-A my-project -p gpu -t 240 --mem 6001 --nodes=1 --no-requeue --cpus-per-gpu=1 --gpus=h100:1",
+    ),
+    "a GRES string": (
+        ("--until", "train", "--set-resources", "train:slurm_partition=gpu", "train:gpu=0", "train:gres=gpu:h100:1"),
+        "-A my-project -p gpu -t 240 --mem 6001 --nodes=1 --no-requeue --cpus-per-gpu=1 --gres=gpu:h100:1",
+    ),
+}
+REFUSED = {
+    "a type that is not there": (
+        ("train:slurm_partition=gpu", "train:gpu_model=a100"),
+        ("train: gpu_model", "1 × a100", "gpu: 2 nodes with 2 × h100"),
+    ),
+    "a GRES string that is not there": (
+        ("train:slurm_partition=gpu", "train:gpu=0", "train:gres=gpu:a100_1g.10gb:1"),
+        ("train: gres", "gpu:a100_1g.10gb:1", "gpu: 2 nodes with 2 × h100"),
+    ),
+    "two ways at once": (
+        ("train:slurm_partition=gpu", "train:gres=gpu:h100:1"),
+        ("train: gres", "SLURM adds them up", "gpu: 0"),
+    ),
+    "more GPUs than a node has": (("train:slurm_partition=gpu", "train:gpu=3"), ("train: gpu", "3 × gpu", "fewer")),
+    "a partition without GPUs": (("train:slurm_partition=cpu",), ("train: gpu", "cpu: 1 nodes without GPUs", "type")),
+    "a partition that is not there": (("train:slurm_partition=gpus",), ("train: slurm_partition", "did you mean")),
+    "more time than is allowed": (
+        ("train:slurm_partition=gpu", "train:runtime=1000"),
+        ("train: runtime", "1000 minutes", "gpu: 480 minutes"),
+    ),
+    "an account that is not the user's": (
+        ("train:slurm_account=theirs",),
+        ("slurm_account", "theirs", "lab, my-project"),
+    ),
+}
+
+
+@pytest.fixture
+def project(finished: Project, tmp_path: Path) -> Project:
+    return clone(tmp_path / "swath", finished)
+
+
+def submitted(project: Project, slurm: Slurm, arguments: Sequence[str], rule: str) -> str:
+    """Start a run, wait for a rule's first job, end the run; the job's sbatch line."""
+    before = {job["JobID"] for job in slurm.accounting("JobID")}
+    command = ["snakemake", "--profile", "slurm", *HOST, *AS_FINISHED, *arguments]
+    log = (project.folder / "said.txt").open("w")
+    process = subprocess.Popen(
+        command, cwd=project.folder, env=slurm.environment, stdout=log, stderr=subprocess.STDOUT, text=True
+    )
+
+    def lines() -> list[str]:
+        jobs = slurm.accounting("JobID", "Comment", "SubmitLine")
+        return [j["SubmitLine"] for j in jobs if j["JobID"] not in before and j["Comment"].startswith(f"rule_{rule}")]
+
+    try:
+        wait_until(lambda: lines() or process.poll() is not None, seconds=300)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=120)
+    assert lines(), (project.folder / "said.txt").read_text()
+    return lines()[0]
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_the_line_for(name: str, project: Project, finished: Project, slurm: Slurm) -> None:
+    arguments, expected = LINES[name]
+    rule = arguments[1]
+    if rule == "train":
+        add_chips(project, finished)
+    if name == "two GPUs":
+        project.config["train"]["gpus"] = 2
+        project.write().replace(project.folder / "config" / "config.yaml")
+    line = submitted(project, slurm, arguments, rule)
+    assert "--job-name small-" in line
+    assert f"--output {project.folder}/results/logs/slurm/rule_{rule}/" in line
+    asked = re.search(r"(-A .*?) -D \\S+(.*?) --wrap", line)
+    assert asked, line
+    assert asked[1] + asked[2] == expected
+
+
+def test_modules_are_loaded_before_a_job(project: Project, slurm: Slurm) -> None:
+    line = submitted(project, slurm, ("--until", "scenes", "--precommand", "module load apptainer"), "scenes")
+    assert "module load apptainer" in line
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_can_never_start_is_refused_at_once(name: str, project: Project, slurm: Slurm) -> None:
+    resources, words = REFUSED[name]
+    before = slurm.accounting("JobID")
+    done = subprocess.run(
+        ["snakemake", "--profile", "slurm", *HOST, "--set-resources", *resources],
+        cwd=project.folder,
+        env=slurm.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout
+    for word in words:
+        assert word in done.stdout
+    assert slurm.accounting("JobID") == before

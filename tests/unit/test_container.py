@@ -1,0 +1,80 @@
+"""What a container is given to see."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from swath import container
+from swath.container import check_image, folders_to_mount, forget_host_packages, mount
+from swath.errors import UserError
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory, with data elsewhere."""
+    for folder in ("work/data", "shared/images/north", "shared/labels", "scratch/results"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "shared/images/north/a.tif").touch()
+    (tmp_path / "work/results").symlink_to(tmp_path / "scratch/results")
+    (tmp_path / "work/a.tif").symlink_to(tmp_path / "shared/images/north/a.tif")
+    monkeypatch.chdir(tmp_path / "work")
+    for variable in container.VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    return tmp_path / "work"
+
+
+def names(folders: list[str], here: Path) -> list[str]:
+    return [str(Path(folder).relative_to(here.parent)) for folder in folders]
+
+
+def test_what_lies_in_the_working_directory_is_there_anyway(here: Path) -> None:
+    assert folders_to_mount(["data", here / "data", "config.yaml", "resnet50"], here) == []
+
+
+def test_folders_of_files_elsewhere_are_mounted_once(here: Path) -> None:
+    shared = here.parent / "shared"
+    places = [
+        shared / "images/north/a.tif",
+        "../shared/images/north/b.tif",
+        shared / "images",
+        shared / "labels/a.gpkg",
+    ]
+    assert names(folders_to_mount(places, here), here) == ["shared/images", "shared/labels"]
+
+
+def test_links_are_followed(here: Path) -> None:
+    assert names(folders_to_mount(["results", "a.tif"], here), here) == ["scratch/results", "shared/images/north"]
+
+
+def test_what_is_not_there_is_left_out(here: Path) -> None:
+    assert folders_to_mount(["/nowhere/at/all.tif", "/x", "../gone/a.tif"], here) == []
+
+
+def test_the_users_own_mounts_stay(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APPTAINER_BIND", "/reference:/data:ro")
+    mount(here, [here.parent / "shared"])
+    mount(here, [here.parent / "shared"])
+    assert os.environ["APPTAINER_BIND"] == f"/reference:/data:ro,{here.parent}/shared"
+    assert os.environ["SINGULARITY_BIND"] == f"{here.parent}/shared"
+
+
+@pytest.mark.parametrize("name", ["a,b", "a:b"])
+def test_a_name_that_apptainer_cannot_be_told(name: str, here: Path) -> None:
+    (here.parent / name).mkdir()
+    with pytest.raises(UserError, match="a colon or comma in its name"):
+        mount(here, [here.parent / name])
+
+
+def test_a_missing_image(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="make image"):
+        check_image(tmp_path / "swath.sif")
+
+
+def test_packages_of_the_host_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", ["/a", "/mnt/snakemake_searchpaths/item_0", "/b"])
+    forget_host_packages()
+    assert sys.path == ["/a", "/b"]
