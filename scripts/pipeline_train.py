@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from swath.gpus import take_gpus
-from swath.job import job
+from swath.job import job, keep_history
 from swath.training.processes import forget_launchers
 
 with job(snakemake) as (inputs, output, params):
     take_gpus(snakemake.resources.get("gpu", 0))
     forget_launchers()
+    keep_history(Path(snakemake.output.bundle).parent / "train.log")
     from swath.rv.stages import StageJob
     from swath.training.pipelines import PipelineTraining, train_pipeline
     from swath.training.stopping import deadline

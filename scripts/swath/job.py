@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,7 @@ from swath.files import publish, publish_only_while, replace, temporary_name
 from swath.terminal import show_on
 
 TO_BE_CONTINUED = 75  # EX_TEMPFAIL: try again
+FORMAT = logging.Formatter("%(asctime)s %(name)s: %(message)s")
 GDAL_CACHE = "512"  # MB; GDAL would take a twentieth of the machine's memory, whatever the job was given
 
 
@@ -80,6 +82,21 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
         sys.stderr.flush()
 
 
+def keep_history(path: Path) -> None:
+    """Let the rule's log begin with what earlier attempts said: Snakemake empties a log when its job starts again.
+
+    Args:
+        path: Where attempts add what they say; a file that Snakemake does not know.
+    """
+    if path.exists():
+        print(path.read_text(), file=sys.stderr, end="", flush=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    history = logging.FileHandler(path, encoding="utf-8")
+    history.setFormatter(FORMAT)
+    logging.getLogger("swath").addHandler(history)
+    logging.getLogger("swath.train").info("attempt on %s, process %d", socket.gethostname(), os.getpid())
+
+
 def _write_spec(snakemake: Any, outputs: Iterable[Path]) -> None:
     """Leave the spec in the folder that is named by its key."""
     spec, key = snakemake.params.get("spec"), snakemake.wildcards.get("key")
@@ -92,6 +109,6 @@ def _write_spec(snakemake: Any, outputs: Iterable[Path]) -> None:
 def _configure_logging(terminal: Any) -> None:
     """Send Swath's own lines to the terminal and the log, everyone else's to the log alone."""
     everything = logging.StreamHandler(sys.stderr)
-    everything.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
+    everything.setFormatter(FORMAT)
     logging.basicConfig(level=logging.INFO, handlers=[everything], force=True)
     show_on(terminal)

@@ -118,3 +118,21 @@ def test_a_job_that_snakemake_has_given_up_publishes_nothing(tmp_path: Path) -> 
     assert "works on it by now" in done.stderr
     assert "Traceback" not in done.stderr
     assert [path.name for path in (tmp_path / "out/k1").iterdir()] == ["before.txt"]
+
+
+def test_the_log_begins_with_what_earlier_attempts_said(tmp_path: Path) -> None:
+    work = """
+        import logging
+        from pathlib import Path
+        from swath.job import keep_history
+        with job(snakemake) as (inputs, output, params):
+            keep_history(Path("history.log"))
+            logging.getLogger("swath.train").info("epoch {epoch}")
+            Path(output.one).touch(); Path(output.two).touch()
+    """
+    for epoch in (1, 2):
+        assert run(tmp_path, work.replace("{epoch}", str(epoch))).returncode == 0
+    said = (tmp_path / "log" / "x.log").read_text()
+    assert said.count("attempt on") == 2
+    assert said.index("epoch 1") < said.index("epoch 2")
+    assert said.count("epoch") == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -117,21 +118,29 @@ def test_gpus(gres: str, gpus: dict[str, int]) -> None:
     assert gpus_of(gres) == gpus
 
 
-def test_states_the_executor_does_not_know() -> None:
+@pytest.fixture
+def executor() -> Any:
+    """What of the executor is touched."""
+    settings = SimpleNamespace(init_seconds_before_status_checks=10)
+    workflow = SimpleNamespace(executor_settings=settings)
+    return SimpleNamespace(run_uuid="abc", next_seconds_between_status_checks=180, workflow=workflow)
+
+
+def test_states_the_executor_does_not_know(executor: Any) -> None:
     async def query(command: str) -> tuple[dict[str, str], float]:
         return {"1": "CANCELLED by 1000", "2": "PREEMPTED", "3": "RUNNING", "4": ""}, 0.1
 
-    states, _ = asyncio.run(with_plain_states(query)("squeue"))
+    states, _ = asyncio.run(with_plain_states(executor, query)("squeue"))
     assert states == {"1": "CANCELLED", "2": "FAILED", "3": "RUNNING", "4": ""}
+    assert executor.next_seconds_between_status_checks == 50  # the executor adds ten
 
 
-def test_jobs_are_named_after_the_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jobs_are_named_after_the_experiment(executor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     async def query() -> tuple[None, None]:
         return None, None
 
     plugin = SimpleNamespace(query_job_status=query)
     monkeypatch.setitem(sys.modules, "snakemake_executor_plugin_slurm", plugin)
-    executor = SimpleNamespace(run_uuid="abc")
     prepare_executor(executor, "land use, 2")
     assert executor.run_uuid == "land-use-2-abc"
     assert asyncio.run(plugin.query_job_status()) == (None, None)
