@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +26,9 @@ from swath.plan import Plan, make_plan, readable
 from swath.scenes.paths import local_paths_of
 from swath.scenes.table import read_scenes
 from swath.training.definition import problems_of_definition
+
+# Snakemake asks for the sizes of inputs once too early, drops the question, and asks again
+warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
 
 WEIGHTS = "resources/weights"
 """Folder of fetched weights."""

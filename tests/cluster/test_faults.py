@@ -118,9 +118,12 @@ def is_complete(project: Project, undisturbed: Project) -> None:
 
 def test_scancel_of_a_training(project: Project, undisturbed: Project, slurm: Slurm) -> None:
     with training(project, slurm) as process:
-        slurm.ask("scancel", trainings(slurm)[0]["id"])
+        job = trainings(slurm)[0]["id"]
+        slurm.ask("scancel", job)
         ends_well(process, project, undisturbed)
-    assert len(list(project.folder.glob("results/logs/slurm/rule_train/*/*.log"))) == 2
+    assert [state.split()[0] for state in states(slurm, job)] == ["CANCELLED"]
+    (log,) = project.folder.glob("results/logs/train/*.log")
+    assert log.read_text().count("attempt on") == 2  # one history
 
 
 def test_a_node_crashes(project: Project, undisturbed: Project, slurm: Slurm) -> None:

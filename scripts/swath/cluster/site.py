@@ -135,8 +135,8 @@ def read_site() -> list[Nodes]:
 def nodes_of(line: str) -> Nodes:
     """Read a line of ``sinfo``."""
     partition, limit, cpus, memory, number, gres = line.strip().split("|", 5)
-    whole = [int(re.sub(r"\D", "", text) or 0) for text in (cpus, memory, number)]
-    return Nodes(partition, minutes_of(limit), *whole, gpus_of(gres))
+    each, megabytes, many = (int(re.sub(r"\D", "", text) or 0) for text in (cpus, memory, number))
+    return Nodes(partition, minutes_of(limit), each, megabytes, many, gpus_of(gres))
 
 
 def read_accounts() -> set[str]:
