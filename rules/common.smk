@@ -3,6 +3,7 @@
 from swath import demo
 from swath.checks.survey import request_of
 from swath.code import code_of
+from swath.doctor.examine import examine_or_exit
 from swath.files import read_json
 from swath.lock import claim_lock, release_lock_of_dead_run
 from swath.plan import shards, shards_of_parts

@@ -1,10 +1,9 @@
 # What there is to know before queueing: versions, container, SLURM and what it offers, a real job on a GPU, disks, locks.
+# It runs on this machine, outside the container, which has no sbatch.
 rule doctor:
     log:
         f"{LOGS}/experiments/{NAME}/doctor.log",
     localrule: True
-    container:
-        None
     threads: 1
     resources:
         mem_mb=memory(4000),
@@ -15,5 +14,5 @@ rule doctor:
         repository=str(REPOSITORY),
     message:
         "Looking at this machine and the cluster"
-    script:
-        "../scripts/doctor.py"
+    run:
+        examine_or_exit(params.run, params.weights, params.repository, log[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,29 +11,36 @@ from typing import Any
 from swath.cluster.site import request_of
 from swath.doctor import cluster, machine
 from swath.doctor.lines import Line, end_with, table
+from swath.errors import UserError
 
 RESULTS = Path("results")
 
 
-def examine(run: Mapping[str, Any], weights: list[str], repository: Path) -> Iterator[str]:
-    """Look at everything; what is found is told as it is found.
+def examine_or_exit(run: Mapping[str, Any], weights: list[str], repository: str, log: str) -> None:
+    """Look at everything; print what is found as it is found. Errors end the program with exit status 1.
 
     Args:
         run: How jobs are going to run, as `swath.workflow.describe_run` tells it.
         weights: Files of first weights.
         repository: Where the program is.
-
-    Yields:
-        Lines to show.
-
-    Raises:
-        UserError: In the end, if something is wrong.
+        log: File that keeps what is printed.
     """
     seen: list[Line] = []
-    for line in _lines(run, weights, repository):
-        seen.append(line)
-        yield table([line])
-    yield end_with(seen)
+    Path(log).parent.mkdir(parents=True, exist_ok=True)
+    with Path(log).open("w", encoding="utf-8") as file:
+
+        def say(text: str) -> None:
+            for place in (sys.stderr, file):
+                print(text, file=place, flush=True)
+
+        for line in _lines(run, weights, Path(repository)):
+            seen.append(line)
+            say(table([line]))
+        try:
+            say(f"\n{end_with(seen)}\n")
+        except UserError as error:
+            say(f"\n{error}\n")
+            sys.exit(1)
 
 
 def _lines(run: Mapping[str, Any], weights: list[str], repository: Path) -> Iterator[Line]:
