@@ -86,7 +86,8 @@ def test_what_an_earlier_run_has_left(project: Project, slurm: Slurm) -> None:
         *("--output", "/dev/null", "--wrap", "true"),
     ).strip()
     write_json(
-        project.results / "models" / "abc" / "checkpoints" / "owner-000001.json", {"host": "elsewhere", "pid": 1}
+        project.results / "models" / "abc" / "checkpoints" / "123" / "owner-000001.json",
+        {"host": "elsewhere", "pid": 1},
     )
     try:
         said = " ".join(doctor(project, slurm, *HOST).stdout.split())

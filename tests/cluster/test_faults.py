@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -15,9 +17,12 @@ from clones import AS_FINISHED, add_chips, clone, same_bytes
 from project import Project
 from slurm import Slurm, wait_until
 
+from swath.files import read_json
+
 pytestmark = [pytest.mark.workflow, pytest.mark.cluster]
 
 EPOCHS = 30
+ON_GPUS = ("--set-resources", "train:slurm_partition=gpu")  # the command line's word replaces all of the profile's
 QUICK = ("--slurm-init-seconds-before-status-checks", "2", "--software-deployment-method", "env-modules")
 
 
@@ -93,6 +98,12 @@ def epochs_done(project: Project) -> int:
     """How many epochs the newest checkpoint has behind it."""
     names = project.results.glob("models/*/checkpoints/*/last-*.ckpt")
     return max((int(path.name.split("-")[1]) for path in names), default=0)
+
+
+def trainer(project: Project) -> int:
+    """The process that trains."""
+    (owner,) = project.results.glob("models/*/checkpoints/*/owner-*.json")
+    return int(read_json(owner)["pid"])
 
 
 def said(project: Project) -> str:
@@ -179,14 +190,31 @@ def test_a_training_runs_into_its_time_limit(project: Project, undisturbed: Proj
     with training(project, slurm) as process:
         job = trainings(slurm)[0]["id"]
         slurm.ask("scontrol", "update", f"JobId={job}", "TimeLimit=1")  # the training was told another one
+        os.kill(trainer(project), signal.SIGSTOP)
         ends_well(process, project, undisturbed)
     assert states(slurm, job) == ["TIMEOUT"]
 
 
-def test_a_training_needs_more_memory_than_it_asked_for(project: Project, undisturbed: Project, slurm: Slurm) -> None:
-    with training(project, slurm, "--set-resources", "train:mem_mb=700*attempt*attempt") as process:
+def test_a_training_that_does_not_fit_goes_on_in_the_next_job(
+    project: Project, undisturbed: Project, slurm: Slurm
+) -> None:
+    with training(project, slurm, *ON_GPUS, "train:runtime=2") as process:
+        job = trainings(slurm)[0]["id"]
+        stopped = trainer(project)
+        os.kill(stopped, signal.SIGSTOP)
+        time.sleep(70)  # of the two minutes it was told, one is left
+        os.kill(stopped, signal.SIGCONT)
         ends_well(process, project, undisturbed)
-    assert "OUT_OF_MEMORY" in said(project) or "FAILED" in said(project)
+    assert states(slurm, job) == ["FAILED"]
+    said = next(project.results.glob("logs/train/*.log")).read_text()
+    assert "time limit" in said
+    assert said.count("attempt on") == 2
+
+
+def test_a_training_needs_more_memory_than_it_asked_for(project: Project, undisturbed: Project, slurm: Slurm) -> None:
+    with training(project, slurm, *ON_GPUS, "train:mem_mb=700*attempt*attempt") as process:
+        ends_well(process, project, undisturbed)
+    assert "SLURM status is: 'OUT_OF_MEMORY'" in said(project)
 
 
 def test_a_training_is_preempted(project: Project, undisturbed: Project, slurm: Slurm) -> None:
@@ -220,11 +248,3 @@ def test_the_disk_is_full(project: Project, undisturbed: Project, slurm: Slurm, 
     done = type_it(project, slurm)
     assert done.returncode == 0, done.stdout
     is_complete(project, undisturbed)
-
-
-def test_a_training_that_does_not_fit_goes_on_in_the_next_job(
-    project: Project, undisturbed: Project, slurm: Slurm
-) -> None:
-    with training(project, slurm, "--set-resources", "train:runtime=1") as process:
-        ends_well(process, project, undisturbed)
-    assert said(project).count("time limit") >= 1

@@ -1,8 +1,9 @@
-"""`snakemake --profile slurm`, typed in a clone, on a real cluster."""
+"""The shortened demo by `snakemake --profile slurm`, typed in a clone on a real cluster: in Apptainer, and without."""
 
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 from clones import clone, same_bytes
@@ -11,11 +12,20 @@ from slurm import Slurm
 
 pytestmark = [pytest.mark.workflow, pytest.mark.cluster]
 
+WAYS = {"apptainer": (), "host": ("--software-deployment-method", "env-modules")}
 
-def snakemake(project: Project, slurm: Slurm, *arguments: str) -> str:
-    """Type `snakemake --profile slurm` in a clone; what it says."""
+
+@pytest.fixture(scope="module", params=WAYS)
+def queued(
+    request: pytest.FixtureRequest, slurm: Slurm, finished: Project, tmp_path_factory: pytest.TempPathFactory
+) -> Project:
+    """The small experiment, run on the cluster; the experiment is named after the way."""
+    image: Path = request.getfixturevalue("image")
+    project = clone(tmp_path_factory.mktemp("cluster") / "swath", finished, image)
+    project.config["experiment"] = request.param
+    project.write().replace(project.folder / "config" / "config.yaml")
     done = subprocess.run(
-        ["snakemake", "--profile", "slurm", *arguments],
+        ["snakemake", "--profile", "slurm", *WAYS[request.param]],
         cwd=project.folder,
         env=slurm.environment,
         stdout=subprocess.PIPE,
@@ -24,14 +34,7 @@ def snakemake(project: Project, slurm: Slurm, *arguments: str) -> str:
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    return done.stdout
-
-
-@pytest.fixture(scope="session")
-def queued(slurm: Slurm, finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The small experiment, run on the cluster."""
-    project = clone(tmp_path_factory.mktemp("cluster") / "swath", finished)
-    snakemake(project, slurm)
+    assert "Winner by validation macro_f1" in done.stdout
     return project
 
 
@@ -41,9 +44,20 @@ def test_the_cluster_gives_the_same_bytes(queued: Project, finished: Project) ->
 
 def test_only_training_and_prediction_hold_a_gpu(queued: Project, slurm: Slurm) -> None:
     jobs = slurm.accounting("JobName", "State", "NodeList", "AllocTRES", "Comment")
-    assert jobs
+    jobs = [job for job in jobs if job["JobName"].startswith(f"{queued.config['experiment']}-")]
+    assert {job["Comment"].split("_")[1] for job in jobs} >= {"scenes", "analyze", "chip", "train", "predict", "eval"}
     for job in jobs:
         assert job["State"] == "COMPLETED"
         on_gpu = "rule_train" in job["Comment"] or "rule_predict" in job["Comment"]
         assert job["NodeList"].startswith("gpu" if on_gpu else "cpu"), job
         assert ("gres/gpu=1" in job["AllocTRES"]) == on_gpu, job
+
+
+def test_trainings_are_given_their_gpu(queued: Project) -> None:
+    """The nodes' GPUs are placeholders: the training says which it was given, and that torch sees none."""
+    for model in queued.results.glob("models/*"):
+        assert "CUDA_VISIBLE_DEVICES is " in (model / "train.log").read_text()
+
+
+def test_what_is_done_is_done(queued: Project) -> None:
+    assert queued.jobs("--set-scatter", "scenes=8", "chip=8", "predict=4") == {}

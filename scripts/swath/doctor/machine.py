@@ -112,11 +112,11 @@ def locks(models: Path) -> Iterator[Line]:
     if held and owner and owner["pid"] != os.getppid() and is_dead(owner):
         yield Line(WARNING, "lock", "a run was killed and has left its lock", "none needed: the next run releases it")
     alive = []
-    for folder in sorted(models.glob("*/checkpoints")):
+    for folder in sorted(models.glob("*/checkpoints/*")):
         number = newest_claim(folder)
         claim: dict[str, Any] = read_claim(folder, number) if number else {}
         if number and not is_gone(claim):
-            alive.append(f"{folder.parent.name} (process {claim.get('pid', '?')} on {claim.get('host', '?')})")
+            alive.append(f"{folder.parents[1].name} (process {claim.get('pid', '?')} on {claim.get('host', '?')})")
     if alive:
         cure = "none needed: a training that is dead is taken over after 90 s"
         yield Line(WARNING, "trainings", f"running, or killed elsewhere: {', '.join(alive)}", cure)
