@@ -66,3 +66,7 @@ onstart:
 
 onsuccess:
     print_summary(EXPERIMENT)
+
+
+onerror:
+    print_what_jobs_said(workflow)

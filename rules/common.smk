@@ -25,6 +25,7 @@ from swath.workflow import (
     plan_or_exit,
     prepare_cluster_or_exit,
     print_summary,
+    print_what_jobs_said,
     use_container_or_exit,
 )
 

@@ -12,7 +12,14 @@ from swath.pipelines.plan import (
     targets,
 )
 from swath.pipelines.signature import ROOT_URI
-from swath.workflow import memory, minutes, prepare_cluster_or_exit, print_summary, use_container_or_exit
+from swath.workflow import (
+    memory,
+    minutes,
+    prepare_cluster_or_exit,
+    print_summary,
+    print_what_jobs_said,
+    use_container_or_exit,
+)
 
 release_lock_of_dead_run(is_job=not workflow.is_main_process)
 PLAN = plan_pipeline_or_exit(config, workflow.configfiles)

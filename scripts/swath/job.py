@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
 import os
 import socket
 import sys
+import tempfile
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,11 +18,12 @@ from typing import Any
 
 import yaml
 
-from swath.claims import Claim
+from swath.claims import Claim, ClaimLostError
 from swath.container import forget_host_packages
-from swath.errors import ToBeContinuedError, UserError
+from swath.errors import Problem, ToBeContinuedError, UserError
 from swath.files import publish, publish_only_while, replace, temporary_name
 from swath.terminal import show_on
+from swath.told import forget, tell
 
 TO_BE_CONTINUED = 75  # EX_TEMPFAIL: try again
 FORMAT = logging.Formatter("%(asctime)s %(name)s: %(message)s")
@@ -63,9 +67,12 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
         _write_spec(snakemake, outputs.values())
         for name, path in outputs.items():
             replace(temporary[name], path)
+        forget(map(str, outputs.values()))
     except UserError as error:
         print(f"\n{error}\n", file=terminal)
         print(error, file=sys.stderr)
+        if not isinstance(error, ClaimLostError):  # the job that took over speaks for itself
+            tell(map(str, outputs.values()), str(error))
         raise SystemExit(1) from None
     except ToBeContinuedError as stop:
         print(f"\n{stop}\n", file=terminal)
@@ -73,13 +80,29 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
         raise SystemExit(TO_BE_CONTINUED) from None
     except Exception as error:
         traceback.print_exc()
-        print(f"{type(error).__name__}: {error} (more in {log_path})", file=terminal)
+        told = str(_no_room(error) or f"{type(error).__name__}: {error} (more in {log_path})")
+        print(told, file=terminal)
+        with contextlib.suppress(OSError):  # a full disk has no room for this, either
+            tell(map(str, outputs.values()), told)
         raise SystemExit(1) from None
     finally:
         for path in temporary.values():
             path.unlink(missing_ok=True)
         sys.stdout.flush()
         sys.stderr.flush()
+
+
+def _no_room(error: BaseException) -> UserError | None:
+    """Find a full disk or quota behind an error; libraries hide it behind errors of their own."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            place = cause.filename or "results"
+            found = f"{os.strerror(cause.errno)}; temporary files go to {tempfile.gettempdir()}"
+            cure = "make room, then type the same command again: nothing that was done is lost"
+            return UserError(Problem(str(place), "", found, "room for what is written", cure))
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def keep_history(path: Path) -> None:

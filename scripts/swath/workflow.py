@@ -25,6 +25,7 @@ from swath.errors import Problem, UserError
 from swath.plan import Plan, make_plan, readable
 from swath.scenes.paths import local_paths_of
 from swath.scenes.table import read_scenes
+from swath.told import all_told, forget_all
 from swath.training.definition import problems_of_definition
 
 # Snakemake asks for the sizes of inputs once too early, drops the question, and asks again
@@ -80,7 +81,15 @@ def prepare_cluster_or_exit(workflow: Any, experiment: str) -> None:
     except UserError as error:
         print(f"\n{error}\n", file=sys.stderr)
         sys.exit(1)
+    forget_all()
     prepare_executor(workflow.scheduler._executor, experiment)
+
+
+def print_what_jobs_said(workflow: Any) -> None:
+    """Say on the terminal what jobs that failed have said elsewhere."""
+    if workflow.executor_plugin.name == "slurm":
+        for text in all_told():
+            print(f"\n{text}\n", file=sys.stderr)
 
 
 def runs_in_container(workflow: Any) -> bool:

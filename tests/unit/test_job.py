@@ -136,3 +136,19 @@ def test_the_log_begins_with_what_earlier_attempts_said(tmp_path: Path) -> None:
     assert said.count("attempt on") == 2
     assert said.index("epoch 1") < said.index("epoch 2")
     assert said.count("epoch") == 2
+
+
+def test_a_full_disk_is_told_even_when_a_library_hides_it(tmp_path: Path) -> None:
+    work = """
+        with job(snakemake) as (inputs, output, params):
+            try:
+                with open("/dev/full", "w", buffering=1) as file:
+                    file.write("x" * 10000 + chr(10))
+            except OSError:
+                raise RuntimeError("enforce fail at inline_container.cc")
+    """
+    done = run(tmp_path, work)
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert "make room" in done.stderr
+    assert "inline_container" not in done.stderr
