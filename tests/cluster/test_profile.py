@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from clones import clone, same_bytes
+from clones import AS_FINISHED, add_chips, clone, same_bytes
 from project import Project
 from slurm import Slurm
 
@@ -61,3 +61,37 @@ def test_trainings_are_given_their_gpu(queued: Project) -> None:
 
 def test_what_is_done_is_done(queued: Project) -> None:
     assert queued.jobs("--set-scatter", "scenes=8", "chip=8", "predict=4") == {}
+
+
+def test_two_gpus_are_two_processes(slurm: Slurm, finished: Project, tmp_path: Path) -> None:
+    """`train.gpus: 2` is given two GPUs on one node, and trains on exactly two processors."""
+    project = clone(tmp_path / "swath", finished)
+    add_chips(project, finished)
+    project.config["train"]["gpus"] = 2
+    project.config["sweep"] = {"grid": {"train.learning_rate": [0.002]}}
+    project.config["experiment"] = "two"
+    project.write().replace(project.folder / "config" / "config.yaml")
+    subprocess.run(
+        ["snakemake", "--profile", "slurm", *WAYS["host"], *AS_FINISHED, "--until", "train"],
+        cwd=project.folder,
+        env=slurm.environment,
+        check=True,
+    )
+    (job,) = (job for job in slurm.accounting("JobName", "AllocTRES", "NNodes") if job["JobName"].startswith("two-"))
+    assert "gres/gpu=2" in job["AllocTRES"]
+    assert job["NNodes"] == "1"
+    said = next(project.results.glob("models/*/train.log")).read_text()
+    assert "CUDA_VISIBLE_DEVICES is 0,1" in said
+    assert "training on 2 CPU" in said
+
+
+def test_equal_trials_as_one_array(slurm: Slurm, finished: Project, tmp_path: Path) -> None:
+    project = clone(tmp_path / "swath", finished)
+    add_chips(project, finished)
+    project.config["experiment"] = "array"
+    project.write().replace(project.folder / "config" / "config.yaml")
+    command = ["snakemake", "--profile", "slurm", *WAYS["host"], *AS_FINISHED, "--until", "train"]
+    subprocess.run([*command, "--slurm-array-jobs", "train"], cwd=project.folder, env=slurm.environment, check=True)
+    jobs = [job for job in slurm.accounting("JobName", "JobID", "State") if job["JobName"].startswith("array-")]
+    assert sorted(job["JobID"].partition("_")[2] for job in jobs) == ["1", "2"]
+    same_bytes(finished, project, ("models/*/m*",))
