@@ -97,13 +97,18 @@ def request_of(rule: str, resources: Mapping[str, Any], threads: int) -> Request
         rule=rule,
         account=str(resources.get("slurm_account") or ""),
         partition=str(resources.get("slurm_partition") or ""),
-        minutes=int(resources.get("runtime") or 0),
-        cpus=int(resources.get("cpus_per_task") or threads),
-        memory=int(resources.get("mem_mb") or 0),
-        gpu=int(resources.get("gpu") or 0),
+        minutes=_number(resources.get("runtime")),
+        cpus=_number(resources.get("cpus_per_task")) or threads,
+        memory=_number(resources.get("mem_mb")),
+        gpu=_number(resources.get("gpu")),
         model=str(resources.get("gpu_model") or ""),
         gres=str(resources.get("gres") or ""),
     )
+
+
+def _number(value: Any) -> int:
+    """Take what is known; what depends on files that are not there yet is asked for later."""
+    return value if isinstance(value, int) else 0
 
 
 def gpus_of(gres: str) -> dict[str, int]:
