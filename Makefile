@@ -4,6 +4,7 @@ CORES ?= all
 EXPERIMENT ?=
 PROFILE ?= slurm
 BASE ?=
+ARGS ?=
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -28,8 +29,8 @@ image:  ## build envs/swath.sif, in which every step can run; BASE=path/to/pytho
 	apptainer build --force --mksquashfs-args "-comp zstd -Xcompression-level 3" \
 		$(if $(BASE),--build-arg bootstrap=localimage --build-arg base=$(BASE)) envs/swath.sif envs/swath.def
 
-resume: setup  ## go on after anything: the same command as before; PROFILE=profiles/local on one machine
-	$(BIN)/snakemake --profile $(PROFILE) $(if $(EXPERIMENT),--configfile config/examples/$(EXPERIMENT).yaml)
+resume: setup  ## go on after anything; ARGS="--configfile my.yaml" and what else the first command had
+	$(BIN)/snakemake --profile $(PROFILE) $(ARGS)
 
 lint: setup  ## ruff, mypy, snakefmt, snakemake --lint
 	$(BIN)/ruff check .

@@ -59,8 +59,7 @@ rule all:
 
 
 onstart:
-    claim_lock()
-    prepare_cluster_or_exit(workflow, NAME)
+    prepare_run_or_exit(workflow, NAME)
     check_first()
 
 

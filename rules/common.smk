@@ -5,13 +5,14 @@ from swath.checks.survey import request_of
 from swath.code import code_of
 from swath.doctor.examine import examine_or_exit
 from swath.files import read_json
-from swath.lock import claim_lock, release_lock_of_dead_run
+from swath.lock import release_lock_of_dead_run
 from swath.plan import shards, shards_of_parts
 from swath.scenes.paths import local_paths_of
 from swath.scenes.splits import split_table
 from swath.scenes.table import SPLITS
 from swath.config.train import WITHOUT_INFLUENCE
 from swath.workflow import (
+    MOST_TIMES,
     WEIGHTS,
     check_or_exit,
     colours_by_id,
@@ -23,7 +24,7 @@ from swath.workflow import (
     minutes,
     places_of,
     plan_or_exit,
-    prepare_cluster_or_exit,
+    prepare_run_or_exit,
     print_summary,
     print_what_jobs_said,
     use_container_or_exit,

@@ -1,7 +1,7 @@
 # The plan of an experiment with a module of the user's own, and what its rules read.
 from swath.code import code_of
 from swath.config.train import WITHOUT_INFLUENCE, Train
-from swath.lock import claim_lock, release_lock_of_dead_run
+from swath.lock import release_lock_of_dead_run
 from swath.pipelines.plan import (
     OUTPUTS,
     describe_pipeline_runs,
@@ -15,7 +15,7 @@ from swath.pipelines.signature import ROOT_URI
 from swath.workflow import (
     memory,
     minutes,
-    prepare_cluster_or_exit,
+    prepare_run_or_exit,
     print_summary,
     print_what_jobs_said,
     use_container_or_exit,

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from swath.errors import Problem, UserError
 
 VARIABLES = ("APPTAINER_BIND", "SINGULARITY_BIND")
+ALWAYS_THERE = {"/tmp", "/var/tmp"}
+"""What Apptainer mounts by itself."""
 HOST_PACKAGES = "/mnt/snakemake_searchpaths"
 """Where Snakemake mounts the host's packages in a container."""
 
@@ -42,13 +45,15 @@ def mount(repository: Path, places: Iterable[str | Path]) -> None:
     Raises:
         UserError: If a folder's name cannot be said to Apptainer.
     """
-    folders = folders_to_mount([repository, *places], Path.cwd())
+    temporary = {tempfile.gettempdir()} - ALWAYS_THERE
+    folders = folders_to_mount([repository, *temporary, *places], Path.cwd())
     for folder in folders:
         if set(folder) & set(":,"):
             cure = "rename the folder, or reach it by a link without such characters that is mounted as a whole"
             raise UserError(Problem(folder, "", "a colon or comma in its name", "a name Apptainer can mount", cure))
+    said = next((os.environ[variable] for variable in VARIABLES if os.environ.get(variable)), "")
+    known = [part for part in said.split(",") if part]
     for variable in VARIABLES:
-        known = [part for part in os.environ.get(variable, "").split(",") if part]
         os.environ[variable] = ",".join([*known, *(folder for folder in folders if folder not in known)])
 
 

@@ -71,8 +71,7 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
     except UserError as error:
         print(f"\n{error}\n", file=terminal)
         print(error, file=sys.stderr)
-        if not isinstance(error, ClaimLostError):  # the job that took over speaks for itself
-            tell(map(str, outputs.values()), str(error))
+        _tell_run(outputs.values(), str(error))
         raise SystemExit(1) from None
     except ToBeContinuedError as stop:
         print(f"\n{stop}\n", file=terminal)
@@ -82,14 +81,19 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
         traceback.print_exc()
         told = str(_no_room(error) or f"{type(error).__name__}: {error} (more in {log_path})")
         print(told, file=terminal)
-        with contextlib.suppress(OSError):  # a full disk has no room for this, either
-            tell(map(str, outputs.values()), told)
+        _tell_run(outputs.values(), told)
         raise SystemExit(1) from None
     finally:
         for path in temporary.values():
             path.unlink(missing_ok=True)
         sys.stdout.flush()
         sys.stderr.flush()
+
+
+def _tell_run(outputs: Iterable[Path], text: str) -> None:
+    """Tell the run that waits; a full disk has no room for it, and whoever took over speaks for itself."""
+    with contextlib.suppress(OSError, ClaimLostError):
+        tell(map(str, outputs), text)
 
 
 def _no_room(error: BaseException) -> UserError | None:

@@ -22,6 +22,7 @@ from swath.config.load import load_experiment, where
 from swath.config.names import weights_name
 from swath.container import check_image, mount
 from swath.errors import Problem, UserError
+from swath.lock import claim_lock, describe, other_runs
 from swath.plan import Plan, make_plan, readable
 from swath.scenes.paths import local_paths_of
 from swath.scenes.table import read_scenes
@@ -33,6 +34,8 @@ warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarni
 
 WEIGHTS = "resources/weights"
 """Folder of fetched weights."""
+MOST_TIMES = 3
+"""Memory and time grow with the first attempts; a training that only goes on in the next job needs no more."""
 NULL_COLOUR = "#000000"
 
 
@@ -63,26 +66,38 @@ def check_or_exit(request: Mapping[str, Any], report: str) -> None:
         sys.exit(1)
 
 
-def prepare_cluster_or_exit(workflow: Any, experiment: str) -> None:
-    """Before jobs are queued: cancel what an earlier run has left in the queue, check that jobs can start, name them.
+def prepare_run_or_exit(workflow: Any, experiment: str) -> None:
+    """Before anything is made: note that a run is here; on a cluster, clear the queue and check that jobs can start.
 
     Args:
         workflow: Snakemake's, with its jobs planned.
         experiment: Name of the experiment.
     """
-    if workflow.executor_plugin.name != "slurm":
+    planned = list(workflow.dag.needrun_jobs())
+    if any(job.output for job in planned):
+        claim_lock()
+    jobs = [job for job in planned if not job.is_local]
+    if workflow.executor_plugin.name != "slurm" or not jobs:
         return
-    jobs = [job for job in workflow.dag.needrun_jobs() if not job.is_local]
     try:
-        cancel_lost_jobs()
-        check_requests(
-            {request_of(job.rule.name, job.resources, job.threads) for job in jobs}, read_site(), read_accounts()
-        )
+        if others := other_runs():
+            print(f"Another run works here, too: {describe(others)}. Its jobs are left alone.", file=sys.stderr)
+        else:
+            cancel_lost_jobs()
+        requests = {request_of(job.rule.name, _at_most(workflow, job), job.threads) for job in jobs}
+        check_requests(requests, read_site(), read_accounts())
     except UserError as error:
         print(f"\n{error}\n", file=sys.stderr)
         sys.exit(1)
     forget_all()
     prepare_executor(workflow.scheduler._executor, experiment)
+
+
+def _at_most(workflow: Any, job: Any) -> dict[str, Any]:
+    """Take what a job asks for, with the time of its last attempt."""
+    attempt = (workflow.execution_settings.retries or 0) + 1
+    last = job.rule.expand_resources(job.wildcards, SimpleNamespace(size_mb=0.0), attempt=attempt)
+    return {**dict(job.resources.items()), "runtime": last.get("runtime")}
 
 
 def print_what_jobs_said(workflow: Any) -> None:
@@ -245,7 +260,7 @@ def memory(base: int, per_input: float = 0.0) -> Resource:
 
     def mem_mb(wildcards: Any, input: Any, attempt: int) -> int:
         size = input.size_mb if per_input else 0.0  # asked for where it counts: before a checkpoint it is unknown
-        return int((base + per_input * size) * attempt)
+        return int((base + per_input * size) * min(attempt, MOST_TIMES))
 
     return mem_mb
 
@@ -260,7 +275,7 @@ def minutes(base: int, per_input: float = 0.0) -> Resource:
 
     def runtime(wildcards: Any, input: Any, attempt: int) -> int:
         size = input.size_mb if per_input else 0.0  # asked for where it counts: before a checkpoint it is unknown
-        return int((base + per_input * size) * attempt)
+        return int((base + per_input * size) * min(attempt, MOST_TIMES))
 
     return runtime
 

@@ -59,7 +59,7 @@ def test_the_users_own_mounts_stay(here: Path, monkeypatch: pytest.MonkeyPatch) 
     mount(here, [here.parent / "shared"])
     mount(here, [here.parent / "shared"])
     assert os.environ["APPTAINER_BIND"] == f"/reference:/data:ro,{here.parent}/shared"
-    assert os.environ["SINGULARITY_BIND"] == f"{here.parent}/shared"
+    assert os.environ["SINGULARITY_BIND"] == os.environ["APPTAINER_BIND"]  # Apptainer reads one of the two
 
 
 @pytest.mark.parametrize("name", ["a,b", "a:b"])

@@ -3,78 +3,142 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+from project import REPOSITORY
 from slurm import wait_until
 
 from swath import lock
-from swath.files import read_json, write_json
+from swath.files import write_json
+from swath.processes import this_process
+
+DEAD = next(pid for pid in range(2**22, 2, -1) if not psutil.pid_exists(pid))
 
 
 @pytest.fixture
 def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(lock, "SILENCE", 1.0)
     lock.LOCKS.mkdir(parents=True)
     (lock.LOCKS / "0.input.lock").touch()
-    lock.claim_lock()
+    time.sleep(0.01)
     return lock.LOCKS / "0.input.lock"
 
 
+def run_by(pid: int, **more: Any) -> Path:
+    """Note a run of another process."""
+    started = psutil.Process(pid).create_time() if psutil.pid_exists(pid) else 1.0
+    file = lock.RUNS / f"run-{pid}.json"
+    write_json(file, {**this_process(), "pid": pid, "started": started, **more})
+    return file
+
+
 def test_the_lock_of_a_living_run_stays(locked: Path) -> None:
+    run_by(os.getppid())
     lock.release_lock_of_dead_run(is_job=False)
     assert locked.exists()
 
 
 def test_the_lock_of_a_dead_run_is_released(locked: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    dead = next(pid for pid in range(2**22, 2, -1) if not psutil.pid_exists(pid))
-    write_json(lock.OWNER, {**read_json(lock.OWNER), "pid": dead})
+    file = run_by(DEAD)
     lock.release_lock_of_dead_run(is_job=False)
     assert not locked.exists()
+    assert not file.exists()
     assert "was killed" in capsys.readouterr().err
 
 
 def test_a_process_that_only_has_the_dead_ones_number_does_not_count(locked: Path) -> None:
-    write_json(lock.OWNER, {**read_json(lock.OWNER), "pid": os.getpid(), "started": 1.0})
+    run_by(os.getppid(), started=1.0)
     lock.release_lock_of_dead_run(is_job=False)
     assert not locked.exists()
 
 
-@pytest.fixture
-def elsewhere(locked: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The run that holds the lock is on another machine."""
-    write_json(lock.OWNER, {**read_json(lock.OWNER), "host": "elsewhere", "started": 1.0})
-    monkeypatch.setattr(lock, "SILENCE", 1.0)
-    return locked
-
-
-def test_the_lock_of_a_run_on_another_machine_stays_while_it_lives(elsewhere: Path) -> None:
-    threading.Timer(0.3, os.utime, [lock.OWNER]).start()
+def test_one_of_two_runs_lives(locked: Path) -> None:
+    run_by(DEAD)
+    run_by(os.getppid())
     lock.release_lock_of_dead_run(is_job=False)
-    assert elsewhere.exists()
+    assert locked.exists()
+    assert [run["pid"] for run in lock.other_runs()] == [os.getppid()]
 
 
-def test_the_lock_of_a_run_on_another_machine_that_is_silent_is_released(elsewhere: Path) -> None:
+def test_the_lock_of_a_run_that_has_just_begun_stays(locked: Path) -> None:
+    """It has locked, and not yet noted that it is there; before it, another was killed."""
+    run_by(DEAD)
+    time.sleep(0.01)
+    locked.unlink()
+    locked.touch()
     lock.release_lock_of_dead_run(is_job=False)
-    assert not elsewhere.exists()
+    assert locked.exists()
 
 
-def test_a_job_of_a_run_leaves_the_lock_alone(elsewhere: Path) -> None:
+def test_the_lock_of_a_run_on_another_machine_stays_while_it_lives(locked: Path) -> None:
+    file = run_by(DEAD, host="elsewhere")
+    threading.Timer(0.3, os.utime, [file]).start()
+    lock.release_lock_of_dead_run(is_job=False)
+    assert locked.exists()
+
+
+def test_the_lock_of_a_run_on_another_machine_that_is_silent_is_released(locked: Path) -> None:
+    run_by(DEAD, host="elsewhere")
+    lock.release_lock_of_dead_run(is_job=False)
+    assert not locked.exists()
+
+
+def test_a_job_of_a_run_leaves_the_lock_alone(locked: Path) -> None:
+    run_by(DEAD)
     lock.release_lock_of_dead_run(is_job=True)
-    assert elsewhere.exists()
-
-
-def test_a_run_gives_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(lock, "HEARTBEAT", 0.05)
-    lock.claim_lock()
-    first = lock.OWNER.stat().st_mtime_ns
-    wait_until(lambda: lock.OWNER.stat().st_mtime_ns > first)
+    assert locked.exists()
 
 
 def test_a_lock_nobody_claimed_stays(locked: Path) -> None:
-    lock.OWNER.unlink()
     lock.release_lock_of_dead_run(is_job=False)
     assert locked.exists()
+
+
+# --- a run's own file ------------------------------------------------------------------------------
+
+CLAIM = """
+import sys, time
+sys.path.insert(0, {scripts!r})
+from swath import lock
+lock.HEARTBEAT = 0.05
+lock.claim_lock()
+print("claimed", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> subprocess.Popen[str]:
+    """A process that has claimed the lock and waits for the end of its input."""
+    monkeypatch.chdir(tmp_path)
+    code = CLAIM.format(scripts=str(REPOSITORY / "scripts"))
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    assert process.stdout
+    assert process.stdout.readline() == "claimed\n"
+    return process
+
+
+def test_a_run_gives_signs_of_life_until_it_ends(run: subprocess.Popen[str]) -> None:
+    (file,) = lock.RUNS.glob("*.json")
+    first = file.stat().st_mtime_ns
+    wait_until(lambda: file.stat().st_mtime_ns > first)
+    run.communicate()
+    assert not file.exists()
+
+
+def test_a_run_that_was_taken_over_ends(run: subprocess.Popen[str]) -> None:
+    (file,) = lock.RUNS.glob("*.json")
+    file.unlink()
+    assert run.wait(timeout=20) == -signal.SIGTERM
+    assert run.stderr
+    assert "Another run has taken over" in run.stderr.read()

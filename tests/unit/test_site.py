@@ -28,6 +28,8 @@ FINE = [
     Request("train", "", "mig", 90000, 8, 9000, gres="gpu:a100_1g.10gb:1"),
     Request("train", "", "mig", 150, 8, 9000, gres="gpu:1"),
     Request("train", "", "gpu", 480, 8, 9000, model="a100"),
+    Request("train", "", "mig,gpu", 480, 8, 9000, gpu=4),
+    Request("train", "", "gpu", 480, 8, 9000, gpu=1, gres="lscratch:100"),
 ]
 WRONG = {
     "partition": (Request("chip", "", "cpus"), "chip: slurm_partition", "cpus", "cpu, gpu, mig", "did you mean 'cpu'?"),
@@ -87,6 +89,7 @@ def test_a_job_that_can_never_start(name: str) -> None:
 def test_an_account_that_is_not_the_users() -> None:
     check_requests([Request("chip", "forest"), Request("chip")], SITE, ["forest", "fields"])
     check_requests([Request("chip", "elsewhere")], SITE, [])
+    check_requests([Request("chip", "Forest,fields")], SITE, ["forest"])
     with pytest.raises(UserError) as caught:
         check_requests([Request("chip", "forrest"), Request("eval", "forrest")], SITE, ["forest", "fields"])
     (problem,) = caught.value.problems
@@ -112,6 +115,10 @@ def test_times(limit: str, minutes: int) -> None:
         ("gpu:a100:4(S:0-1)", {"a100": 4}),
         ("gpu:a100:2,gpu:v100:1(S:0)", {"a100": 2, "v100": 1}),
         ("craynetwork:4,gpu:1", {"": 1}),
+        ("gpu:2080ti:8", {"2080ti": 8}),
+        ("gpu:3090:4(S:0-1)", {"3090": 4}),
+        ("gpu:1g.10gb:7", {"1g.10gb": 7}),
+        ("gpu:a100-sxm4-80gb:4,gpu:rtx-6000:2", {"a100-sxm4-80gb": 4, "rtx-6000": 2}),
     ],
 )
 def test_gpus(gres: str, gpus: dict[str, int]) -> None:
@@ -139,8 +146,17 @@ def test_jobs_are_named_after_the_experiment(executor: Any, monkeypatch: pytest.
     async def query() -> tuple[None, None]:
         return None, None
 
-    plugin = SimpleNamespace(query_job_status=query)
+    plugin = SimpleNamespace(query_job_status=query, get_min_job_age=lambda: 300)
     monkeypatch.setitem(sys.modules, "snakemake_executor_plugin_slurm", plugin)
     prepare_executor(executor, "land use, 2")
     assert executor.run_uuid == "land-use-2-abc"
-    assert asyncio.run(plugin.query_job_status()) == (None, None)
+    assert asyncio.run(plugin.query_job_status()) == ({}, 0.0)  # no answer: all jobs are as they were
+
+
+@pytest.mark.parametrize(("remembered", "seconds"), [(None, 50), (300, 50), (60, 10), (15, 0)])
+def test_the_queue_is_looked_at_before_it_forgets(executor: Any, remembered: float | None, seconds: float) -> None:
+    async def query() -> tuple[dict[str, str], float]:
+        return {}, 0.1
+
+    asyncio.run(with_plain_states(executor, query, remembered)())
+    assert executor.next_seconds_between_status_checks == seconds

@@ -1,8 +1,8 @@
 """What Snakemake's executor for SLURM is told when a run starts.
 
 The executor (2.8.0) does not know the experiment's name. It waits forever for a job that was preempted and may not be
-requeued, and for one that accounting calls ``CANCELLED by 1000``. It looks ever more seldom, every three minutes in the
-end, which a run of many short stages spends waiting.
+requeued, and for one that accounting calls ``CANCELLED by 1000``; it forgets its jobs when the controller does not
+answer five times; it looks ever more seldom, every three minutes in the end, which many short stages spend waiting.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ SLOWEST = 6
 """The longest time between two looks, in times of the first (``slurm-init-seconds-before-status-checks``)."""
 
 Answer = tuple[dict[str, str] | None, float | None]
+"""Job → state, and how long the answer took; nothing if there was none."""
 Query = Callable[..., Awaitable[Answer]]
 
 
@@ -35,12 +36,20 @@ def prepare_executor(executor: Any, experiment: str) -> None:
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", experiment)[:LONGEST_NAME]
     executor.run_uuid = f"{name}-{executor.run_uuid}"
     plugin = vars(sys.modules[PLUGIN])
-    plugin["query_job_status"] = with_plain_states(executor, plugin["query_job_status"])
+    plugin["query_job_status"] = with_plain_states(executor, plugin["query_job_status"], plugin["get_min_job_age"]())
 
 
-def with_plain_states(executor: Any, query: Query) -> Query:
-    """Wrap a query for jobs' states: one word each, ``FAILED`` for what was preempted, and the next look in time."""
+def with_plain_states(executor: Any, query: Query, remembered: float | None = None) -> Query:
+    """Wrap a query for jobs' states: one word each, ``FAILED`` for what was preempted, and the next look in time.
+
+    Args:
+        executor: The executor.
+        query: Its own query.
+        remembered: Seconds that SLURM remembers a job after its end (MinJobAge), if it says so.
+    """
     slowest = SLOWEST * executor.workflow.executor_settings.init_seconds_before_status_checks
+    if remembered:  # a job that has ended must be seen before it is forgotten
+        slowest = min(slowest, remembered / 3)
 
     @functools.wraps(query)
     async def plain(*arguments: Any, **options: Any) -> Answer:
@@ -48,7 +57,9 @@ def with_plain_states(executor: Any, query: Query) -> Query:
             executor.next_seconds_between_status_checks, max(slowest - STEP, 0)
         )
         states, seconds = await query(*arguments, **options)
-        return states and {number: plain_state(state) for number, state in states.items()}, seconds
+        if states is None:  # the controller did not answer; the executor would forget its jobs
+            return {}, 0.0
+        return {number: plain_state(state) for number, state in states.items()}, seconds
 
     return plain
 

@@ -11,6 +11,7 @@ import re
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from swath.errors import Problem, UserError
 
 PATIENCE = 120.0
 """Seconds that cancelled jobs get to be gone; training writes a checkpoint before it ends."""
-LAST_WORDS = 0.5
+LOOK = 1.0
 """Seconds between two looks at the queue."""
 
 
@@ -52,19 +53,28 @@ def cancel_lost_jobs() -> None:
     ids = [job.id for job in lost]
     ask("scancel", *ids)
     end = time.monotonic() + PATIENCE
-    while remaining := [job for job in jobs_of_this_directory() if job.id in ids]:
+    while remaining := _states(ids):
         if time.monotonic() > end:
-            found = ", ".join(job.id for job in remaining)
+            if set(remaining.values()) == {"COMPLETING"}:
+                print("They take their time to end; they may not publish anything any more.", file=sys.stderr)
+                return
+            found = ", ".join(remaining)
             cure = "wait until they have left the queue (`squeue --me`), then type the same command again"
             raise UserError(Problem("SLURM", "jobs of an earlier run", f"{found} still there", "an empty queue", cure))
-        time.sleep(LAST_WORDS)
+        time.sleep(LOOK)
+
+
+def _states(ids: Sequence[str]) -> dict[str, str]:
+    """Ask for the states of those jobs that are still in the queue."""
+    lines = ask("squeue", "--noheader", "--jobs", ",".join(ids), "--format", "%A|%T", missing="").splitlines()
+    return dict(line.split("|", 1) for line in lines)
 
 
 def jobs_of_this_directory() -> list[QueuedJob]:
     """List this user's jobs that Snakemake has submitted from this working directory."""
     lines = ask("squeue", "--noheader", "--user", getpass.getuser(), "--format", "%A|%T|%k|%Z").splitlines()
     found = []
-    for number, state, comment, folder in (line.split("|", 3) for line in lines):
+    for number, state, comment, folder in (line.split("|", 3) for line in lines if line.count("|") >= 3):
         if comment.startswith(("rule_", "group_")) and _works_here(number, folder):
             found.append(QueuedJob(number, state, comment))
     return found

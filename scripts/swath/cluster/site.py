@@ -17,8 +17,6 @@ from typing import Any
 from swath.cluster.slurm import ask
 from swath.errors import Problem, UserError, did_you_mean
 
-GPU = re.compile(r"gpu(?::([A-Za-z_][\w.]*))?(?::(\d+))?(?:\(|,|$)")
-"""SLURM's way to say GPUs: ``gpu:2``, ``gpu:a100:4(S:0-1)``."""
 FIELDS = "%R|%l|%c|%m|%D|%G"
 UNLIMITED = 10**9
 PROFILE = "the profile's `set-resources` and `default-resources`"
@@ -79,8 +77,8 @@ class Request:
     @property
     def gpus(self) -> dict[str, int]:
         """GPUs by type, as ``Nodes`` has them."""
-        if self.gres:
-            return gpus_of(self.gres)
+        if found := gpus_of(self.gres):
+            return found
         number = self.gpu or (1 if self.model else 0)
         return {self.model: number} if number else {}
 
@@ -112,10 +110,15 @@ def _number(value: Any) -> int:
 
 
 def gpus_of(gres: str) -> dict[str, int]:
-    """Read GPUs by type from a GRES string of a node or of a job."""
+    """Read GPUs by type from a GRES string of a node or of a job: ``gpu:2``, ``gpu:a100:4(S:0-1)``, ``gpu:3090``."""
     found: dict[str, int] = {}
-    for name, number in GPU.findall(gres):
-        found[name] = found.get(name, 0) + int(number or 1)
+    for resource in re.sub(r"\([^)]*\)", "", gres).split(","):
+        name, *rest = resource.strip().split(":")
+        if name != "gpu":
+            continue
+        number = rest.pop() if rest and rest[-1].isdigit() else "1"
+        kind = rest[0] if rest else ""
+        found[kind] = found.get(kind, 0) + int(number)
     return found
 
 
@@ -161,7 +164,7 @@ def check_requests(requests: Iterable[Request], site: Iterable[Nodes], accounts:
     Raises:
         UserError: If some can never start.
     """
-    nodes, known = list(site), sorted(accounts)
+    nodes, known = list(site), sorted(account.lower() for account in accounts)
     wrong = {
         Problem(
             PROFILE,
@@ -171,7 +174,7 @@ def check_requests(requests: Iterable[Request], site: Iterable[Nodes], accounts:
             did_you_mean(request.account, known) or "put in one of them",
         )
         for request in requests
-        if known and request.account and request.account not in known
+        if known and request.account and not set(request.account.lower().split(",")) & set(known)
     }
     problems = [*wrong, *(problem for request in requests for problem in problems_of(request, nodes))]
     if problems:
@@ -180,11 +183,11 @@ def check_requests(requests: Iterable[Request], site: Iterable[Nodes], accounts:
 
 def problems_of(request: Request, site: list[Nodes]) -> Iterator[Problem]:
     """Find why a job could not start: the first thing that excludes all nodes."""
-    if request.gres and (request.gpu or request.model):
+    if gpus_of(request.gres) and (request.gpu or request.model):
         found = f"gres {request.gres!r} and gpu {request.gpu or request.model!r}: SLURM adds them up"
         yield _problem(request, "gres", found, "one way to ask for GPUs", "set `gpu: 0`, or remove `gres`")
         return
-    rest = [nodes for nodes in site if not request.partition or nodes.partition == request.partition]
+    rest = [nodes for nodes in site if not request.partition or nodes.partition in request.partition.split(",")]
     if not rest:
         names = sorted({nodes.partition for nodes in site})
         expected = f"a partition of this cluster: {', '.join(names)}"
@@ -204,9 +207,11 @@ Need = tuple[str, str, int, Callable[[Nodes], int], str]
 
 def _needs(request: Request) -> Iterator[Need]:
     """List what a node must have: the setting, what was asked for, as a number, what a node offers, the cure."""
+    by_gres = bool(gpus_of(request.gres))
     for name, number in request.gpus.items():
-        setting = "gres" if request.gres else "gpu_model" if name else "gpu"
-        asked, offered = request.gres or f"{number} × {name or 'gpu'}", partial(_fitting, name=name)
+        setting = "gres" if by_gres else "gpu_model" if name else "gpu"
+        asked = request.gres if by_gres else f"{number} × {name or 'gpu'}"
+        offered = partial(_fitting, name=name)
         yield setting, asked, 1, offered, "ask for a type that is there"
         yield "gpu", asked, number, offered, "GPUs of a job are on one node: ask for fewer (`train.gpus`)"
     yield "runtime", f"{request.minutes} minutes", request.minutes, attrgetter("minutes"), "ask for less time"

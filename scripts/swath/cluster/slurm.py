@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 from swath.errors import Problem, UserError
@@ -21,10 +22,16 @@ def ask(*command: str, missing: str | None = None) -> str:
         UserError: If SLURM does not answer.
     """
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE, env=_environment())
+        return done.stdout
     except (OSError, subprocess.SubprocessError) as error:
         if missing is not None:
             return missing
         said = " ".join(str(getattr(error, "stderr", "") or error).split())
         cure = "wait until SLURM answers (`sinfo`), then type the same command again"
         raise UserError(Problem("SLURM", command[0], said, "an answer", cure)) from None
+
+
+def _environment() -> dict[str, str]:
+    """Have SLURM tell of hidden partitions, too."""
+    return {**os.environ, "SINFO_ALL": "1", "SQUEUE_ALL": "1"}
