@@ -136,7 +136,7 @@ def test_what_a_node_with_a_gpu_says() -> None:
         "gpus": [{"name": "NVIDIA A100", "memory": 80e9}],
         "problem": "",
         "temporary": "/tmp",
-        "temporary_free": 5e9,
+        "temporary_free": 50e9,
     }
     lines = list(cluster.what_a_node_has(node, wants_gpus=True))
     assert [line.level for line in lines] == [FINE, FINE, FINE]

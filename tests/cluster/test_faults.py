@@ -12,6 +12,7 @@ from copy import deepcopy
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 from clones import AS_FINISHED, add_chips, clone, same_bytes
 from project import Project
@@ -94,6 +95,21 @@ def states(slurm: Slurm, job: str) -> list[str]:
     return [entry["State"] for entry in slurm.accounting("JobID", "State") if entry["JobID"] == job]
 
 
+def nodes(slurm: Slurm, project: Project) -> list[str]:
+    """Where a project's trainings have run, in the order they were submitted."""
+    jobs = slurm.accounting("JobIDRaw", "NodeList", "WorkDir", "Comment")
+    here = [job for job in jobs if job["WorkDir"] == str(project.folder) and job["Comment"].startswith("rule_train")]
+    return [job["NodeList"] for job in sorted(here, key=lambda job: int(job["JobIDRaw"])) if "gpu" in job["NodeList"]]
+
+
+def other(node: str) -> str:
+    return {"gpu1": "gpu2", "gpu2": "gpu1"}[node]
+
+
+def is_dead_pid(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
 def epochs_done(project: Project) -> int:
     """How many epochs the newest checkpoint has behind it."""
     names = project.results.glob("models/*/checkpoints/*/last-*.ckpt")
@@ -139,22 +155,31 @@ def test_scancel_of_a_training(project: Project, undisturbed: Project, slurm: Sl
 
 def test_a_node_crashes(project: Project, undisturbed: Project, slurm: Slurm) -> None:
     with training(project, slurm) as process:
-        node = trainings(slurm)[0]["node"]
-        slurm.control("crash", node)
+        job = trainings(slurm)[0]
+        slurm.control("crash", job["node"])
         try:
             ends_well(process, project, undisturbed)
         finally:
-            slurm.control("start", f"slurmd-{node}")
+            slurm.control("start", f"slurmd-{job['node']}")
+    assert states(slurm, job["id"]) == ["NODE_FAIL"]
+    assert nodes(slurm, project) == [job["node"], other(job["node"])]
 
 
 def test_a_nodes_daemon_dies_while_its_job_lives(project: Project, undisturbed: Project, slurm: Slurm) -> None:
+    """SLURM gives the job up, Snakemake starts it anew, and the first one is still there."""
     with training(project, slurm) as process:
-        node = trainings(slurm)[0]["node"]
-        slurm.control("kill", f"slurmd-{node}")
+        job, orphan = trainings(slurm)[0], trainer(project)
+        os.kill(orphan, signal.SIGSTOP)
+        slurm.control("kill", f"slurmd-{job['node']}")
         try:
+            wait_until(lambda: len(nodes(slurm, project)) == 2, seconds=180)  # the second has begun
+            os.kill(orphan, signal.SIGCONT)
             ends_well(process, project, undisturbed)
+            wait_until(lambda: is_dead_pid(orphan), seconds=180)
         finally:
-            slurm.control("start", f"slurmd-{node}")
+            slurm.control("start", f"slurmd-{job['node']}")
+    assert states(slurm, job["id"]) == ["NODE_FAIL"]
+    is_complete(project, undisturbed)  # the first one has not touched it
 
 
 def test_snakemake_is_killed(project: Project, undisturbed: Project, slurm: Slurm) -> None:
@@ -172,18 +197,23 @@ def test_snakemake_is_killed(project: Project, undisturbed: Project, slurm: Slur
 def test_the_controller_is_killed(project: Project, undisturbed: Project, slurm: Slurm) -> None:
     with training(project, slurm) as process:
         slurm.control("kill", "slurmctld")
+        time.sleep(40)  # Snakemake asks, and nobody answers
+        assert process.poll() is None
         slurm.control("start", "slurmctld")
         ends_well(process, project, undisturbed)
 
 
 def test_a_node_is_drained(project: Project, undisturbed: Project, slurm: Slurm) -> None:
+    """What runs there goes on; what is submitted anew goes elsewhere."""
     with training(project, slurm) as process:
-        node = trainings(slurm)[0]["node"]
-        slurm.ask("scontrol", "update", f"NodeName={node}", "State=DRAIN", "Reason=test")
+        job = trainings(slurm)[0]
+        slurm.ask("scontrol", "update", f"NodeName={job['node']}", "State=DRAIN", "Reason=test")
+        slurm.ask("scancel", job["id"])
         try:
             ends_well(process, project, undisturbed)
         finally:
-            slurm.ask("scontrol", "update", f"NodeName={node}", "State=RESUME")
+            slurm.ask("scontrol", "update", f"NodeName={job['node']}", "State=RESUME")
+    assert nodes(slurm, project) == [job["node"], other(job["node"])]
 
 
 def test_a_training_runs_into_its_time_limit(project: Project, undisturbed: Project, slurm: Slurm) -> None:

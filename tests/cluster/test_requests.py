@@ -108,7 +108,7 @@ def test_the_line_for(name: str, project: Project, finished: Project, slurm: Slu
     line = submitted(project, slurm, arguments, rule)
     assert "--job-name small-" in line
     assert f"--output {project.folder}/results/logs/slurm/rule_{rule}/" in line
-    asked = re.search(r"(-A .*?) -D \\S+(.*?) --wrap", line)
+    asked = re.search(r"(-A .*?) -D \S+(.*?) --wrap", line)
     assert asked, line
     assert asked[1] + asked[2] == expected
 

@@ -20,6 +20,8 @@ from swath.errors import UserError
 
 PATIENCE = 180.0
 """Seconds that the GPU job may wait in the queue and run."""
+LITTLE = 5e9
+"""Bytes; less room for temporary files than that is worth a warning."""
 MEMORY, MINUTES = 6000, 5
 """What the GPU job asks for, in MB and minutes: torch alone needs some."""
 
@@ -71,7 +73,7 @@ def lost_jobs() -> Iterator[Line]:
     except UserError:
         return  # told above
     for job in lost:
-        cure = "if no Snakemake runs here: the next run cancels it and does its work anew"
+        cure = "if no Snakemake runs here any more: the next run cancels it and does its work anew"
         yield Line(WARNING, "job in the queue", f"{job.id} ({job.state.lower()}): {job.task}", cure)
 
 
@@ -145,7 +147,8 @@ def _wait_for(number: str, seen: Path) -> str:
     """Wait until a job has written its file, or is over, or patience is; its last state."""
     end, state = time.monotonic() + PATIENCE, "PENDING"
     while time.monotonic() < end and not seen.exists():
-        state = ask("squeue", "--noheader", "--states", "all", "--jobs", number, "--format", "%T", missing="").strip()
+        told = ask("squeue", "--noheader", "--states", "all", "--jobs", number, "--format", "%T", missing="").strip()
+        state = told or state  # a controller that does not answer once says nothing
         if state not in ("PENDING", "RUNNING", "CONFIGURING", "COMPLETING"):
             time.sleep(2)  # the file may take a moment on a shared file system
             break
@@ -162,7 +165,10 @@ def what_a_node_has(node: Mapping[str, Any], wants_gpus: bool) -> Iterator[Line]
         f"ran on {where}, torch {node['torch']}, CUDA_VISIBLE_DEVICES={node['visible']}",
     )
     free = f"{node['temporary']} on {where}: {node['temporary_free'] / 1e9:.0f} GB free"
-    yield Line(FINE, "temporary files", free)
+    if node["temporary_free"] < LITTLE:
+        yield Line(WARNING, "temporary files", free, "set `tmpdir` in the profile to a larger disk of the nodes")
+    else:
+        yield Line(FINE, "temporary files", free)
     if node["gpus"]:
         names = ", ".join(f"{gpu['name']} ({gpu['memory'] / 1e9:.0f} GB)" for gpu in node["gpus"])
         yield Line(FINE, "GPU", f"{names}, driver {node['driver'] or 'unknown'}, CUDA {node['cuda']}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
 import shutil
@@ -14,9 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from swath.doctor.lines import ERROR, FINE, WARNING, Line
-from swath.files import read_json
-from swath.lock import LOCKS, OWNER
-from swath.processes import is_dead
+from swath.lock import describe, other_runs
 from swath.training.ownership import is_gone, newest_claim, read_claim
 
 PACKAGES = {
@@ -28,6 +27,8 @@ PACKAGES = {
 }
 LITTLE = 5e9
 """Bytes; less free than that is worth a warning."""
+PATIENCE = 30
+"""Seconds that a program of the system gets."""
 FEW = 10_000
 """Files that can still be made; fewer are worth a warning."""
 CLEAR = "`make setup` installs what envs/requirements.lock pins"
@@ -91,8 +92,13 @@ def places(folders: Mapping[str, Path]) -> Iterator[Line]:
             yield Line(WARNING, what, found, "make room, or link the folder to a larger disk")
         else:
             yield Line(FINE, what, found)
-    if shutil.which("quota") and (told := _said("quota", "--show-mntpoint", "--hide-device", "--no-wrap")):
-        yield Line(FINE, "quota", " ".join(told.split()))
+    quotas = {
+        "quota": ["quota", "--show-mntpoint", "--hide-device", "--no-wrap"],
+        "Lustre quota": ["lfs", "quota", "-q", "-u", getpass.getuser(), str(Path.cwd())],
+    }
+    for what, command in quotas.items():
+        if shutil.which(command[0]) and (told := _said(*command)):
+            yield Line(FINE, what, " ".join(told.split()))
 
 
 def weights(files: Iterable[Path]) -> Iterator[Line]:
@@ -106,11 +112,10 @@ def weights(files: Iterable[Path]) -> Iterator[Line]:
 
 
 def locks(models: Path) -> Iterator[Line]:
-    """Look for locks that others have left."""
-    owner = read_json(OWNER) if OWNER.is_file() else None
-    held = list(LOCKS.glob("*.lock")) if LOCKS.is_dir() else []
-    if held and owner and owner["pid"] != os.getppid() and is_dead(owner):
-        yield Line(WARNING, "lock", "a run was killed and has left its lock", "none needed: the next run releases it")
+    """Look for runs and trainings that are at work here, or were killed."""
+    if runs := other_runs():
+        cure = "a second run leaves the first one's jobs alone, and waits where both make the same"
+        yield Line(WARNING, "runs", f"at work here: {describe(runs)}", cure)
     alive = []
     for folder in sorted(models.glob("*/checkpoints/*")):
         number = newest_claim(folder)
@@ -120,10 +125,13 @@ def locks(models: Path) -> Iterator[Line]:
     if alive:
         cure = "none needed: a training that is dead is taken over after 90 s"
         yield Line(WARNING, "trainings", f"running, or killed elsewhere: {', '.join(alive)}", cure)
-    else:
+    if not runs and not alive:
         yield Line(FINE, "locks", "nobody else works here")
 
 
 def _said(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        return ""
     return done.stdout.strip()
