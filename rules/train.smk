@@ -23,7 +23,7 @@ rule train:
     resources:
         gpu=gpus_of_model,
         mem_mb=memory_of_training,
-        runtime=minutes(240),
+        runtime=240,  # what does not fit in goes on in the next job
     params:
         spec=spec_of("models"),
         settings=settings_of("models", "imagery", "chips", "labels"),

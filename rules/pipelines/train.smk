@@ -20,7 +20,7 @@ rule train:
     resources:
         gpu=1,
         mem_mb=memory(8000, per_input=5),
-        runtime=minutes(240),
+        runtime=240,  # what does not fit in goes on in the next job
     params:
         defaults=Train().model_dump(mode="json", exclude=set(WITHOUT_INFLUENCE)),
         code=code_of("pipeline_train"),

@@ -116,6 +116,11 @@ def epochs_done(project: Project) -> int:
     return max((int(path.name.split("-")[1]) for path in names), default=0)
 
 
+def history(project: Project) -> str:
+    """The log of the training, which holds all of its attempts."""
+    return max(project.results.glob("logs/train/*.log"), key=lambda path: path.stat().st_mtime_ns).read_text()
+
+
 def trainer(project: Project) -> int:
     """The process that trains."""
     (owner,) = project.results.glob("models/*/checkpoints/*/owner-*.json")
@@ -149,8 +154,7 @@ def test_scancel_of_a_training(project: Project, undisturbed: Project, slurm: Sl
         slurm.ask("scancel", job)
         ends_well(process, project, undisturbed)
     assert [state.split()[0] for state in states(slurm, job)] == ["CANCELLED"]
-    (log,) = project.folder.glob("results/logs/train/*.log")
-    assert log.read_text().count("attempt on") == 2  # one history
+    assert history(project).count("attempt on") == 2
 
 
 def test_a_node_crashes(project: Project, undisturbed: Project, slurm: Slurm) -> None:
@@ -236,9 +240,8 @@ def test_a_training_that_does_not_fit_goes_on_in_the_next_job(
         os.kill(stopped, signal.SIGCONT)
         ends_well(process, project, undisturbed)
     assert states(slurm, job) == ["FAILED"]
-    said = next(project.results.glob("logs/train/*.log")).read_text()
-    assert "time limit" in said
-    assert said.count("attempt on") == 2
+    assert "time limit" in history(project)
+    assert history(project).count("attempt on") == 2
 
 
 def test_a_training_needs_more_memory_than_it_asked_for(project: Project, undisturbed: Project, slurm: Slurm) -> None:

@@ -19,27 +19,27 @@ HOST = ("--software-deployment-method", "env-modules")
 LINES = {
     "a CPU": (
         ("--until", "scenes"),
-        "-A my-project -p cpu -t 30 --mem 1000 --nodes=1 --no-requeue --ntasks=1 --cpus-per-task=1",
+        "-A my-project -p cpu -t 10 --mem 1000 --nodes=1 --no-requeue --ntasks=1 --cpus-per-task=1",
     ),
     "another account": (
-        ("--until", "scenes", "--default-resources", "slurm_account=lab", "slurm_partition=cpu", "runtime=7"),
-        "-A lab -p cpu -t 7 --mem 1000 --no-requeue --ntasks=1 --cpus-per-task=1",
+        ("--until", "scenes", "--default-resources", "slurm_account=lab", "slurm_partition=cpu"),
+        "-A lab -p cpu -t 10 --mem 1000 --no-requeue --ntasks=1 --cpus-per-task=1",
     ),
     "a GPU": (
         ("--until", "train"),
-        "-A my-project -p gpu -t 240 --mem 6001 --nodes=1 --no-requeue --cpus-per-gpu=1 --gpus=1",
+        "-A my-project -p gpu -t 240 --mem 6001 --nodes=1 --no-requeue --cpus-per-task=1 --gpus=1",
     ),
     "two GPUs": (
         ("--until", "train"),
-        "-A my-project -p gpu -t 240 --mem 9001 --nodes=1 --no-requeue --cpus-per-gpu=1 --gpus=2",
+        "-A my-project -p gpu -t 240 --mem 9001 --nodes=1 --no-requeue --cpus-per-task=2 --gpus=2",
     ),
     "a type": (
         ("--until", "train", "--set-resources", "train:slurm_partition=gpu", "train:gpu_model=h100"),
-        "-A my-project -p gpu -t 240 --mem 6001 --nodes=1 --no-requeue --cpus-per-gpu=1 --gpus=h100:1",
+        "-A my-project -p gpu -t 240 --mem 6001 --nodes=1 --no-requeue --cpus-per-task=1 --gpus=h100:1",
     ),
     "a GRES string": (
         ("--until", "train", "--set-resources", "train:slurm_partition=gpu", "train:gpu=0", "train:gres=gpu:h100:1"),
-        "-A my-project -p gpu -t 240 --mem 6001 --nodes=1 --no-requeue --cpus-per-gpu=1 --gres=gpu:h100:1",
+        "-A my-project -p gpu -t 240 --mem 6001 --nodes=1 --no-requeue --cpus-per-task=1 --gres=gpu:h100:1",
     ),
 }
 REFUSED = {
