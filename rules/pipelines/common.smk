@@ -12,7 +12,9 @@ from swath.pipelines.plan import (
     targets,
 )
 from swath.pipelines.signature import ROOT_URI
+from swath.doctor.examine import examine_or_exit
 from swath.workflow import (
+    describe_run,
     memory,
     minutes,
     prepare_run_or_exit,
@@ -121,7 +123,8 @@ def name_of_training(wildcards, input):
 
 
 def threads_of_training(wildcards):
-    return 2 + run_with(table(), "train", wildcards.key)["workers"]
+    """Cores to ask for; the doctor asks before any training is known."""
+    return 2 + (run_with(table(), "train", wildcards.key)["workers"] if wildcards.key else 0)
 
 
 def time_limit_of_job(wildcards, input, resources):
@@ -131,3 +134,12 @@ def time_limit_of_job(wildcards, input, resources):
 
 def check_first():
     """Leave a module of the user's own to Raster Vision: what it will read is not known before `configure`."""
+
+
+# --- what the doctor is told: which weights the module needs, only the module knows ----------------
+
+WEIGHTS_OF_ALL = []
+
+
+def run_for_doctor(wildcards):
+    return describe_run(workflow, {"train": {"key": ""}, "configure": {}}, CONTAINER)

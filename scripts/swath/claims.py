@@ -8,12 +8,11 @@ is done may rename them.
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
 from swath.errors import Problem, UserError
-from swath.files import read_json, short_hash, write_json
+from swath.files import TOKEN, read_json, remove_temporary, short_hash, write_json
 from swath.processes import this_process
 
 CLAIMS = Path(".snakemake/swath-claims")
@@ -33,11 +32,15 @@ class Claim:
     def __init__(self, outputs: Iterable[str]):
         self.outputs = sorted(outputs)
         self.path = CLAIMS / f"{short_hash(self.outputs)}.json"
-        self.holder = {**this_process(), "token": uuid.uuid4().hex, "slurm_job": os.environ.get("SLURM_JOB_ID")}
+        self.holder = {**this_process(), "token": TOKEN, "slurm_job": os.environ.get("SLURM_JOB_ID")}
 
     def take(self) -> None:
-        """Take the right away from whoever has it."""
+        """Take the right away from whoever has it, and remove what that one has left unfinished."""
+        former = read_json(self.path)["token"] if self.path.exists() else None
         write_json(self.path, self.holder)
+        if former:
+            for folder in {Path(path).parent for path in self.outputs}:
+                remove_temporary(folder, former)
 
     def check(self) -> None:
         """Make sure that this job still has it.

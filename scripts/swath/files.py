@@ -15,6 +15,9 @@ from typing import Any
 
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can carry: same content, same bytes
 
+TOKEN = uuid.uuid4().hex[:12]
+"""Part of the name of whatever this process has not finished: who finds it knows whose it was."""
+
 _may_publish: list[Callable[[], None]] = []
 
 
@@ -33,7 +36,16 @@ def replace(temporary: Path, path: Path) -> None:
 def temporary_name(path: str | Path) -> Path:
     """Give a private name beside ``path``, on the same file system, so that a rename publishes it."""
     path = Path(path)
-    return path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
+    return path.with_name(f".{path.stem}.{TOKEN}{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
+
+
+def remove_temporary(folder: Path, token: str) -> None:
+    """Remove what a process has left unfinished in a folder and those below it."""
+    for left in list(folder.rglob(f".*.{token}*.tmp*")):
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -84,7 +84,7 @@ def prepare_run_or_exit(workflow: Any, experiment: str) -> None:
             print(f"Another run works here, too: {describe(others)}. Its jobs are left alone.", file=sys.stderr)
         else:
             cancel_lost_jobs()
-        requests = {request_of(job.rule.name, _at_most(workflow, job), job.threads) for job in jobs}
+        requests = {request_of(job.rule.name, _at_most(workflow, job), job.threads, _gpus_used(job)) for job in jobs}
         check_requests(requests, read_site(), read_accounts())
     except UserError as error:
         print(f"\n{error}\n", file=sys.stderr)
@@ -98,6 +98,12 @@ def _at_most(workflow: Any, job: Any) -> dict[str, Any]:
     attempt = (workflow.execution_settings.retries or 0) + 1
     last = job.rule.expand_resources(job.wildcards, SimpleNamespace(size_mb=0.0), attempt=attempt)
     return {**dict(job.resources.items()), "runtime": last.get("runtime")}
+
+
+def _gpus_used(job: Any) -> int:
+    """Count the GPUs that a training trains on; 0 for everything else."""
+    spec = job.params.get("spec") if job.rule.name == "train" else None
+    return int(spec["train"]["gpus"]) if spec else 0
 
 
 def print_what_jobs_said(workflow: Any) -> None:
@@ -140,7 +146,8 @@ def describe_run(workflow: Any, rules: Mapping[str, Any], image: str) -> dict[st
         image: The container.
 
     Returns:
-        Whether SLURM is used, what rules ask for, the container or None, its arguments, the shell command before a job.
+        Whether SLURM is used, what rules ask for, the container or None, its arguments, the shell command before a job,
+        quality of service and reservation.
     """
     return {
         "slurm": workflow.executor_plugin.name == "slurm",
@@ -148,6 +155,7 @@ def describe_run(workflow: Any, rules: Mapping[str, Any], image: str) -> dict[st
         "image": image if runs_in_container(workflow) else None,
         "container_arguments": workflow.deployment_settings.apptainer_args,
         "before": workflow.remote_execution_settings.precommand or "",
+        "submission": {name: getattr(workflow.executor_settings, name, None) for name in ("qos", "reservation")},
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -28,6 +29,8 @@ def slurm() -> Iterator[Slurm]:
     """A real SLURM cluster."""
     if missing := missing_programs():
         pytest.skip(f"needs {', '.join(missing)}: apt-get install --no-install-recommends {PACKAGES}")
+    if os.geteuid() != 0:
+        pytest.skip("needs root: SLURM's daemons change users, and a test mounts a small disk")
     with tempfile.TemporaryDirectory(prefix="slurm-") as folder:
         cluster = Slurm(Path(folder))
         cluster.control("up")

@@ -72,6 +72,12 @@ def test_a_profile_for_another_cluster(project: Project, slurm: Slurm) -> None:
     assert done.returncode != 0
 
 
+def test_for_a_module_of_ones_own(project: Project, slurm: Slurm) -> None:
+    said = " ".join(doctor(project, slurm, *HOST, "--configfile", "config/examples/own-pipeline.yaml").stdout.split())
+    assert "fine requests configure → cpu, my-project; train → gpu, my-project" in said
+    assert "fine GPU job ran on gpu1" in said
+
+
 def test_in_the_container(finished: Project, tmp_path: Path, slurm: Slurm, image: Path) -> None:
     done = doctor(clone(tmp_path / "swath", finished, image), slurm)
     said = " ".join(done.stdout.split())
@@ -110,7 +116,7 @@ def test_no_gpu_is_free(here: Slurm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "PATIENCE", 5.0)
     here.ask("scontrol", "update", "PartitionName=gpu", "State=DOWN")
     try:
-        (line,) = cluster.gpu_job(cluster.Probe(ON_GPUS, None, "", ""))
+        (line,) = cluster.gpu_job(cluster.Probe(ON_GPUS, None))
     finally:
         here.ask("scontrol", "update", "PartitionName=gpu", "State=UP")
     assert line.level == WARNING
@@ -119,7 +125,7 @@ def test_no_gpu_is_free(here: Slurm, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_job_that_fails(here: Slurm) -> None:
-    (line,) = cluster.gpu_job(cluster.Probe(ON_GPUS, None, "", "module load nothing"))
+    (line,) = cluster.gpu_job(cluster.Probe(ON_GPUS, None, before="module load nothing"))
     assert line.level == ERROR
     assert "module" in line.found
     assert "not found" in line.found

@@ -56,6 +56,10 @@ REFUSED = {
         ("train: gres", "SLURM adds them up", "gpu: 0"),
     ),
     "more GPUs than a node has": (("train:slurm_partition=gpu", "train:gpu=3"), ("train: gpu", "3 × gpu", "fewer")),
+    "a GRES string with more GPUs than it trains on": (
+        ("train:slurm_partition=gpu", "train:gpu=0", "train:gres=gpu:h100:2"),
+        ("train: gres", "gpu:h100:2", "1 GPUs, as `train.gpus` says"),
+    ),
     "a partition without GPUs": (("train:slurm_partition=cpu",), ("train: gpu", "cpu: 1 nodes without GPUs", "type")),
     "a partition that is not there": (("train:slurm_partition=gpus",), ("train: slurm_partition", "did you mean")),
     "more time than is allowed": (
@@ -118,12 +122,11 @@ def test_modules_are_loaded_before_a_job(project: Project, slurm: Slurm) -> None
     assert "module load apptainer" in line
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_can_never_start_is_refused_at_once(name: str, project: Project, slurm: Slurm) -> None:
-    resources, words = REFUSED[name]
+def refused(project: Project, slurm: Slurm, *arguments: str) -> str:
+    """What is said, within a minute and without a job, of a run that cannot start."""
     before = slurm.accounting("JobID")
     done = subprocess.run(
-        ["snakemake", "--profile", "slurm", *HOST, "--set-resources", *resources],
+        ["snakemake", "--profile", "slurm", *HOST, *arguments],
         cwd=project.folder,
         env=slurm.environment,
         stdout=subprocess.PIPE,
@@ -134,6 +137,27 @@ def test_what_can_never_start_is_refused_at_once(name: str, project: Project, sl
     )
     assert done.returncode != 0
     assert "Traceback" not in done.stdout
-    for word in words:
-        assert word in done.stdout
     assert slurm.accounting("JobID") == before
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_can_never_start_is_refused_at_once(name: str, project: Project, slurm: Slurm) -> None:
+    resources, words = REFUSED[name]
+    said = refused(project, slurm, "--set-resources", *resources)
+    for word in words:
+        assert word in said
+
+
+@pytest.mark.parametrize(
+    ("site", "words"),
+    {
+        "atlas": ("scenes: slurm_partition", "'atlas'", "train: slurm_partition", "gpu-a100-mig7"),
+        "generic": ("train: gpu_model", "1 × a100", "predict: gpu_model"),
+    }.items(),
+)
+def test_the_site_is_a_file_of_its_own(site: str, words: Sequence[str], project: Project, slurm: Slurm) -> None:
+    """Its lines take the place of the profile's: on this cluster they are refused."""
+    said = refused(project, slurm, "--profile", f"profiles/sites/{site}.yaml")
+    for word in words:
+        assert word in said

@@ -107,8 +107,13 @@ def test_a_job_that_snakemake_has_given_up_publishes_nothing(tmp_path: Path) -> 
         with job(snakemake) as (inputs, output, params):
             with publish("out/k1/before.txt") as path:
                 path.write_text("written while it may")
-            from swath.claims import Claim
-            Claim(["out/k1/two.txt", "out/k1/one.txt"]).take()  # as the job that Snakemake starts anew does
+            import os
+            if os.fork() == 0:  # the job that Snakemake starts anew
+                import swath.claims
+                swath.claims.TOKEN = "its own"
+                swath.claims.Claim(["out/k1/two.txt", "out/k1/one.txt"]).take()
+                os._exit(0)
+            os.wait()
             output.one.write_text("1"); output.two.write_text("2")
             with publish("out/k1/after.txt") as path:
                 path.write_text("written while it may not")
@@ -118,6 +123,26 @@ def test_a_job_that_snakemake_has_given_up_publishes_nothing(tmp_path: Path) -> 
     assert "works on it by now" in done.stderr
     assert "Traceback" not in done.stderr
     assert [path.name for path in (tmp_path / "out/k1").iterdir()] == ["before.txt"]
+
+
+def test_what_a_killed_job_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    work = """
+        import os, signal
+        from pathlib import Path
+        from swath.files import publish, publish_directory
+        with job(snakemake) as (inputs, output, params):
+            output.one.write_text("half")
+            with publish("out/k1/maps/a.tif") as path, publish_directory("out/k1/folder") as folder:
+                path.write_text("half"); (folder / "file").write_text("half")
+                {end}
+            output.two.write_text("whole")
+    """
+    assert run(tmp_path, work.replace("{end}", "os.kill(os.getpid(), signal.SIGKILL)")).returncode == -9
+    left = {path.name for path in (tmp_path / "out").rglob("*") if ".tmp" in path.name}
+    assert len(left) == 3
+    assert run(tmp_path, work.replace("{end}", "pass")).returncode == 0
+    names = {str(path.relative_to(tmp_path / "out/k1")) for path in (tmp_path / "out/k1").rglob("*")}
+    assert names == {"one.txt", "two.txt", "spec.yaml", "maps", "maps/a.tif", "folder", "folder/file"}
 
 
 def test_the_log_begins_with_what_earlier_attempts_said(tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ class Request:
         gpu: GPUs.
         model: Their type; empty for any.
         gres: A GRES string; empty for none.
+        used: GPUs that the job's work uses; 0 if that does not matter.
     """
 
     rule: str
@@ -73,6 +74,7 @@ class Request:
     gpu: int = 0
     model: str = ""
     gres: str = ""
+    used: int = 0
 
     @property
     def gpus(self) -> dict[str, int]:
@@ -83,13 +85,14 @@ class Request:
         return {self.model: number} if number else {}
 
 
-def request_of(rule: str, resources: Mapping[str, Any], threads: int) -> Request:
+def request_of(rule: str, resources: Mapping[str, Any], threads: int, used: int = 0) -> Request:
     """Read what a rule's job asks for.
 
     Args:
         rule: Name of the rule.
         resources: By Snakemake's names, evaluated.
         threads: Cores.
+        used: GPUs that the job's work uses; 0 if that does not matter.
     """
     return Request(
         rule=rule,
@@ -101,6 +104,7 @@ def request_of(rule: str, resources: Mapping[str, Any], threads: int) -> Request
         gpu=_number(resources.get("gpu")),
         model=str(resources.get("gpu_model") or ""),
         gres=str(resources.get("gres") or ""),
+        used=used,
     )
 
 
@@ -200,6 +204,11 @@ def problems_of(request: Request, site: list[Nodes]) -> Iterator[Problem]:
             yield _problem(request, setting, found, f"what a node there has: {there}", cure)
             return
         rest = left
+    asked = sum(request.gpus.values())
+    if asked and request.used not in (0, asked):
+        setting, found = ("gres", request.gres) if request.gres else ("gpu", str(asked))
+        cure = "ask for as many as are used, or change `train.gpus`"
+        yield _problem(request, setting, found, f"{request.used} GPUs, as `train.gpus` says", cure)
 
 
 Need = tuple[str, str, int, Callable[[Nodes], int], str]

@@ -7,7 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,12 +35,14 @@ class Probe:
         image: The container it runs in; None for this Python.
         container_arguments: Arguments of ``apptainer exec``.
         before: Shell command before anything else.
+        submission: Quality of service and reservation of all jobs, by the executor's names.
     """
 
     resources: Mapping[str, Any]
     image: Path | None
-    container_arguments: str
-    before: str
+    container_arguments: str = ""
+    before: str = ""
+    submission: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def slurm(requests: Iterable[Request]) -> Iterator[Line]:
@@ -122,7 +124,8 @@ def submit_command(probe: Probe, seen: Path, log: Path) -> str:
         "partition": f"-p {shlex.quote(str(partition))}" if partition else "",
         "workdir": str(Path.cwd()),
     }
-    call = get_submit_command(job, params, SimpleNamespace(requeue=False, no_requeue=True, qos=None, reservation=None))
+    settings = {"requeue": False, "no_requeue": True, "qos": None, "reservation": None, **probe.submission}
+    call = get_submit_command(job, params, SimpleNamespace(**settings))
     program = Path(__file__).with_name("node.py")
     look = shlex.join(["python" if probe.image else sys.executable, str(program), str(seen)])
     if probe.image:

@@ -57,7 +57,8 @@ def _lines(run: Mapping[str, Any], weights: list[str], repository: Path) -> Iter
         requests = {request_of(rule, asked, asked["_cores"]) for rule, asked in run["resources"].items()}
         yield from cluster.slurm(requests)
         yield from cluster.lost_jobs()
-        yield from cluster.gpu_job(cluster.Probe(training, image, run["container_arguments"], run["before"]))
+        arguments = (run["container_arguments"], run["before"], run["submission"])
+        yield from cluster.gpu_job(cluster.Probe(training, image, *arguments))
     else:
         from swath.doctor.node import look_around
 
