@@ -1,6 +1,6 @@
 """How long a SLURM job takes beyond its stage's work: two starts of Snakemake, the plan, checks of files.
 
-Run it where `snakemake --profile slurm` has run, on a quiet cluster:
+Run it where `snakemake --profile slurm` has run, on quiet nodes (on one machine: with `--jobs 1`):
 
     python benchmarks/cluster.py
 
@@ -37,6 +37,7 @@ def work_of_this_folder():
 jobs, work = jobs_of_this_folder(), work_of_this_folder()
 table = jobs.groupby("rule")["job"].agg(["count", "mean"]).rename(columns={"count": "jobs", "mean": "job"})
 table["work"] = work.groupby("rule")["work"].mean()
+table = table.dropna()  # what ran without leaving a measure
 table["overhead"] = table["job"] - table["work"]
 print(table.round(1).to_string())
 print(f"overhead per job: {(table['overhead'] * table['jobs']).sum() / table['jobs'].sum():.1f} s")
