@@ -60,6 +60,8 @@ rule all:
 
 onstart:
     prepare_run_or_exit(workflow, NAME)
+    if "doctor" in rules_to_run(workflow):
+        examine_or_exit(run_for_doctor(), WEIGHTS_OF_ALL, str(REPOSITORY), f"{EXPERIMENT}/doctor.txt")
     check_first()
 
 

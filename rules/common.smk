@@ -27,6 +27,7 @@ from swath.workflow import (
     prepare_run_or_exit,
     print_summary,
     print_what_jobs_said,
+    rules_to_run,
     use_container_or_exit,
 )
 

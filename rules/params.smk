@@ -105,13 +105,12 @@ def request(wildcards):
 def check_first():
     """Check before anything is computed; fetching data and weights needs no check."""
     demo_rules = {"havel", "havel_chips", "neon_trees"}
-    wanted = {job.rule.name for job in workflow.dag.needrun_jobs()}
-    if wanted - {"all", "doctor", "splits", "weights", "encoder_weights", *demo_rules}:
+    if rules_to_run(workflow) - {"all", "doctor", "splits", "weights", "encoder_weights", *demo_rules}:
         check_or_exit(request(None), VALIDATION)
 
 
 # --- what the doctor is told ----------------------------------------------------------------------
 
 
-def run_for_doctor(wildcards):
+def run_for_doctor():
     return describe_run(workflow, {"train": vars(FIRST), "leaderboard": {}}, CONTAINER)

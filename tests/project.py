@@ -85,7 +85,9 @@ class Project:
 
     def write(self) -> Path:
         path = self.folder / "config.yaml"
-        path.write_text(yaml.safe_dump(self.config, sort_keys=False))
+        content = yaml.safe_dump(self.config, sort_keys=False)
+        if not path.exists() or path.read_text() != content:  # others may be reading it
+            path.write_text(content)
         return path
 
     def command(self, *arguments: str) -> list[str]:

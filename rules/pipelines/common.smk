@@ -20,6 +20,7 @@ from swath.workflow import (
     prepare_run_or_exit,
     print_summary,
     print_what_jobs_said,
+    rules_to_run,
     use_container_or_exit,
 )
 
@@ -141,5 +142,5 @@ def check_first():
 WEIGHTS_OF_ALL = []
 
 
-def run_for_doctor(wildcards):
+def run_for_doctor():
     return describe_run(workflow, {"train": {"key": ""}, "configure": {}}, CONTAINER)

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import logging
 import os
-import socket
 import sys
 import tempfile
 import traceback
@@ -22,11 +21,11 @@ from swath.claims import Claim, ClaimLostError
 from swath.container import forget_host_packages
 from swath.errors import Problem, ToBeContinuedError, UserError
 from swath.files import publish, publish_only_while, replace, temporary_name
+from swath.history import FORMAT, add
 from swath.terminal import show_on
 from swath.told import forget, tell
 
 TO_BE_CONTINUED = 75  # EX_TEMPFAIL: try again
-FORMAT = logging.Formatter("%(asctime)s %(name)s: %(message)s")
 GDAL_CACHE = "512"  # MB; GDAL would take a twentieth of the machine's memory, whatever the job was given
 
 
@@ -76,6 +75,7 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
     except ToBeContinuedError as stop:
         print(f"\n{stop}\n", file=terminal)
         print(stop, file=sys.stderr)
+        add(stop)
         raise SystemExit(TO_BE_CONTINUED) from None
     except Exception as error:
         traceback.print_exc()
@@ -91,8 +91,9 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
 
 
 def _tell_run(outputs: Iterable[Path], text: str) -> None:
-    """Tell the run that waits; a full disk has no room for it, and whoever took over speaks for itself."""
+    """Tell the history, and the run that waits; a full disk has no room, and whoever took over speaks for itself."""
     with contextlib.suppress(OSError, ClaimLostError):
+        add(text)
         tell(map(str, outputs), text)
 
 
@@ -107,21 +108,6 @@ def _no_room(error: BaseException) -> UserError | None:
             return UserError(Problem(str(place), "", found, "room for what is written", cure))
         cause = cause.__cause__ or cause.__context__
     return None
-
-
-def keep_history(path: Path) -> None:
-    """Let the rule's log begin with what earlier attempts said: Snakemake empties a log when its job starts again.
-
-    Args:
-        path: Where attempts add what they say; a file that Snakemake does not know.
-    """
-    if path.exists():
-        print(path.read_text(), file=sys.stderr, end="", flush=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    history = logging.FileHandler(path, encoding="utf-8")
-    history.setFormatter(FORMAT)
-    logging.getLogger("swath").addHandler(history)
-    logging.getLogger("swath.train").info("attempt on %s, process %d", socket.gethostname(), os.getpid())
 
 
 def _write_spec(snakemake: Any, outputs: Iterable[Path]) -> None:

@@ -6,6 +6,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -85,12 +86,28 @@ def prepare_run_or_exit(workflow: Any, experiment: str) -> None:
         else:
             cancel_lost_jobs()
         requests = {request_of(job.rule.name, _at_most(workflow, job), job.threads, _gpus_used(job)) for job in jobs}
-        check_requests(requests, read_site(), read_accounts())
+        site = read_site()
+        check_requests(requests, site, read_accounts())
     except UserError as error:
         print(f"\n{error}\n", file=sys.stderr)
         sys.exit(1)
     forget_all()
-    prepare_executor(workflow.scheduler._executor, experiment)
+    _keep_outputs_of_failed_jobs(workflow, True)
+    prepare_executor(workflow.scheduler._executor, experiment, site)
+
+
+def _keep_outputs_of_failed_jobs(workflow: Any, keep: bool) -> None:
+    """Have a job that fails not remove its outputs: by then they can be those of the job that has taken over.
+
+    Its own are not there: outputs are published whole, in the end. It is no user's setting, since Snakemake would warn
+    in the end of incomplete files that do not exist.
+    """
+    workflow.execution_settings = replace(workflow.execution_settings, keep_incomplete=keep)
+
+
+def rules_to_run(workflow: Any) -> set[str]:
+    """Name the rules whose jobs are about to run."""
+    return {job.rule.name for job in workflow.dag.needrun_jobs()}
 
 
 def _at_most(workflow: Any, job: Any) -> dict[str, Any]:
@@ -109,6 +126,7 @@ def _gpus_used(job: Any) -> int:
 def print_what_jobs_said(workflow: Any) -> None:
     """Say on the terminal what jobs that failed have said elsewhere."""
     if workflow.executor_plugin.name == "slurm":
+        _keep_outputs_of_failed_jobs(workflow, False)
         for text in all_told():
             print(f"\n{text}\n", file=sys.stderr)
 

@@ -1,4 +1,4 @@
-"""One cluster for all tests of it."""
+"""What the tests of the cluster share: the cluster, the image, a training that nothing happens to."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from project import REPOSITORY
+from project import REPOSITORY, Project
 from slurm import PACKAGES, Slurm, missing_programs
+from training_on_cluster import one_training
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +39,17 @@ def slurm() -> Iterator[Slurm]:
             yield cluster
         finally:
             cluster.control("down")
+
+
+@pytest.fixture(scope="session")
+def undisturbed(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A training on this machine, without SLURM."""
+    project = one_training(finished, tmp_path_factory.mktemp("undisturbed") / "swath")
+    project.snakemake("--until", "train")
+    return project
+
+
+@pytest.fixture
+def training_to_do(finished: Project, tmp_path: Path) -> Project:
+    """A clone in which the same training is still to be done."""
+    return one_training(finished, tmp_path / "swath")

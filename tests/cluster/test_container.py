@@ -28,14 +28,24 @@ def in_container(project: Project, *arguments: str, check: bool = True) -> subpr
 
 
 def test_a_folder_elsewhere_gives_the_same_bytes(finished: Project, elsewhere: Path, image: Path) -> None:
-    """Neither program, data, config nor results lie where Apptainer looks by itself."""
+    """Neither program, data nor results lie where Apptainer looks by itself."""
     project = clone(elsewhere / "work", finished, image)
     shutil.move(project.folder / "data", elsewhere / "data")
-    project.config["scenes"]["table"] = str(elsewhere / "data" / "scenes.csv")
+    (project.folder / "data").symlink_to(elsewhere / "data")
     (elsewhere / "results").mkdir()
     (project.folder / "results").symlink_to(elsewhere / "results")
     in_container(project)
     same_bytes(finished, project)
+
+
+def test_data_may_lie_anywhere(finished: Project, elsewhere: Path, tmp_path: Path, image: Path) -> None:
+    """The config names the place, nobody types it twice."""
+    shutil.copytree(finished.folder / "data", elsewhere / "data")
+    project = clone(tmp_path / "work", finished, image)
+    shutil.rmtree(project.folder / "data")
+    project.config["scenes"]["table"] = str(elsewhere / "data" / "scenes.csv")
+    in_container(project, "--until", "scenes")
+    assert list(project.results.glob("scenes/*/*.json"))
 
 
 def test_nothing_is_taken_from_the_host(finished: Project, tmp_path: Path, image: Path) -> None:

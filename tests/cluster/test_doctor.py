@@ -22,7 +22,7 @@ ON_GPUS = {"slurm_account": "my-project", "slurm_partition": "gpu", "gpu": 1}
 
 def doctor(project: Project, slurm: Slurm, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["snakemake", "--profile", "slurm", *arguments, "doctor"],
+        ["snakemake", "doctor", "--profile", "slurm", *arguments],
         cwd=project.folder,
         env=slurm.environment,
         stdout=subprocess.PIPE,

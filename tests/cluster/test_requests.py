@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,8 +16,8 @@ pytestmark = [pytest.mark.workflow, pytest.mark.cluster]
 
 HOST = ("--software-deployment-method", "env-modules")
 LINES = {
-    "a CPU": (
-        ("--until", "scenes"),
+    "a CPU, with a module": (
+        ("--until", "scenes", "--precommand", "module load apptainer"),
         "-A my-project -p cpu -t 10 --mem 1000 --nodes=1 --no-requeue --ntasks=1 --cpus-per-task=1",
     ),
     "another account": (
@@ -94,8 +93,9 @@ def submitted(project: Project, slurm: Slurm, arguments: Sequence[str], rule: st
     try:
         wait_until(lambda: lines() or process.poll() is not None, seconds=300)
     finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=120)
+        process.kill()
+        process.wait()
+        slurm.ask("scancel", "--full", "--me")
     assert lines(), (project.folder / "said.txt").read_text()
     return lines()[0]
 
@@ -111,15 +111,11 @@ def test_the_line_for(name: str, project: Project, finished: Project, slurm: Slu
         project.write().replace(project.folder / "config" / "config.yaml")
     line = submitted(project, slurm, arguments, rule)
     assert "--job-name small-" in line
+    assert ("module load apptainer" in line) == ("module" in name)
     assert f"--output {project.folder}/results/logs/slurm/rule_{rule}/" in line
     asked = re.search(r"(-A .*?) -D \S+(.*?) --wrap", line)
     assert asked, line
     assert asked[1] + asked[2] == expected
-
-
-def test_modules_are_loaded_before_a_job(project: Project, slurm: Slurm) -> None:
-    line = submitted(project, slurm, ("--until", "scenes", "--precommand", "module load apptainer"), "scenes")
-    assert "module load apptainer" in line
 
 
 def refused(project: Project, slurm: Slurm, *arguments: str) -> str:

@@ -149,7 +149,7 @@ def test_the_log_begins_with_what_earlier_attempts_said(tmp_path: Path) -> None:
     work = """
         import logging
         from pathlib import Path
-        from swath.job import keep_history
+        from swath.history import keep_history
         with job(snakemake) as (inputs, output, params):
             keep_history(Path("history.log"))
             logging.getLogger("swath.train").info("epoch {epoch}")

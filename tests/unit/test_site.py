@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from swath.cluster.executor import prepare_executor, with_plain_states
+from swath.cluster.executor import prepare_executor, with_memory_that_is_there, with_plain_states
 from swath.cluster.site import Request, check_requests, gpus_of, minutes_of, nodes_of
 from swath.errors import UserError
 
@@ -156,9 +156,9 @@ def test_jobs_are_named_after_the_experiment(executor: Any, monkeypatch: pytest.
     async def query() -> tuple[None, None]:
         return None, None
 
-    plugin = SimpleNamespace(query_job_status=query, get_min_job_age=lambda: 300)
+    plugin = SimpleNamespace(query_job_status=query, get_min_job_age=lambda: 300, get_submit_command=None)
     monkeypatch.setitem(sys.modules, "snakemake_executor_plugin_slurm", plugin)
-    prepare_executor(executor, "land use, 2")
+    prepare_executor(executor, "land use, 2", SITE)
     assert executor.run_uuid == "land-use-2-abc"
     assert asyncio.run(plugin.query_job_status()) == ({}, 0.0)  # no answer: all jobs are as they were
 
@@ -170,3 +170,23 @@ def test_the_queue_is_looked_at_before_it_forgets(executor: Any, remembered: flo
 
     asyncio.run(with_plain_states(executor, query, remembered)())
     assert executor.next_seconds_between_status_checks == seconds
+
+
+@pytest.mark.parametrize(
+    ("resources", "memory"),
+    [
+        ({"slurm_partition": "cpu", "mem_mb": 3000}, 3000),
+        ({"slurm_partition": "cpu", "mem_mb": 10_000_000}, 190_000),
+        ({"slurm_partition": "gpu", "mem_mb": 10_000_000, "gpu_model": "a100"}, 512_000),
+        ({"slurm_partition": "elsewhere", "mem_mb": 10_000_000}, 10_000_000),  # refused before
+        ({"slurm_partition": "cpu"}, None),
+    ],
+)
+def test_memory_grows_as_far_as_there_are_nodes(resources: dict[str, Any], memory: int | None) -> None:
+    class Resources(dict[str, Any]):
+        __getattr__ = dict.get
+        __setattr__ = dict.__setitem__
+
+    job = SimpleNamespace(resources=Resources(resources), threads=1)
+    submit = with_memory_that_is_there(lambda job, params: f"{job.resources.mem_mb} {params}", SITE)
+    assert submit(job, "params") == f"{memory} params"

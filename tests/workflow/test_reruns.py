@@ -12,8 +12,8 @@ pytestmark = pytest.mark.workflow
 EXPERIMENT = {"splits", "leaderboard", "select", "summary", "all"}
 
 
-def test_a_second_run_has_nothing_to_do(finished: Project) -> None:
-    assert "Nothing to be done" in finished.snakemake().stdout
+def test_a_second_run_has_nothing_to_do(project: Project) -> None:
+    assert "Nothing to be done" in project.snakemake().stdout
 
 
 def test_a_new_learning_rate_makes_that_trial_alone(project: Project) -> None:

@@ -3,6 +3,7 @@
 The executor (2.8.0) does not know the experiment's name. It waits forever for a job that was preempted and may not be
 requeued, and for one that accounting calls ``CANCELLED by 1000``; it forgets its jobs when the controller does not
 answer five times; it looks ever more seldom, every three minutes in the end, which many short stages spend waiting.
+It goes on asking for more memory until no node has as much, and sbatch refuses.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
+
+from swath.cluster.site import Nodes, most_memory, request_of
 
 PLUGIN = "snakemake_executor_plugin_slurm"
 LONGEST_NAME = 50
@@ -26,17 +29,37 @@ Answer = tuple[dict[str, str] | None, float | None]
 Query = Callable[..., Awaitable[Answer]]
 
 
-def prepare_executor(executor: Any, experiment: str) -> None:
+def prepare_executor(executor: Any, experiment: str, site: Sequence[Nodes]) -> None:
     """Name jobs after the experiment, and have every job that ended without success count as failed, soon.
 
     Args:
         executor: Snakemake's executor, before it has submitted anything.
         experiment: Name of the experiment.
+        site: What the cluster has; no job asks for more memory.
     """
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", experiment)[:LONGEST_NAME]
     executor.run_uuid = f"{name}-{executor.run_uuid}"
     plugin = vars(sys.modules[PLUGIN])
     plugin["query_job_status"] = with_plain_states(executor, plugin["query_job_status"], plugin["get_min_job_age"]())
+    plugin["get_submit_command"] = with_memory_that_is_there(plugin["get_submit_command"], site)
+
+
+def with_memory_that_is_there(submit: Callable[..., str], site: Sequence[Nodes]) -> Callable[..., str]:
+    """Wrap what writes a job's sbatch line: memory that grows with every attempt ends at the largest node's.
+
+    Args:
+        submit: The executor's own function.
+        site: What the cluster has.
+    """
+
+    @functools.wraps(submit)
+    def within_limits(job: Any, *arguments: Any, **options: Any) -> str:
+        most = most_memory(request_of("", job.resources, job.threads), site)
+        if most and (job.resources.get("mem_mb") or 0) > most:
+            job.resources.mem_mb = most
+        return submit(job, *arguments, **options)
+
+    return within_limits
 
 
 def with_plain_states(executor: Any, query: Query, remembered: float | None = None) -> Query:

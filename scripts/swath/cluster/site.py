@@ -191,7 +191,7 @@ def problems_of(request: Request, site: list[Nodes]) -> Iterator[Problem]:
         found = f"gres {request.gres!r} and gpu {request.gpu or request.model!r}: SLURM adds them up"
         yield _problem(request, "gres", found, "one way to ask for GPUs", "set `gpu: 0`, or remove `gres`")
         return
-    rest = [nodes for nodes in site if not request.partition or nodes.partition in request.partition.split(",")]
+    rest = _in_partition(request, site)
     if not rest:
         names = sorted({nodes.partition for nodes in site})
         expected = f"a partition of this cluster: {', '.join(names)}"
@@ -209,6 +209,17 @@ def problems_of(request: Request, site: list[Nodes]) -> Iterator[Problem]:
         setting, found = ("gres", request.gres) if request.gres else ("gpu", str(asked))
         cure = "ask for as many as are used, or change `train.gpus`"
         yield _problem(request, setting, found, f"{request.used} GPUs, as `train.gpus` says", cure)
+
+
+def most_memory(request: Request, site: Iterable[Nodes]) -> int:
+    """Tell the MB of the largest node that a job could run on if it asked for less memory; 0 if there is none."""
+    needs = [(offered, needed) for setting, _, needed, offered, _ in _needs(request) if setting != "mem_mb"]
+    rest = [nodes for nodes in _in_partition(request, site) if all(offered(nodes) >= n for offered, n in needs)]
+    return max((nodes.memory for nodes in rest), default=0)
+
+
+def _in_partition(request: Request, site: Iterable[Nodes]) -> list[Nodes]:
+    return [nodes for nodes in site if not request.partition or nodes.partition in request.partition.split(",")]
 
 
 Need = tuple[str, str, int, Callable[[Nodes], int], str]

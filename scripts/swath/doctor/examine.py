@@ -16,18 +16,18 @@ from swath.errors import UserError
 RESULTS = Path("results")
 
 
-def examine_or_exit(run: Mapping[str, Any], weights: list[str], repository: str, log: str) -> None:
+def examine_or_exit(run: Mapping[str, Any], weights: list[str], repository: str, report: str) -> None:
     """Look at everything; print what is found as it is found. Errors end the program with exit status 1.
 
     Args:
         run: How jobs are going to run, as `swath.workflow.describe_run` tells it.
         weights: Files of first weights.
         repository: Where the program is.
-        log: File that keeps what is printed.
+        report: File that keeps what is printed.
     """
     seen: list[Line] = []
-    Path(log).parent.mkdir(parents=True, exist_ok=True)
-    with Path(log).open("w", encoding="utf-8") as file:
+    Path(report).parent.mkdir(parents=True, exist_ok=True)
+    with Path(report).open("w", encoding="utf-8") as file:
 
         def say(text: str) -> None:
             for place in (sys.stderr, file):

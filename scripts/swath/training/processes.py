@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 
 from swath.errors import ToBeContinuedError, UserError
+from swath.history import go_on
 from swath.terminal import show_on, terminal_descriptor
 from swath.training.stopping import SIGNALS
 
@@ -84,6 +85,8 @@ def _run(task: Path) -> None:
     first = "LOCAL_RANK" not in os.environ
     if first and os.environ.get(TERMINAL, "None") != "None":
         show_on(os.fdopen(int(os.environ[TERMINAL]), "w", buffering=1))
+    if first:
+        go_on()
     logging.getLogger("swath").setLevel(logging.INFO if first else logging.ERROR)
     result = None
     try:

@@ -1,0 +1,102 @@
+"""What a cluster does to jobs, done to a training: each ends with the bytes of an undisturbed one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from project import Project
+from slurm import Slurm
+from training_on_cluster import (
+    ON_GPUS,
+    ends_well,
+    history,
+    is_complete,
+    said,
+    states,
+    trainer,
+    training,
+    trainings,
+    type_it,
+)
+
+pytestmark = [pytest.mark.workflow, pytest.mark.cluster]
+
+
+def test_scancel_of_a_training(training_to_do: Project, undisturbed: Project, slurm: Slurm) -> None:
+    with training(training_to_do, slurm) as process:
+        job = trainings(slurm)[0]["id"]
+        slurm.ask("scancel", job)
+        ends_well(process, training_to_do, undisturbed)
+    assert [state.split()[0] for state in states(slurm, job)] == ["CANCELLED"]
+    assert history(training_to_do).count("attempt on") == 2
+
+
+def test_a_training_runs_into_its_time_limit(training_to_do: Project, undisturbed: Project, slurm: Slurm) -> None:
+    with training(training_to_do, slurm) as process:
+        job = trainings(slurm)[0]["id"]
+        slurm.ask("scontrol", "update", f"JobId={job}", "TimeLimit=1")  # the training was told another one
+        os.kill(trainer(training_to_do), signal.SIGSTOP)
+        ends_well(process, training_to_do, undisturbed)
+    assert states(slurm, job) == ["TIMEOUT"]
+
+
+def test_a_training_that_does_not_fit_goes_on_in_the_next_job(
+    training_to_do: Project, undisturbed: Project, slurm: Slurm
+) -> None:
+    with training(training_to_do, slurm, *ON_GPUS, "train:runtime=2") as process:
+        job = trainings(slurm)[0]["id"]
+        stopped = trainer(training_to_do)
+        os.kill(stopped, signal.SIGSTOP)
+        time.sleep(70)  # of the two minutes it was told, one is left
+        os.kill(stopped, signal.SIGCONT)
+        ends_well(process, training_to_do, undisturbed)
+    assert states(slurm, job) == ["FAILED"]
+    assert "time limit" in history(training_to_do)
+    assert history(training_to_do).count("attempt on") == 2
+
+
+def test_a_training_needs_more_memory_than_it_asked_for(
+    training_to_do: Project, undisturbed: Project, slurm: Slurm
+) -> None:
+    with training(training_to_do, slurm, *ON_GPUS, "train:mem_mb=400*attempt*attempt") as process:
+        ends_well(process, training_to_do, undisturbed)
+    assert "SLURM status is: 'OUT_OF_MEMORY'" in said(training_to_do)
+
+
+def test_a_training_is_preempted(training_to_do: Project, undisturbed: Project, slurm: Slurm) -> None:
+    with training(training_to_do, slurm, "--set-resources", "train:slurm_partition=scavenge") as process:
+        job = trainings(slurm)[0]["id"]
+        urgent = ("sbatch", "--parsable", "-p", "gpu", "-N2", "--gpus-per-node=2", "--mem=100", "--wrap", "sleep 10")
+        slurm.ask(*urgent, "--output", "/dev/null")
+        ends_well(process, training_to_do, undisturbed)
+    assert states(slurm, job) == ["PREEMPTED"]
+
+
+@pytest.fixture
+def small_disk(training_to_do: Project) -> Iterator[Path]:
+    """A disk of its own for models, nearly full."""
+    models = training_to_do.results / "models"
+    models.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512m", "tmpfs", models], check=True)
+    filler = models / "filler"
+    filler.write_bytes(bytes(500 * 2**20))
+    try:
+        yield filler
+    finally:
+        subprocess.run(["umount", "--lazy", models], check=True)
+
+
+def test_the_disk_is_full(training_to_do: Project, undisturbed: Project, slurm: Slurm, small_disk: Path) -> None:
+    done = type_it(training_to_do, slurm)
+    assert done.returncode != 0
+    assert "No space left on device" in done.stdout
+    small_disk.unlink()
+    done = type_it(training_to_do, slurm)
+    assert done.returncode == 0, done.stdout
+    is_complete(training_to_do, undisturbed)

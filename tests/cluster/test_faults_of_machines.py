@@ -1,0 +1,88 @@
+"""What happens to machines and daemons while a training runs: each ends with the bytes of an undisturbed one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+from project import Project
+from slurm import Slurm, wait_until
+from training_on_cluster import (
+    ends_well,
+    is_complete,
+    is_dead_pid,
+    nodes,
+    other,
+    states,
+    trainer,
+    training,
+    trainings,
+    type_it,
+)
+
+pytestmark = [pytest.mark.workflow, pytest.mark.cluster]
+
+
+def test_a_node_crashes(training_to_do: Project, undisturbed: Project, slurm: Slurm) -> None:
+    with training(training_to_do, slurm) as process:
+        job = trainings(slurm)[0]
+        slurm.control("crash", job["node"])
+        try:
+            ends_well(process, training_to_do, undisturbed)
+        finally:
+            slurm.control("start", f"slurmd-{job['node']}")
+    assert states(slurm, job["id"]) == ["NODE_FAIL"]
+    assert nodes(slurm, training_to_do) == [job["node"], other(job["node"])]
+
+
+def test_a_nodes_daemon_dies_while_its_job_lives(training_to_do: Project, undisturbed: Project, slurm: Slurm) -> None:
+    """SLURM gives the job up, Snakemake starts it anew, and the first one is still there."""
+    with training(training_to_do, slurm) as process:
+        job, orphan = trainings(slurm)[0], trainer(training_to_do)
+        os.kill(orphan, signal.SIGSTOP)
+        slurm.control("kill", f"slurmd-{job['node']}")
+        try:
+            wait_until(lambda: len(nodes(slurm, training_to_do)) == 2, seconds=180)  # the second has begun
+            os.kill(orphan, signal.SIGCONT)
+            ends_well(process, training_to_do, undisturbed)
+            wait_until(lambda: is_dead_pid(orphan), seconds=180)
+        finally:
+            slurm.control("start", f"slurmd-{job['node']}")
+    assert states(slurm, job["id"]) == ["NODE_FAIL"]
+    is_complete(training_to_do, undisturbed)  # the first one has not touched it
+
+
+def test_snakemake_is_killed(training_to_do: Project, undisturbed: Project, slurm: Slurm) -> None:
+    with training(training_to_do, slurm) as process:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        lost = trainings(slurm)
+        assert lost  # it lives on
+        done = type_it(training_to_do, slurm)
+    assert done.returncode == 0, done.stdout
+    assert f"{lost[0]['id']} (running): rule_train" in done.stdout
+    is_complete(training_to_do, undisturbed)
+
+
+def test_the_controller_is_killed(training_to_do: Project, undisturbed: Project, slurm: Slurm) -> None:
+    with training(training_to_do, slurm) as process:
+        slurm.control("kill", "slurmctld")
+        time.sleep(40)  # Snakemake asks, and nobody answers
+        assert process.poll() is None
+        slurm.control("start", "slurmctld")
+        ends_well(process, training_to_do, undisturbed)
+
+
+def test_a_node_is_drained(training_to_do: Project, undisturbed: Project, slurm: Slurm) -> None:
+    """What runs there goes on; what is submitted anew goes elsewhere."""
+    with training(training_to_do, slurm) as process:
+        job = trainings(slurm)[0]
+        slurm.ask("scontrol", "update", f"NodeName={job['node']}", "State=DRAIN", "Reason=test")
+        slurm.ask("scancel", job["id"])
+        try:
+            ends_well(process, training_to_do, undisturbed)
+        finally:
+            slurm.ask("scontrol", "update", f"NodeName={job['node']}", "State=RESUME")
+    assert nodes(slurm, training_to_do) == [job["node"], other(job["node"])]
