@@ -45,7 +45,8 @@ class Slurm:
         """up, down, kill DAEMON, start DAEMON, crash NODE."""
         ports = {"SLURM_LAB_PORT": str(free_ports()), "SLURM_LAB_GPUS_PER_NODE": "2"} if arguments == ("up",) else {}
         command = [str(SCRIPT), *arguments, str(self.folder)]
-        subprocess.run(command, env={**os.environ, **ports}, check=True, capture_output=True, text=True)
+        done = subprocess.run(command, env={**os.environ, **ports}, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
 
     def ask(self, *command: str) -> str:
         """Run a client program; what it prints."""
@@ -67,8 +68,8 @@ class Slurm:
 
 
 def free_ports() -> int:
-    """The first of a block of ports that nobody listens on."""
-    for first in range(21_000 + os.getpid() % 9_000, 60_000, PORTS):
+    """The first of a block of ports that nobody listens on; processes that test at the same time look elsewhere."""
+    for first in range(21_000 + os.getpid() * PORTS % 30_000, 60_000, PORTS):
         try:
             for port in range(first, first + PORTS):
                 with socket.socket() as listener:
