@@ -148,7 +148,7 @@ def test_what_can_never_start_is_refused_at_once(name: str, project: Project, sl
 @pytest.mark.parametrize(
     ("site", "words"),
     {
-        "atlas": ("scenes: slurm_partition", "'atlas'", "train: slurm_partition", "gpu-a100-mig7"),
+        "atlas": ("scenes: slurm_partition", "found:    atlas", "train: slurm_partition", "found:    gpu-a100-mig7"),
         "generic": ("train: gpu_model", "1 × a100", "predict: gpu_model"),
     }.items(),
 )
