@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pandas as pd
 
-JOBS = ["sacct", "--allocations", "--noheader", "--parsable2", "--starttime", "now-1day", "--state", "COMPLETED"]
+JOBS = ["sacct", "--allocations", "--noheader", "--parsable2", "--starttime", "now-1day"]
 
 
 def jobs_of_this_folder():
     """Rule and seconds of every job that was submitted from here and has ended well."""
-    command = [*JOBS, "--format", "Comment,ElapsedRaw,WorkDir"]
+    command = [*JOBS, "--format", "State,Comment,ElapsedRaw,WorkDir"]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    rows = [line.rsplit("|", 2) for line in lines]
+    rows = [line.removeprefix("COMPLETED|").rsplit("|", 2) for line in lines if line.startswith("COMPLETED|")]
     here = [(comment, float(seconds)) for comment, seconds, folder in rows if Path(folder) == Path.cwd()]
     named = [(comment.removeprefix("rule_").partition("_wildcards")[0], seconds) for comment, seconds in here]
     return pd.DataFrame(named, columns=["rule", "job"])
