@@ -7,15 +7,18 @@ is done may rename them.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from swath.errors import Problem, UserError
-from swath.files import TOKEN, read_json, remove_temporary, short_hash, write_json
+from swath.files import TOKEN, publish_only_while, read_json, remove_temporary, short_hash, write_json
 from swath.processes import this_process
 
 CLAIMS = Path(".snakemake/swath-claims")
+VARIABLE = "SWATH_CLAIM"
+"""Tells the processes that a job starts which claim they work under."""
 
 
 class ClaimLostError(UserError):
@@ -27,17 +30,19 @@ class Claim:
 
     Args:
         outputs: Their paths.
+        token: Who holds it.
     """
 
-    def __init__(self, outputs: Iterable[str]):
-        self.outputs = sorted(outputs)
+    def __init__(self, outputs: Iterable[str], token: str = TOKEN):
+        self.outputs, self.token = sorted(outputs), token
         self.path = CLAIMS / f"{short_hash(self.outputs)}.json"
-        self.holder = {**this_process(), "token": TOKEN, "slurm_job": os.environ.get("SLURM_JOB_ID")}
 
     def take(self) -> None:
         """Take the right away from whoever has it, and remove what that one has left unfinished."""
         former = read_json(self.path)["token"] if self.path.exists() else None
-        write_json(self.path, self.holder)
+        write_json(self.path, {**this_process(), "token": self.token, "slurm_job": os.environ.get("SLURM_JOB_ID")})
+        publish_only_while(self.check)
+        os.environ[VARIABLE] = json.dumps([self.outputs, self.token])
         if former:
             for folder in {Path(path).parent for path in self.outputs}:
                 remove_temporary(folder, former)
@@ -49,8 +54,14 @@ class Claim:
             ClaimLostError: If it has not.
         """
         holder = read_json(self.path)
-        if holder["token"] != self.holder["token"]:
+        if holder["token"] != self.token:
             who = f"process {holder['pid']} on {holder['host']}"
             who += f" (SLURM job {holder['slurm_job']})" if holder["slurm_job"] else ""
             expected, cure = "this job to be the only one", "none needed: this one publishes nothing"
             raise ClaimLostError(Problem(self.outputs[0], "", f"{who} works on it by now", expected, cure))
+
+
+def work_for_job() -> None:
+    """Have this process publish only what the job that has started it may publish."""
+    if said := os.environ.get(VARIABLE):
+        publish_only_while(Claim(*json.loads(said)).check)

@@ -26,10 +26,15 @@ def publish_only_while(check: Callable[[], None]) -> None:
     _may_publish[:] = [check]
 
 
-def replace(temporary: Path, path: Path) -> None:
-    """Rename a temporary file or folder to its final name, if this process may."""
+def check_right_to_publish() -> None:
+    """Make sure that this process may still publish; what it raises is what ``publish_only_while`` was given."""
     for check in _may_publish:
         check()
+
+
+def replace(temporary: Path, path: Path) -> None:
+    """Rename a temporary file or folder to its final name, if this process may."""
+    check_right_to_publish()
     os.replace(temporary, path)
 
 

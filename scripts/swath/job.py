@@ -20,7 +20,7 @@ import yaml
 from swath.claims import Claim, ClaimLostError
 from swath.container import forget_host_packages
 from swath.errors import Problem, ToBeContinuedError, UserError
-from swath.files import publish, publish_only_while, replace, temporary_name
+from swath.files import publish, replace, temporary_name
 from swath.history import FORMAT, add
 from swath.terminal import show_on
 from swath.told import forget, tell
@@ -54,9 +54,7 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
     for path in outputs.values():
         path.parent.mkdir(parents=True, exist_ok=True)
     if outputs:
-        claim = Claim(map(str, outputs.values()))
-        claim.take()
-        publish_only_while(claim.check)
+        Claim(map(str, outputs.values())).take()
     with log_path.open("w") as log_file:
         os.dup2(log_file.fileno(), 1)
         os.dup2(log_file.fileno(), 2)

@@ -11,6 +11,7 @@ from project import Project
 from slurm import Slurm, wait_until
 from training_on_cluster import (
     ends_well,
+    history,
     is_complete,
     is_dead_pid,
     nodes,
@@ -38,19 +39,20 @@ def test_a_node_crashes(training_to_do: Project, undisturbed: Project, slurm: Sl
 
 
 def test_a_nodes_daemon_dies_while_its_job_lives(training_to_do: Project, undisturbed: Project, slurm: Slurm) -> None:
-    """SLURM gives the job up, Snakemake starts it anew, and the first one is still there."""
+    """SLURM gives the job up, Snakemake starts it anew, and the first one still trains: only one of them writes."""
     with training(training_to_do, slurm) as process:
         job, orphan = trainings(slurm)[0], trainer(training_to_do)
-        os.kill(orphan, signal.SIGSTOP)
+        os.kill(orphan, signal.SIGSTOP)  # so that it is not done before SLURM gives it up
         slurm.control("kill", f"slurmd-{job['node']}")
         try:
-            wait_until(lambda: len(nodes(slurm, training_to_do)) == 2, seconds=180)  # the second has begun
+            wait_until(lambda: [again["node"] for again in trainings(slurm)] == [other(job["node"])], seconds=300)
             os.kill(orphan, signal.SIGCONT)
             ends_well(process, training_to_do, undisturbed)
-            wait_until(lambda: is_dead_pid(orphan), seconds=180)
+            wait_until(lambda: is_dead_pid(orphan), seconds=60)
         finally:
             slurm.control("start", f"slurmd-{job['node']}")
     assert states(slurm, job["id"]) == ["NODE_FAIL"]
+    assert history(training_to_do).count("attempt on") == 2
     is_complete(training_to_do, undisturbed)  # the first one has not touched it
 
 

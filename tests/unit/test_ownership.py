@@ -14,9 +14,12 @@ from pathlib import Path
 import pytest
 from project import REPOSITORY
 
+from swath import files
+from swath.claims import VARIABLE, Claim, ClaimLostError
 from swath.errors import UserError
 from swath.files import read_json, write_json
 from swath.training.ownership import Ownership, OwnershipLostError, newest_claim
+from swath.training.stopping import StopRequest
 
 OWNER = """
 import sys, time
@@ -149,3 +152,29 @@ def test_an_owner_that_was_replaced_neither_passes_the_check_nor_releases_what_i
     first.release()
     assert read_json(tmp_path / "owner-000002.json") == claim
     assert isinstance(OwnershipLostError([]), UserError)
+
+
+def test_an_owner_whose_job_runs_anew_falls_silent_stops_and_lets_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cluster lost its job, which lives: the one that has taken over need not wait for its silence."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(files, "_may_publish", [])
+    monkeypatch.setenv(VARIABLE, "")
+    job = Claim(["model.zip"])
+    job.take()
+    ownership = Ownership(tmp_path / "checkpoints", heartbeat=0.05, silence=600)
+    ownership.acquire()
+    stop = StopRequest(ownership=ownership)
+    assert stop.reason() is None
+    write_json(job.path, {**read_json(job.path), "token": "another"})
+    deadline = time.monotonic() + 20
+    while not stop.reason():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    beats = read_json(ownership.claim)["beats"]
+    with pytest.raises(ClaimLostError, match="works on it by now"):
+        ownership.check()
+    ownership.release()
+    assert read_json(ownership.claim)["released"] is True
+    assert read_json(ownership.claim)["beats"] == beats

@@ -7,7 +7,6 @@ claim at every heartbeat. Whether it lives is judged by watching whether the cla
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import os
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from swath.errors import Problem, UserError
-from swath.files import temporary_name, write_json
+from swath.files import check_right_to_publish, temporary_name
 from swath.processes import is_dead, this_process
 
 HEARTBEAT = 10.0
@@ -43,12 +42,16 @@ class Ownership:
         folder: The folder.
         heartbeat: Seconds between two signs of life.
         silence: Seconds without one after which another process takes over.
+
+    Attributes:
+        lost: Whether a heartbeat has noticed that another process, or another job, works here by now.
     """
 
     def __init__(self, folder: Path, heartbeat: float | None = None, silence: float | None = None):
         self.folder = folder
         self.heartbeat, self.silence = heartbeat or HEARTBEAT, silence or SILENCE
         self.number = 0
+        self.lost = False
         self._beats = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -81,8 +84,10 @@ class Ownership:
         """Make sure that the folder is still this process's own; to be asked before every write.
 
         Raises:
+            ClaimLostError: If Snakemake has started this process's job anew.
             OwnershipLostError: If another process has taken over.
         """
+        check_right_to_publish()
         newest = newest_claim(self.folder)
         if newest > self.number:
             owner = describe(read_claim(self.folder, newest))
@@ -141,13 +146,21 @@ class Ownership:
 
     def _beat(self) -> None:
         while not self._stop.wait(self.heartbeat):
-            with contextlib.suppress(OSError):  # a full disk or a server that hangs is no reason to stop training
-                if newest_claim(self.folder) == self.number:
-                    self._beats += 1
-                    self._write()
+            try:
+                self.check()
+                self._beats += 1
+                self._write()
+            except OSError:  # a full disk or a server that hangs is no reason to stop training
+                continue
+            except UserError:
+                self.lost = True
+                return
 
     def _write(self, released: bool = False) -> None:
-        write_json(self.claim, self._content(released))
+        """Rewrite the claim; its number says whose it is, so that a job that lost its outputs can still let go."""
+        temporary = temporary_name(self.claim)
+        temporary.write_text(json.dumps(self._content(released)))
+        os.replace(temporary, self.claim)
 
     def _content(self, released: bool = False) -> dict[str, Any]:
         return {

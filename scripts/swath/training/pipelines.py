@@ -90,7 +90,7 @@ def train_pipeline(job: PipelineTraining, outputs: TrainingOutputs) -> None:
         classes = config.dataset.class_config
         counting = [name for name in classes.names if name != classes.null_class]
         module = LearnerModule(job.name, learner, counting, settings, job.seed)
-        fit(module, checkpoints, ownership, StopRequest(job.deadline))
+        fit(module, checkpoints, ownership, StopRequest(job.deadline, ownership))
         ownership.check()
         write_rows(outputs.metrics, module.rows)
         write_rows(outputs.timing, module.timings)

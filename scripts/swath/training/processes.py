@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 
+from swath.claims import work_for_job
 from swath.errors import ToBeContinuedError, UserError
 from swath.history import go_on
 from swath.terminal import show_on, terminal_descriptor
@@ -85,6 +86,7 @@ def _run(task: Path) -> None:
     first = "LOCAL_RANK" not in os.environ
     if first and os.environ.get(TERMINAL, "None") != "None":
         show_on(os.fdopen(int(os.environ[TERMINAL]), "w", buffering=1))
+    work_for_job()
     if first:
         go_on()
     logging.getLogger("swath").setLevel(logging.INFO if first else logging.ERROR)

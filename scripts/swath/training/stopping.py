@@ -12,6 +12,8 @@ from types import FrameType
 
 import psutil
 
+from swath.training.ownership import Ownership
+
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 LEAST_MARGIN = 60.0  # seconds
 
@@ -33,11 +35,12 @@ class StopRequest:
 
     Args:
         limit: Seconds since 1970 at which this process will be killed, if it was told.
+        ownership: The right to write what training makes; None in processes that only help to compute.
     """
 
-    def __init__(self, limit: float | None = None):
+    def __init__(self, limit: float | None = None, ownership: Ownership | None = None):
         self.signal: str | None = None
-        self._limit = limit
+        self._limit, self._ownership = limit, ownership
 
     def reason(self, needed: float = 0.0) -> str | None:
         """Say why to stop now, or None to go on.
@@ -45,6 +48,8 @@ class StopRequest:
         Args:
             needed: Seconds that pass before the next chance to stop, with the writing of a checkpoint.
         """
+        if self._ownership and self._ownership.lost:
+            return "another job"
         if self.signal:
             return self.signal
         if self._limit is not None and time.time() > self._limit - max(LEAST_MARGIN, 2 * needed):

@@ -174,7 +174,7 @@ def train_here(job: TrainingJob, outputs: TrainingOutputs) -> None:
             job.seed,
             encoder=encoder_of(learner.model) if job.train["freeze_encoder"] else None,
         )
-        fit(module, checkpoints, ownership, StopRequest(job.deadline))
+        fit(module, checkpoints, ownership, StopRequest(job.deadline, ownership))
         if ownership is None:
             return
         ownership.check()
