@@ -42,6 +42,16 @@ def take_gpus(number: int) -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(locks)
 
 
+def warn_of_unseen_gpus(seen: int) -> None:
+    """Warn where this process was given GPUs that torch does not see, so that the CPU computes.
+
+    Args:
+        seen: How many torch sees.
+    """
+    if not seen and (given := os.environ.get("CUDA_VISIBLE_DEVICES")):
+        log.warning("CUDA_VISIBLE_DEVICES is %s, but torch sees no GPU: computing on the CPU", given)
+
+
 def visible_gpus() -> list[str]:
     """Name the GPUs this process can see, as CUDA_VISIBLE_DEVICES does or by their numbers."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")

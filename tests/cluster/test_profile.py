@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -50,10 +51,12 @@ def test_only_training_and_prediction_hold_a_gpu(queued: Project, slurm: Slurm) 
         assert ("gres/gpu=1" in job["AllocTRES"]) == on_gpu, job
 
 
-def test_trainings_are_given_their_gpu(queued: Project) -> None:
-    """The nodes' GPUs are placeholders: the training says which it was given, and that torch sees none."""
-    for model in queued.results.glob("models/*"):
-        assert "CUDA_VISIBLE_DEVICES is " in (model / "train.log").read_text()
+def test_trainings_and_predictions_are_given_a_gpu(queued: Project) -> None:
+    """The nodes' GPUs are placeholders: whoever is given one says which, and that torch sees none."""
+    logs = [*queued.results.glob("logs/train/*.log"), *queued.results.glob("logs/predict/*/*.log")]
+    assert {log.relative_to(queued.results).parts[1] for log in logs} == {"train", "predict"}
+    for log in logs:
+        assert re.search("CUDA_VISIBLE_DEVICES is [01], but torch sees no GPU", log.read_text()), log
 
 
 @pytest.mark.parametrize("way", [HOST, ("--software-deployment-method", "apptainer")])

@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from swath.files import publish_directory, sha256, write_json
+from swath.gpus import warn_of_unseen_gpus
 from swath.rv.bundle import bundle_for_window
 from swath.rv.pipeline import read_config, scene_config
 from swath.rv.task import Prediction, SceneOptions
@@ -42,6 +45,7 @@ def predict_scenes(
         folder: Where the scenes' folders go.
         manifest: JSON to write: scene id → files with their SHA-256.
     """
+    warn_of_unseen_gpus(torch.cuda.device_count())
     check_imagery(scenes, options.imagery)
     config = read_config(model / "pipeline-config.json")
     task = TASKS[options.task]

@@ -18,6 +18,7 @@ from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 
 from swath.errors import Problem, ToBeContinuedError, UserError
+from swath.gpus import warn_of_unseen_gpus
 from swath.training.checkpoints import CheckpointFolder, DurableCheckpointIO
 from swath.training.module import LearnerModule
 from swath.training.ownership import Ownership
@@ -191,8 +192,7 @@ def choose_hardware(train: Mapping[str, Any]) -> Hardware:
                 "ask for fewer, or for a node with more",
             )
         )
-    if not visible and (given := os.environ.get("CUDA_VISIBLE_DEVICES")):
-        log.warning("CUDA_VISIBLE_DEVICES is %s, but torch sees no GPU: training on the CPU", given)
+    warn_of_unseen_gpus(visible)
     wanted, words = train["mixed_precision"], {"bf16": "bf16-mixed", "fp16": "16-mixed"}
     if wanted == "none":
         precision = "32-true"
