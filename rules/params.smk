@@ -113,4 +113,4 @@ def check_first():
 
 
 def run_for_doctor():
-    return describe_run(workflow, {"train": vars(FIRST), "leaderboard": {}}, CONTAINER)
+    return describe_run(workflow, {"train": vars(FIRST), "predict": {}, "leaderboard": {}}, CONTAINER)

@@ -143,4 +143,4 @@ WEIGHTS_OF_ALL = []
 
 
 def run_for_doctor():
-    return describe_run(workflow, {"train": {"key": ""}, "configure": {}}, CONTAINER)
+    return describe_run(workflow, {"train": {"key": ""}, "predict": {}, "configure": {}}, CONTAINER)

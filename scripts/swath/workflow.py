@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import sys
 import warnings
@@ -136,6 +137,18 @@ def runs_in_container(workflow: Any) -> bool:
     return "apptainer" in {str(method) for method in workflow.deployment_settings.deployment_method}
 
 
+def scratch_of(workflow: Any) -> list[str]:
+    """Name the folder for temporary files that the profile's ``tmpdir`` says, if it says one."""
+    resource = (workflow.resource_settings.default_resources or {}).get("tmpdir")
+    said = os.path.expandvars(str(resource.raw if resource else ""))
+    if not said.startswith("/"):  # quoted, as Snakemake asks for, or an expression: then wherever the node says
+        try:
+            said = ast.literal_eval(said)
+        except (SyntaxError, ValueError):
+            said = ""
+    return [said] if said else []
+
+
 def use_container_or_exit(workflow: Any, image: str, repository: Path, places: Iterable[str | Path]) -> None:
     """Where stages run in a container: make sure that it is there and sees what it reads.
 
@@ -149,7 +162,7 @@ def use_container_or_exit(workflow: Any, image: str, repository: Path, places: I
         return
     try:
         check_image(Path(image))
-        mount(repository, places)
+        mount(repository, [*places, *scratch_of(workflow)])
     except UserError as error:
         print(f"\n{error}\n", file=sys.stderr)
         sys.exit(1)
@@ -165,7 +178,7 @@ def describe_run(workflow: Any, rules: Mapping[str, Any], image: str) -> dict[st
 
     Returns:
         Whether SLURM is used, what rules ask for, the container or None, its arguments, the shell command before a job,
-        quality of service and reservation.
+        folders for temporary files, quality of service and reservation.
     """
     return {
         "slurm": workflow.executor_plugin.name == "slurm",
@@ -173,6 +186,7 @@ def describe_run(workflow: Any, rules: Mapping[str, Any], image: str) -> dict[st
         "image": image if runs_in_container(workflow) else None,
         "container_arguments": workflow.deployment_settings.apptainer_args,
         "before": workflow.remote_execution_settings.precommand or "",
+        "scratch": scratch_of(workflow),
         "submission": {name: getattr(workflow.executor_settings, name, None) for name in ("qos", "reservation")},
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from swath.files import write_json
 pytestmark = [pytest.mark.workflow, pytest.mark.cluster]
 
 HOST = ("--software-deployment-method", "env-modules")
+SITE = ("slurm_account=my-project", "slurm_partition=cpu")
 ON_GPUS = {"slurm_account": "my-project", "slurm_partition": "gpu", "gpu": 1}
 
 
@@ -43,7 +45,7 @@ def test_a_sound_cluster_without_drivers(project: Project, slurm: Slurm) -> None
     for line in (
         "fine partition cpu: 1 nodes without GPUs",
         "fine partition gpu: 2 nodes with 2 × h100",
-        "fine requests leaderboard → cpu, my-project; train → gpu, my-project",
+        "fine requests leaderboard → cpu, my-project; predict → gpu, my-project; train → gpu, my-project",
         "fine GPU job ran on gpu1",
         "CUDA_VISIBLE_DEVICES=0",
         "error GPU no GPU is seen",
@@ -74,16 +76,19 @@ def test_a_profile_for_another_cluster(project: Project, slurm: Slurm) -> None:
 
 def test_for_a_module_of_ones_own(project: Project, slurm: Slurm) -> None:
     said = " ".join(doctor(project, slurm, *HOST, "--configfile", "config/examples/own-pipeline.yaml").stdout.split())
-    assert "fine requests configure → cpu, my-project; train → gpu, my-project" in said
+    assert "fine requests configure → cpu, my-project; predict → gpu, my-project; train → gpu, my-project" in said
     assert "fine GPU job ran on gpu1" in said
 
 
 def test_in_the_container(finished: Project, tmp_path: Path, slurm: Slurm, image: Path) -> None:
-    done = doctor(clone(tmp_path / "swath", finished, image), slurm)
+    with tempfile.TemporaryDirectory(dir="/srv") as scratch:  # nothing that Apptainer mounts by itself
+        tmpdir = f"tmpdir='{scratch}'"
+        done = doctor(clone(tmp_path / "swath", finished, image), slurm, "--default-resources", *SITE, tmpdir)
     said = " ".join(done.stdout.split())
     assert "fine Apptainer apptainer version" in said
     assert "swath.sif, torch 2" in said
     assert "fine GPU job ran on gpu1" in said
+    assert f"fine temporary files {scratch} on gpu1" in said
 
 
 def test_what_an_earlier_run_has_left(project: Project, slurm: Slurm) -> None:

@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,6 +35,7 @@ class Probe:
         image: The container it runs in; None for this Python.
         container_arguments: Arguments of ``apptainer exec``.
         before: Shell command before anything else.
+        scratch: Folder for temporary files, if the profile names one.
         submission: Quality of service and reservation of all jobs, by the executor's names.
     """
 
@@ -42,6 +43,7 @@ class Probe:
     image: Path | None
     container_arguments: str = ""
     before: str = ""
+    scratch: Sequence[str] = ()
     submission: Mapping[str, str | None] = field(default_factory=dict)
 
 
@@ -130,7 +132,8 @@ def submit_command(probe: Probe, seen: Path, log: Path) -> str:
     look = shlex.join(["python" if probe.image else sys.executable, str(program), str(seen)])
     if probe.image:
         look = f"apptainer exec {probe.container_arguments} {shlex.quote(str(probe.image))} {look}"
-    wrapped = " && ".join(part for part in (probe.before, look) if part)
+    scratch = [f'mkdir -p "{folder}" && export TMPDIR="{folder}"' for folder in probe.scratch]
+    wrapped = " && ".join(part for part in (probe.before, *scratch, look) if part)
     return f"{call}{set_gres_string(job)} --wrap {shlex.quote(wrapped)}"
 
 
@@ -182,6 +185,17 @@ def what_a_node_has(node: Mapping[str, Any], wants_gpus: bool) -> Iterator[Line]
         yield Line(WARNING, "GPU", f"torch {node['torch']} is built without CUDA", cure)
     else:
         told = node["problem"] or "no GPU is seen"
-        old = f"driver {node['driver']} is" if node["driver"] else "no driver is seen: without --nv, or"
-        cure = f'apptainer-args: "--nv" in the profile; if that is there, {old} too old for CUDA {node["cuda"]}'
-        yield Line(ERROR, "GPU", f"{told} (torch with CUDA {node['cuda']})", cure)
+        yield Line(ERROR, "GPU", f"{told} (torch with CUDA {node['cuda']})", _cure_of_driver(node["driver"]))
+
+
+def _cure_of_driver(driver: str) -> str:
+    """Say what to do on a node whose GPU torch does not see."""
+    if not driver:
+        return (
+            'no NVIDIA driver is seen: in a container that takes apptainer-args: "--nv" in the profile; '
+            "otherwise the node has none, so ask for another partition"
+        )
+    return (
+        f"driver {driver} is too old: ask for other nodes, or pin an older torch in envs/requirements.in "
+        "(torch 2.8.0, torchvision 0.23.0 and numpy 1.26.4 go together), then `make lock setup image`"
+    )

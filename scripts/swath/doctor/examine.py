@@ -57,7 +57,7 @@ def _lines(run: Mapping[str, Any], weights: list[str], repository: Path) -> Iter
         requests = {request_of(rule, asked, asked["_cores"]) for rule, asked in run["resources"].items()}
         yield from cluster.slurm(requests)
         yield from cluster.lost_jobs()
-        arguments = (run["container_arguments"], run["before"], run["submission"])
+        arguments = (run["container_arguments"], run["before"], run["scratch"], run["submission"])
         yield from cluster.gpu_job(cluster.Probe(training, image, *arguments))
     else:
         from swath.doctor.node import look_around

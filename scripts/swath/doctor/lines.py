@@ -41,7 +41,9 @@ def table(lines: Iterable[Line]) -> str:
     for line in lines:
         rows.append(f"{line.level:<8} {line.what:<18} {line.found}")
         if line.cure:
-            rows += textwrap.wrap(line.cure, 92, initial_indent=" " * 28 + "→ ", subsequent_indent=" " * 30)
+            rows += textwrap.wrap(
+                line.cure, 92, break_on_hyphens=False, initial_indent=" " * 28 + "→ ", subsequent_indent=" " * 30
+            )
     return "\n".join(rows)
 
 
