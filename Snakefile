@@ -20,6 +20,10 @@ min_version("9.27")
 REPOSITORY = Path(workflow.basedir)
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
+from swath.cluster.run import announce_run, check_cluster_or_exit, prepare_cluster_or_exit, print_what_jobs_said
+from swath.doctor.examine import examine_or_exit
+from swath.workflow import check_container_or_exit, print_summary, rules_to_run
+
 if not workflow.config_settings.configfiles:  # a config on the command line replaces the demo's
 
     configfile: str(REPOSITORY / "config" / "config.yaml")
@@ -59,10 +63,13 @@ rule all:
 
 
 onstart:
-    prepare_run_or_exit(workflow, NAME)
+    announce_run(workflow)
     if "doctor" in rules_to_run(workflow):
         examine_or_exit(run_for_doctor(), WEIGHTS_OF_ALL, str(REPOSITORY), f"{EXPERIMENT}/doctor.txt")
+    check_container_or_exit(workflow, CONTAINER)
+    SITE = check_cluster_or_exit(workflow, requests_not_planned_yet())
     check_first()
+    prepare_cluster_or_exit(workflow, NAME, SITE)
 
 
 onsuccess:

@@ -3,7 +3,6 @@
 from swath import demo
 from swath.checks.survey import request_of
 from swath.code import code_of
-from swath.doctor.examine import examine_or_exit
 from swath.files import read_json
 from swath.lock import release_lock_of_dead_run
 from swath.plan import shards, shards_of_parts
@@ -22,13 +21,10 @@ from swath.workflow import (
     first_weights,
     memory,
     minutes,
+    mount_or_exit,
     places_of,
     plan_or_exit,
-    prepare_run_or_exit,
-    print_summary,
-    print_what_jobs_said,
     rules_to_run,
-    use_container_or_exit,
 )
 
 release_lock_of_dead_run(is_job=not workflow.is_main_process)
@@ -39,7 +35,7 @@ EXPERIMENT = f"{RESULTS}/experiments/{NAME}"
 VALIDATION = f"{EXPERIMENT}/validation.html"
 LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
-use_container_or_exit(workflow, CONTAINER, REPOSITORY, places_of(PLAN, RESULTS, workflow.configfiles))
+mount_or_exit(workflow, REPOSITORY, places_of(PLAN, RESULTS, workflow.configfiles))
 
 # split → shard → its scenes
 SCENE_SHARDS = {split: shards(PLAN.scenes_of(split), len(gather.scenes("{scatteritem}"))) for split in SPLITS}

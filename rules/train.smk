@@ -21,6 +21,7 @@ rule train:
         CONTAINER
     threads: threads_of_model
     resources:
+        nodes=1,  # where all of its GPUs are
         gpu=gpus_of_model,
         mem_mb=memory_of_training,
         runtime=240,  # what does not fit in goes on in the next job

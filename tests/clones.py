@@ -11,7 +11,7 @@ from project import REPOSITORY, Project
 
 from swath.files import sha256
 
-PROGRAM = ("Snakefile", "rules", "scripts", "profiles", "slurm", "envs", "config")
+PROGRAM = ("Makefile", "Snakefile", "rules", "scripts", "profiles", "slurm", "envs", "config")
 """What a clone needs to run."""
 RESULTS = ("bundles/*/*", "models/*/m*", "predictions/*/*/*", "evals/*/validation.json", "evals/*/test.json")
 """Results that are the same everywhere."""

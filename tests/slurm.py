@@ -69,7 +69,9 @@ class Slurm:
 
 def free_ports() -> int:
     """The first of a block of ports that nobody listens on; processes that test at the same time look elsewhere."""
-    for first in range(21_000 + os.getpid() * PORTS % 30_000, 60_000, PORTS):
+    span = 32_000 - 21_000  # above are those that the system gives to whoever asks for any
+    for offset in range(0, span, PORTS):
+        first = 21_000 + (os.getpid() * PORTS + offset) % span
         try:
             for port in range(first, first + PORTS):
                 with socket.socket() as listener:

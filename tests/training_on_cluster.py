@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 from clones import AS_FINISHED, add_chips, clone, same_bytes
-from project import Project
+from project import REPOSITORY, Project
 from slurm import Slurm, wait_until
 
 from swath.files import read_json
@@ -60,8 +61,18 @@ def training(project: Project, slurm: Slurm, *arguments: str) -> Iterator[subpro
 
 def type_it(project: Project, slurm: Slurm) -> subprocess.CompletedProcess[str]:
     """Type the command, and wait for its end."""
+    return wait_for(command(), project, slurm)
+
+
+def resume(project: Project, slurm: Slurm) -> subprocess.CompletedProcess[str]:
+    """Type `make resume`, and wait for its end."""
+    (project.folder / ".venv").symlink_to(REPOSITORY / ".venv")
+    return wait_for(["make", "resume", f"ARGS={shlex.join(command()[3:])}"], project, slurm)
+
+
+def wait_for(command: Sequence[str], project: Project, slurm: Slurm) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(),
+        command,
         cwd=project.folder,
         env=slurm.environment,
         stdout=subprocess.PIPE,
@@ -76,11 +87,16 @@ def states(slurm: Slurm, job: str) -> list[str]:
     return [entry["State"] for entry in slurm.accounting("JobID", "State") if entry["JobID"] == job]
 
 
+def submitted(slurm: Slurm, project: Project, *fields: str) -> list[dict[str, str]]:
+    """What accounting says of a project's trainings, in the order they were submitted."""
+    jobs = slurm.accounting("JobIDRaw", "WorkDir", "Comment", *fields)
+    here = [job for job in jobs if job["WorkDir"] == str(project.folder) and job["Comment"].startswith("rule_train")]
+    return sorted(here, key=lambda job: int(job["JobIDRaw"]))
+
+
 def nodes(slurm: Slurm, project: Project) -> list[str]:
     """Where a project's trainings have run, in the order they were submitted."""
-    jobs = slurm.accounting("JobIDRaw", "NodeList", "WorkDir", "Comment")
-    here = [job for job in jobs if job["WorkDir"] == str(project.folder) and job["Comment"].startswith("rule_train")]
-    return [job["NodeList"] for job in sorted(here, key=lambda job: int(job["JobIDRaw"])) if "gpu" in job["NodeList"]]
+    return [job["NodeList"] for job in submitted(slurm, project, "NodeList") if "gpu" in job["NodeList"]]
 
 
 def other(node: str) -> str:
@@ -98,8 +114,8 @@ def epochs_done(project: Project) -> int:
 
 
 def history(project: Project) -> str:
-    """The log of the training, which holds all of its attempts."""
-    return max(project.results.glob("logs/train/*.log"), key=lambda path: path.stat().st_mtime_ns).read_text()
+    """What all attempts of the training have said."""
+    return next(project.results.glob("models/*/train.log")).read_text()
 
 
 def trainer(project: Project) -> int:
@@ -117,13 +133,20 @@ def trainings(slurm: Slurm) -> list[dict[str, str]]:
     return [job for job in slurm.jobs() if job["comment"].startswith("rule_train")]
 
 
-def ends_well(process: subprocess.Popen[str], project: Project, undisturbed: Project) -> None:
+def ends_well(process: subprocess.Popen[str], project: Project, undisturbed: Project, attempts: int = 2) -> None:
     """The run ends by itself, with one history and the bytes of an undisturbed run."""
     assert process.wait(timeout=600) == 0, said(project)
-    is_complete(project, undisturbed)
+    is_complete(project, undisturbed, attempts)
 
 
-def is_complete(project: Project, undisturbed: Project) -> None:
+def is_complete(project: Project, undisturbed: Project, attempts: int = 2) -> None:
+    """The bytes of an undisturbed run, from attempts of which each went on where the one before was."""
+    assert history(project).count("attempt on") == attempts
+    assert history(project).count("going on from last-") == attempts - 1
+    has_the_bytes(project, undisturbed)
+
+
+def has_the_bytes(project: Project, undisturbed: Project) -> None:
     same_bytes(undisturbed, project, ("models/*/m*", "models/*/pipeline-config.json"))
-    history = pd.read_csv(next(project.results.glob("models/*/metrics.csv")))
-    assert list(history["epoch"]) == list(range(1, EPOCHS + 1))
+    metrics = pd.read_csv(next(project.results.glob("models/*/metrics.csv")))
+    assert list(metrics["epoch"]) == list(range(1, EPOCHS + 1))

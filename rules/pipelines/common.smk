@@ -12,16 +12,12 @@ from swath.pipelines.plan import (
     targets,
 )
 from swath.pipelines.signature import ROOT_URI
-from swath.doctor.examine import examine_or_exit
 from swath.workflow import (
     describe_run,
     memory,
     minutes,
-    prepare_run_or_exit,
-    print_summary,
-    print_what_jobs_said,
+    mount_or_exit,
     rules_to_run,
-    use_container_or_exit,
 )
 
 release_lock_of_dead_run(is_job=not workflow.is_main_process)
@@ -35,7 +31,7 @@ PIPELINES = f"{RESULTS}/pipelines"
 CONFIGURED = f"{PIPELINES}/configure/{PLAN.key}"
 ARGUMENTS = [value for trial in PLAN.trials for value in trial.arguments.values() if isinstance(value, str)]
 PLACES = [RESULTS, PLAN.experiment.pipeline, *workflow.configfiles, *ARGUMENTS]  # an argument can be a path
-use_container_or_exit(workflow, CONTAINER, REPOSITORY, PLACES)
+mount_or_exit(workflow, REPOSITORY, PLACES)
 
 
 wildcard_constraints:
@@ -54,7 +50,7 @@ def files_of(stage):
 
     def files(wildcards):
         read = table()["files"][stage][wildcards.key]
-        use_container_or_exit(workflow, CONTAINER, REPOSITORY, read)
+        mount_or_exit(workflow, REPOSITORY, read)
         return read
 
     return files
@@ -144,3 +140,8 @@ WEIGHTS_OF_ALL = []
 
 def run_for_doctor():
     return describe_run(workflow, {"train": {"key": ""}, "predict": {}, "configure": {}}, CONTAINER)
+
+
+def requests_not_planned_yet():
+    """What rules ask for whose jobs are known after `configure`."""
+    return run_for_doctor()["resources"] if "configure" in rules_to_run(workflow) else {}

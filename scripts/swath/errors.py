@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 
@@ -47,6 +49,16 @@ class UserError(Exception):
 
 class ToBeContinuedError(Exception):
     """Work has stopped before its end, in a state from which the same command goes on."""
+
+
+@contextmanager
+def ending_the_program() -> Iterator[None]:
+    """Have a user's mistakes printed, and the program end with exit status 1."""
+    try:
+        yield
+    except UserError as error:
+        print(f"\n{error}\n", file=sys.stderr)
+        sys.exit(1)
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:

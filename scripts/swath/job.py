@@ -18,7 +18,6 @@ from typing import Any
 import yaml
 
 from swath.claims import Claim, ClaimLostError
-from swath.container import forget_host_packages
 from swath.errors import Problem, ToBeContinuedError, UserError
 from swath.files import publish, replace, temporary_name
 from swath.history import FORMAT, add
@@ -44,7 +43,6 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
     its traceback and to the terminal as one line. Both end the process with exit status 1; ``ToBeContinuedError``
     ends it with 75: the same command goes on.
     """
-    forget_host_packages()
     os.environ.setdefault("GDAL_CACHEMAX", GDAL_CACHE)
     log_path = Path(str(snakemake.log[0]))
     log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +71,7 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
     except ToBeContinuedError as stop:
         print(f"\n{stop}\n", file=terminal)
         print(stop, file=sys.stderr)
-        add(stop)
+        _tell_run(outputs.values(), str(stop))
         raise SystemExit(TO_BE_CONTINUED) from None
     except Exception as error:
         traceback.print_exc()

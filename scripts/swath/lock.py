@@ -11,7 +11,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import signal
 import sys
 import threading
 import time
@@ -42,9 +41,13 @@ def claim_lock() -> None:
 def other_runs() -> list[dict[str, Any]]:
     """List the runs that live here besides this one; what dead ones have left is removed."""
     mine = f"{this_process()['host']}-{os.getpid()}.json"
-    files = [file for file in RUNS.glob("*.json") if file.name != mine]
-    alive = _alive({file: read_json(file) for file in files})
-    for file in files:
+    runs: dict[Path, dict[str, Any]] = {}
+    for file in RUNS.glob("*.json"):
+        with contextlib.suppress(FileNotFoundError):  # a run that ends at this moment
+            if file.name != mine:
+                runs[file] = read_json(file)
+    alive = _alive(runs)
+    for file in runs:
         if file not in alive:
             file.unlink(missing_ok=True)
     return list(alive.values())
@@ -85,8 +88,8 @@ def _beat(file: Path) -> None:
             os.utime(file)
         except FileNotFoundError:
             print("Another run has taken over, since this one gave no sign of life: it ends.", file=sys.stderr)
-            os.kill(os.getpid(), signal.SIGTERM)
-            return
+            sys.stderr.flush()
+            os._exit(1)  # at once: a signal would have Snakemake wait for its jobs, which are another's by now
         except OSError:  # a full disk or a server that hangs is no reason to stop
             continue
 

@@ -7,7 +7,6 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,20 +14,15 @@ from typing import Any
 
 from snakemake.iocontainers import Wildcards
 
-from swath.cluster.executor import prepare_executor
-from swath.cluster.queue import cancel_lost_jobs
-from swath.cluster.site import check_requests, read_accounts, read_site, request_of
 from swath.config.classes import NULL_CLASS
 from swath.config.experiment import Experiment
 from swath.config.load import load_experiment, where
 from swath.config.names import weights_name
 from swath.container import check_image, mount
-from swath.errors import Problem, UserError
-from swath.lock import claim_lock, describe, other_runs
+from swath.errors import Problem, UserError, ending_the_program
 from swath.plan import Plan, make_plan, readable
 from swath.scenes.paths import local_paths_of
 from swath.scenes.table import read_scenes
-from swath.told import all_told, forget_all
 from swath.training.definition import problems_of_definition
 
 # Snakemake asks for the sizes of inputs once too early, drops the question, and asks again
@@ -42,94 +36,29 @@ NULL_COLOUR = "#000000"
 
 
 def plan_or_exit(config: Mapping[str, Any], files: Sequence[str | Path]) -> Plan:
-    """Make the plan; a user's mistakes are printed and end the program with exit status 1."""
-    try:
+    """Make the plan; a user's mistakes end the program."""
+    with ending_the_program():
         experiment = load_experiment(config, files)
         plan = make_plan(experiment, read_scenes(experiment.scenes), config, files)
         _check_weights(plan, files)
         _check_definitions(plan, files)
-        return plan
-    except UserError as error:
-        print(f"\n{error}\n", file=sys.stderr)
-        sys.exit(1)
+    return plan
 
 
 def check_or_exit(request: Mapping[str, Any], report: str) -> None:
-    """Run the preflight; what stops the run is printed and ends the program with exit status 1."""
+    """Run the preflight; what stops the run ends the program."""
     if find_spec("rasterio") is None:
         print("No rasterio here: `snakemake validate` checks the scenes in the container.", file=sys.stderr)
         return
     from swath.checks.preflight import preflight  # not while parsing: it takes its time
 
-    try:
+    with ending_the_program():
         print(f"{preflight(request, Path(report)).summary}\n", file=sys.stderr)
-    except UserError as error:
-        print(f"\n{error}\n", file=sys.stderr)
-        sys.exit(1)
-
-
-def prepare_run_or_exit(workflow: Any, experiment: str) -> None:
-    """Before anything is made: note that a run is here; on a cluster, clear the queue and check that jobs can start.
-
-    Args:
-        workflow: Snakemake's, with its jobs planned.
-        experiment: Name of the experiment.
-    """
-    planned = list(workflow.dag.needrun_jobs())
-    if any(job.output for job in planned):
-        claim_lock()
-    jobs = [job for job in planned if not job.is_local]
-    if workflow.executor_plugin.name != "slurm" or not jobs:
-        return
-    try:
-        if others := other_runs():
-            print(f"Another run works here, too: {describe(others)}. Its jobs are left alone.", file=sys.stderr)
-        else:
-            cancel_lost_jobs()
-        requests = {request_of(job.rule.name, _at_most(workflow, job), job.threads, _gpus_used(job)) for job in jobs}
-        site = read_site()
-        check_requests(requests, site, read_accounts())
-    except UserError as error:
-        print(f"\n{error}\n", file=sys.stderr)
-        sys.exit(1)
-    forget_all()
-    _keep_outputs_of_failed_jobs(workflow, True)
-    prepare_executor(workflow.scheduler._executor, experiment, site)
-
-
-def _keep_outputs_of_failed_jobs(workflow: Any, keep: bool) -> None:
-    """Have a job that fails not remove its outputs: by then they can be those of the job that has taken over.
-
-    Its own are not there: outputs are published whole, in the end. It is no user's setting, since Snakemake would warn
-    in the end of incomplete files that do not exist.
-    """
-    workflow.execution_settings = replace(workflow.execution_settings, keep_incomplete=keep)
 
 
 def rules_to_run(workflow: Any) -> set[str]:
     """Name the rules whose jobs are about to run."""
     return {job.rule.name for job in workflow.dag.needrun_jobs()}
-
-
-def _at_most(workflow: Any, job: Any) -> dict[str, Any]:
-    """Take what a job asks for, with the time of its last attempt."""
-    attempt = (workflow.execution_settings.retries or 0) + 1
-    last = job.rule.expand_resources(job.wildcards, SimpleNamespace(size_mb=0.0), attempt=attempt)
-    return {**dict(job.resources.items()), "runtime": last.get("runtime")}
-
-
-def _gpus_used(job: Any) -> int:
-    """Count the GPUs that a training trains on; 0 for everything else."""
-    spec = job.params.get("spec") if job.rule.name == "train" else None
-    return int(spec["train"]["gpus"]) if spec else 0
-
-
-def print_what_jobs_said(workflow: Any) -> None:
-    """Say on the terminal what jobs that failed have said elsewhere."""
-    if workflow.executor_plugin.name == "slurm":
-        _keep_outputs_of_failed_jobs(workflow, False)
-        for text in all_told():
-            print(f"\n{text}\n", file=sys.stderr)
 
 
 def runs_in_container(workflow: Any) -> bool:
@@ -149,23 +78,24 @@ def scratch_of(workflow: Any) -> list[str]:
     return [said] if said else []
 
 
-def use_container_or_exit(workflow: Any, image: str, repository: Path, places: Iterable[str | Path]) -> None:
-    """Where stages run in a container: make sure that it is there and sees what it reads.
+def mount_or_exit(workflow: Any, repository: Path, places: Iterable[str | Path]) -> None:
+    """Where stages run in a container: make sure that it sees what they read.
 
     Args:
         workflow: Snakemake's.
-        image: The image.
         repository: Where the program is.
         places: Files and folders that stages read or write.
     """
-    if not runs_in_container(workflow):
-        return
-    try:
-        check_image(Path(image))
-        mount(repository, [*places, *scratch_of(workflow)])
-    except UserError as error:
-        print(f"\n{error}\n", file=sys.stderr)
-        sys.exit(1)
+    if runs_in_container(workflow):
+        with ending_the_program():
+            mount(repository, [*places, *scratch_of(workflow)])
+
+
+def check_container_or_exit(workflow: Any, image: str) -> None:
+    """Where stages run in a container: make sure that it is there before any does."""
+    if runs_in_container(workflow) and rules_to_run(workflow) - {"doctor"}:
+        with ending_the_program():
+            check_image(Path(image))
 
 
 def describe_run(workflow: Any, rules: Mapping[str, Any], image: str) -> dict[str, Any]:

@@ -92,8 +92,9 @@ def test_in_the_container(finished: Project, tmp_path: Path, slurm: Slurm, image
 
 
 def test_what_an_earlier_run_has_left(project: Project, slurm: Slurm) -> None:
+    write_json(project.folder / ".snakemake" / "swath-jobs" / "small-1-2-3.json", {"host": "elsewhere", "pid": 1})
     job = slurm.ask(
-        *("sbatch", "--parsable", "--hold", "--comment", "rule_train_wildcards_abc", "-D", str(project.folder)),
+        *("sbatch", "--parsable", "--hold", "--comment", "rule_train_wildcards_abc", "--job-name", "small-1-2-3"),
         *("--output", "/dev/null", "--wrap", "true"),
     ).strip()
     write_json(

@@ -11,15 +11,18 @@ from project import Project
 from slurm import Slurm, wait_until
 from training_on_cluster import (
     ends_well,
+    epochs_done,
+    history,
     is_complete,
     is_dead_pid,
     nodes,
     other,
+    resume,
     states,
+    submitted,
     trainer,
     training,
     trainings,
-    type_it,
 )
 
 pytestmark = [pytest.mark.workflow, pytest.mark.cluster]
@@ -51,9 +54,9 @@ def test_a_nodes_daemon_dies_while_its_job_lives(training_to_do: Project, undist
         finally:
             slurm.control("start", f"slurmd-{job['node']}")
     assert states(slurm, job["id"]) == ["NODE_FAIL"]
-    said = next(training_to_do.results.glob("models/*/train.log")).read_text()
-    assert f"process {orphan}" in said.partition("attempt on")[2].partition("\n")[0]
-    assert "works on it by now" in said.rpartition("attempt on")[2]  # the first one's last word
+    _, first, second = history(training_to_do).split("attempt on")
+    assert f"process {orphan}" in first
+    assert "works on it by now" in second  # the first one's last word
     is_complete(training_to_do, undisturbed)  # the first one has not touched it
 
 
@@ -63,10 +66,12 @@ def test_snakemake_is_killed(training_to_do: Project, undisturbed: Project, slur
         process.wait()
         lost = trainings(slurm)
         assert lost  # it lives on
-        done = type_it(training_to_do, slurm)
+        done = resume(training_to_do, slurm)
     assert done.returncode == 0, done.stdout
     assert f"{lost[0]['id']} (running): rule_train" in done.stdout
     is_complete(training_to_do, undisturbed)
+    first, second = submitted(slurm, training_to_do, "Start", "End")
+    assert first["End"] <= second["Start"]  # never both
 
 
 def test_the_controller_is_killed(training_to_do: Project, undisturbed: Project, slurm: Slurm) -> None:
@@ -75,7 +80,7 @@ def test_the_controller_is_killed(training_to_do: Project, undisturbed: Project,
         time.sleep(40)  # Snakemake asks, and nobody answers
         assert process.poll() is None
         slurm.control("start", "slurmctld")
-        ends_well(process, training_to_do, undisturbed)
+        ends_well(process, training_to_do, undisturbed, attempts=1)
 
 
 def test_a_node_is_drained(training_to_do: Project, undisturbed: Project, slurm: Slurm) -> None:
@@ -83,8 +88,10 @@ def test_a_node_is_drained(training_to_do: Project, undisturbed: Project, slurm:
     with training(training_to_do, slurm) as process:
         job = trainings(slurm)[0]
         slurm.ask("scontrol", "update", f"NodeName={job['node']}", "State=DRAIN", "Reason=test")
-        slurm.ask("scancel", job["id"])
         try:
+            done = epochs_done(training_to_do)
+            wait_until(lambda: epochs_done(training_to_do) > done)
+            slurm.ask("scancel", job["id"])
             ends_well(process, training_to_do, undisturbed)
         finally:
             slurm.ask("scontrol", "update", f"NodeName={job['node']}", "State=RESUME")

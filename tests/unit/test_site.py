@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from swath.cluster.executor import prepare_executor, with_memory_that_is_there, with_plain_states
+from swath.cluster import executor as cluster_executor
+from swath.cluster import queue, slurm
+from swath.cluster.executor import (
+    missing_in,
+    prepare_executor,
+    with_log_of_array_task,
+    with_plain_states,
+    within_limits,
+)
 from swath.cluster.site import Request, check_requests, gpus_of, minutes_of, nodes_of
 from swath.errors import UserError
 
@@ -32,11 +41,29 @@ FINE = [
     Request("train", "", "gpu", 480, 8, 9000, model="a100"),
     Request("train", "", "mig,gpu", 480, 8, 9000, gpu=4),
     Request("train", "", "gpu", 480, 8, 9000, gpu=1, gres="lscratch:100"),
+    Request("chip", "", "cpu", 60, 1, 3000, gpu=0),
+    Request("predict", "", "faraway", 90000, gpu=8, model="h100", cluster="elsewhere"),
 ]
 WRONG = {
     "partition": (Request("chip", "", "cpus"), "chip: slurm_partition", "cpus", "cpu, gpu, mig", "did you mean 'cpu'?"),
     "type": (Request("train", "", "gpu", gpu=1, model="h100"), "train: gpu_model", "1 × h100", "4 × a100", "a type"),
-    "no gpu": (Request("train", "", "cpu", gpu=1), "train: gpu", "1 × gpu", "cpu: 20 nodes without GPUs", "a type"),
+    "no gpu": (Request("train", "", "cpu", gpu=1), "train: gpu", "1 × gpu", "cpu: 20 nodes without GPUs", "with GPUs"),
+    "none of a type": (Request("train", "", "gpu", gpu=0, model="a100"), "train: gpu", "0, of", "a number", "`gpu: 1`"),
+    "a rule without": (Request("chip", "", "gpu", gpu=1), "chip: gpu", "1", "does not use any", "`default-resources`"),
+    "hyphens": (
+        Request("train", "", "gpu", gpu=1, model="a100-sxm4"),
+        "train: gpu_model",
+        "a100-sxm4",
+        "letters, digits",
+        '`slurm_extra: "--gpus-per-node=a100-sxm4:1"`',
+    ),
+    "two kinds": (
+        Request("train", "", "gpu", gres="gpu:a100:1,lscratch:10"),
+        "train: gres",
+        "lscratch",
+        "letters, digits",
+        "`slurm_extra:",
+    ),
     "gres type": (
         Request("train", "", "mig", gres="gpu:a100:1"),
         "train: gres",
@@ -140,7 +167,13 @@ def executor() -> Any:
     """What of the executor is touched."""
     settings = SimpleNamespace(init_seconds_before_status_checks=10)
     workflow = SimpleNamespace(executor_settings=settings)
-    return SimpleNamespace(run_uuid="abc", next_seconds_between_status_checks=180, workflow=workflow)
+    return SimpleNamespace(
+        run_uuid="abc",
+        next_seconds_between_status_checks=180,
+        workflow=workflow,
+        active_jobs=[],
+        report_job_submission=lambda job: None,
+    )
 
 
 def test_states_the_executor_does_not_know(executor: Any) -> None:
@@ -152,7 +185,9 @@ def test_states_the_executor_does_not_know(executor: Any) -> None:
     assert executor.next_seconds_between_status_checks == 50  # the executor adds ten
 
 
-def test_jobs_are_named_after_the_experiment(executor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jobs_are_named_after_the_experiment(executor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
     async def query() -> tuple[None, None]:
         return None, None
 
@@ -160,6 +195,8 @@ def test_jobs_are_named_after_the_experiment(executor: Any, monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "snakemake_executor_plugin_slurm", plugin)
     prepare_executor(executor, "land use, 2", SITE)
     assert executor.run_uuid == "land-use-2-abc"
+    assert queue.names_of_dead_runs() == set()
+    assert [file.stem for file in queue.NAMES.iterdir()] == ["land-use-2-abc"]
     assert asyncio.run(plugin.query_job_status()) == ({}, 0.0)  # no answer: all jobs are as they were
 
 
@@ -172,21 +209,83 @@ def test_the_queue_is_looked_at_before_it_forgets(executor: Any, remembered: flo
     assert executor.next_seconds_between_status_checks == seconds
 
 
+class Resources(dict[str, Any]):
+    __getattr__ = dict.get
+    __setattr__ = dict.__setitem__
+
+
+def submitted(resources: dict[str, Any]) -> str:
+    job = SimpleNamespace(rule=SimpleNamespace(name="train"), resources=Resources(resources), threads=1)
+    submit = within_limits(lambda job, params: f"{job.resources.mem_mb} {job.resources.runtime} {params}", SITE)
+    return submit(job, "params")
+
+
+@pytest.fixture
+def controller(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the controller answers, one after the other."""
+    answers: list[str] = []
+    monkeypatch.setattr(slurm, "ask", lambda *command, missing: answers.pop(0) if answers else "is UP")
+    monkeypatch.setattr(slurm, "PAUSE", 0.0)
+    return answers
+
+
 @pytest.mark.parametrize(
-    ("resources", "memory"),
+    ("resources", "expected"),
     [
-        ({"slurm_partition": "cpu", "mem_mb": 3000}, 3000),
-        ({"slurm_partition": "cpu", "mem_mb": 10_000_000}, 190_000),
-        ({"slurm_partition": "gpu", "mem_mb": 10_000_000, "gpu_model": "a100"}, 512_000),
-        ({"slurm_partition": "elsewhere", "mem_mb": 10_000_000}, 10_000_000),  # refused before
-        ({"slurm_partition": "cpu"}, None),
+        ({"slurm_partition": "cpu", "mem_mb": 3000, "runtime": 60}, "3000 60"),
+        ({"slurm_partition": "cpu", "mem_mb": 10_000_000, "runtime": 60}, "190000 60"),
+        ({"slurm_partition": "gpu", "mem_mb": 10_000_000, "gpu_model": "a100"}, "512000 None"),
+        ({"slurm_partition": "cpu", "mem_mb": 3000, "runtime": 2000}, "3000 1440"),
+        ({"slurm_partition": "mig", "mem_mb": 3000, "runtime": 2000}, "3000 2000"),
+        ({"slurm_partition": "elsewhere", "mem_mb": 10_000_000}, "10000000 None"),  # refused before
+        ({"cluster": "elsewhere", "mem_mb": 10_000_000, "runtime": 90000}, "10000000 90000"),
+        ({"slurm_partition": "cpu"}, "None None"),
     ],
 )
-def test_memory_grows_as_far_as_there_are_nodes(resources: dict[str, Any], memory: int | None) -> None:
-    class Resources(dict[str, Any]):
-        __getattr__ = dict.get
-        __setattr__ = dict.__setitem__
+@pytest.mark.usefixtures("controller")
+def test_memory_and_time_grow_as_far_as_there_are_nodes(resources: dict[str, Any], expected: str) -> None:
+    assert submitted(resources) == f"{expected} params"
 
-    job = SimpleNamespace(resources=Resources(resources), threads=1)
-    submit = with_memory_that_is_there(lambda job, params: f"{job.resources.mem_mb} {params}", SITE)
-    assert submit(job, "params") == f"{memory} params"
+
+def test_nothing_is_submitted_to_a_controller_that_does_not_answer(
+    controller: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    controller += ["", "Slurmctld(primary) at head is DOWN", "Slurmctld(primary) at head is UP", "left"]
+    submitted({})
+    assert controller == ["left"]
+    assert capsys.readouterr().err.count("does not answer") == 1
+
+
+def test_a_job_that_slurm_has_forgotten_is_looked_for_among_the_outputs(executor: Any) -> None:
+    answers = [{"1": "RUNNING", "7_[2-3]": "PENDING"}] * cluster_executor.FORGOTTEN
+
+    async def query() -> tuple[dict[str, str], float]:
+        return answers.pop(), 0.1
+
+    executor.active_jobs = [SimpleNamespace(external_jobid=number) for number in ("1", "2", "7_1", "7_2")]
+    plain = with_plain_states(executor, query)
+    while answers:
+        states, _ = asyncio.run(plain())
+        assert states is not None
+        assert ("2" in states) == (not answers)
+    assert states == {"1": "RUNNING", "7_[2-3]": "PENDING", "2": "UNKNOWN"}
+
+
+def test_tasks_of_arrays_that_wait_together_are_there() -> None:
+    assert missing_in(["1", "7_1", "7_[2-3]", "9"], ["1", "2", "7_1", "7_3", "9_4", "8_1"]) == {"2", "8_1"}
+
+
+@pytest.mark.parametrize(
+    ("number", "log", "there"),
+    [
+        ("7_2", "logs/rule_train/abc/7_2.log", "logs/rule_train/7_2.log"),
+        ("7_2", "logs/rule_train/7_2.log", "logs/rule_train/7_2.log"),
+        ("7", "logs/rule_train/abc/7.log", "logs/rule_train/abc/7.log"),
+    ],
+)
+def test_where_logs_of_arrays_are(number: str, log: str, there: str) -> None:
+    told = []
+    job = SimpleNamespace(external_jobid=number, aux={"slurm_logfile": Path(log)})
+    with_log_of_array_task(told.append)(job)
+    assert told == [job]
+    assert job.aux["slurm_logfile"] == Path(there)

@@ -1,9 +1,12 @@
 """What Snakemake's executor for SLURM is told when a run starts.
 
 The executor (2.8.0) does not know the experiment's name. It waits forever for a job that was preempted and may not be
-requeued, and for one that accounting calls ``CANCELLED by 1000``; it forgets its jobs when the controller does not
-answer five times; it looks ever more seldom, every three minutes in the end, which many short stages spend waiting.
-It goes on asking for more memory until no node has as much, and sbatch refuses.
+requeued, for one that accounting calls ``CANCELLED by 1000``, and for one that SLURM has forgotten; it forgets its jobs
+when the controller does not answer five times, and counts what it could not submit meanwhile as failed; it looks ever
+more seldom, every three minutes in the end, which many short stages spend waiting. It goes on asking for more memory
+and time until no node has as much, and sbatch refuses. It asks for the account's validity at every submission, and
+fails where nobody keeps accounts. Of more equal jobs than may be queued at once it submits none as an array, and it
+names logs of arrays that are not there.
 """
 
 from __future__ import annotations
@@ -11,10 +14,13 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
-from swath.cluster.site import Nodes, most_memory, request_of
+from swath.cluster.queue import note_name_of_jobs
+from swath.cluster.site import Nodes, longest, most_memory, request_of
+from swath.cluster.slurm import wait_for_controller
 
 PLUGIN = "snakemake_executor_plugin_slurm"
 LONGEST_NAME = 50
@@ -23,6 +29,8 @@ STEP = 10
 """Seconds by which the executor puts off every further look."""
 SLOWEST = 6
 """The longest time between two looks, in times of the first (``slurm-init-seconds-before-status-checks``)."""
+FORGOTTEN = 3
+"""Answers without a job after which SLURM has forgotten it."""
 
 Answer = tuple[dict[str, str] | None, float | None]
 """Job → state, and how long the answer took; nothing if there was none."""
@@ -35,17 +43,23 @@ def prepare_executor(executor: Any, experiment: str, site: Sequence[Nodes]) -> N
     Args:
         executor: Snakemake's executor, before it has submitted anything.
         experiment: Name of the experiment.
-        site: What the cluster has; no job asks for more memory.
+        site: What the cluster has; no job asks for more memory or time.
     """
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", experiment)[:LONGEST_NAME]
     executor.run_uuid = f"{name}-{executor.run_uuid}"
+    note_name_of_jobs(executor.run_uuid)
+    executor.report_job_submission = with_log_of_array_task(executor.report_job_submission)
     plugin = vars(sys.modules[PLUGIN])
     plugin["query_job_status"] = with_plain_states(executor, plugin["query_job_status"], plugin["get_min_job_age"]())
-    plugin["get_submit_command"] = with_memory_that_is_there(plugin["get_submit_command"], site)
+    plugin["get_submit_command"] = within_limits(plugin["get_submit_command"], site)
+    plugin["validate_account"] = lambda account, logger: account  # `check_requests` has done that, once
+    plugin["pending_jobs_for_rule"] = lambda dag, rule: 0  # none to wait for: those that come later are another array
 
 
-def with_memory_that_is_there(submit: Callable[..., str], site: Sequence[Nodes]) -> Callable[..., str]:
-    """Wrap what writes a job's sbatch line: memory that grows with every attempt ends at the largest node's.
+def within_limits(submit: Callable[..., str], site: Sequence[Nodes]) -> Callable[..., str]:
+    """Wrap what writes a job's sbatch line: it waits for a controller that does not answer.
+
+    Memory that grows with every attempt ends at the largest node's, time at the partition's limit.
 
     Args:
         submit: The executor's own function.
@@ -53,13 +67,28 @@ def with_memory_that_is_there(submit: Callable[..., str], site: Sequence[Nodes])
     """
 
     @functools.wraps(submit)
-    def within_limits(job: Any, *arguments: Any, **options: Any) -> str:
-        most = most_memory(request_of("", job.resources, job.threads), site)
-        if most and (job.resources.get("mem_mb") or 0) > most:
-            job.resources.mem_mb = most
+    def patient(job: Any, *arguments: Any, **options: Any) -> str:
+        request = request_of(job.rule.name, job.resources, job.threads)
+        for name, most in (("mem_mb", most_memory(request, site)), ("runtime", longest(request, site))):
+            if most and (job.resources.get(name) or 0) > most:
+                setattr(job.resources, name, most)
+        wait_for_controller()
         return submit(job, *arguments, **options)
 
-    return within_limits
+    return patient
+
+
+def with_log_of_array_task(report: Callable[..., None]) -> Callable[..., None]:
+    """Wrap what notes a submitted job: an array's logs are in the rule's folder, not in one per job."""
+
+    @functools.wraps(report)
+    def corrected(submitted: Any, **options: Any) -> None:
+        log = submitted.aux["slurm_logfile"]
+        if "_" in submitted.external_jobid and not log.parent.name.startswith("rule_"):
+            submitted.aux["slurm_logfile"] = log.parent.with_name(log.name)
+        report(submitted, **options)
+
+    return corrected
 
 
 def with_plain_states(executor: Any, query: Query, remembered: float | None = None) -> Query:
@@ -73,6 +102,7 @@ def with_plain_states(executor: Any, query: Query, remembered: float | None = No
     slowest = SLOWEST * executor.workflow.executor_settings.init_seconds_before_status_checks
     if remembered:  # a job that has ended must be seen before it is forgotten
         slowest = min(slowest, remembered / 3)
+    missed: Counter[str] = Counter()
 
     @functools.wraps(query)
     async def plain(*arguments: Any, **options: Any) -> Answer:
@@ -82,9 +112,26 @@ def with_plain_states(executor: Any, query: Query, remembered: float | None = No
         states, seconds = await query(*arguments, **options)
         if states is None:  # the controller did not answer; the executor would forget its jobs
             return {}, 0.0
-        return {number: plain_state(state) for number, state in states.items()}, seconds
+        absent = missing_in(states, [job.external_jobid for job in executor.active_jobs])
+        for number in set(missed) - absent:
+            del missed[number]
+        missed.update(absent)
+        forgotten = {number: "UNKNOWN" for number in absent if missed[number] >= FORGOTTEN}  # its outputs will tell
+        return {**forgotten, **{number: plain_state(state) for number, state in states.items()}}, seconds
 
     return plain
+
+
+def missing_in(states: Iterable[str], jobs: Iterable[str]) -> set[str]:
+    """List jobs that SLURM does not name; of an array it names tasks that wait together, as ``12_[3-5]``.
+
+    Args:
+        states: The jobs it names.
+        jobs: Those that are looked for.
+    """
+    named = set(states)
+    arrays = {number.partition("_")[0] for number in named}
+    return {number for number in jobs if number not in named and number.partition("_")[0] not in arrays}
 
 
 def plain_state(state: str) -> str:

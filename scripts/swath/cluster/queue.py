@@ -1,23 +1,26 @@
 """SLURM jobs of a run that was lost: found, cancelled, waited for.
 
-A Snakemake that is killed leaves its jobs in the queue. Whoever holds the working directory's lock is the only one who
-may work in it: all jobs that are there before it has submitted any are another's.
+A Snakemake that is killed leaves its jobs in the queue. All jobs of a run have one name, which no other run's have;
+the run notes it before it submits any. So the next run knows which jobs were a dead one's.
 """
 
 from __future__ import annotations
 
 import getpass
-import re
-import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from swath.cluster.slurm import ask
 from swath.errors import Problem, UserError
+from swath.files import read_json, write_json
+from swath.lock import other_runs
+from swath.processes import this_process
 
+NAMES = Path(".snakemake/swath-jobs")
+"""A file for every run that submits jobs, named as they are; it says which process the run is."""
 PATIENCE = 120.0
 """Seconds that cancelled jobs get to be gone; training writes a checkpoint before it ends."""
 LOOK = 1.0
@@ -39,50 +42,55 @@ class QueuedJob:
     task: str
 
 
+def note_name_of_jobs(name: str) -> None:
+    """Note what the jobs of this run are called."""
+    write_json(NAMES / f"{name}.json", this_process())
+
+
 def cancel_lost_jobs() -> None:
-    """Cancel the jobs that an earlier run in this working directory has left in the queue; wait until they are gone.
+    """Cancel the jobs that dead runs in this working directory have left in the queue; wait until they are gone.
 
     Raises:
         UserError: If SLURM does not answer, or jobs do not go.
     """
-    lost = jobs_of_this_directory()
-    if not lost:
-        return
-    names = "; ".join(f"{job.id} ({job.state.lower()}): {job.task}" for job in lost[:5])
-    print(f"An earlier run has left {len(lost)} jobs in the queue, they are cancelled: {names}", file=sys.stderr)
-    ids = [job.id for job in lost]
-    ask("scancel", *ids)
+    names = names_of_dead_runs()
+    if lost := jobs_called(names):
+        told = "; ".join(f"{job.id} ({job.state.lower()}): {job.task}" for job in lost[:5])
+        print(f"An earlier run has left {len(lost)} jobs in the queue, they are cancelled: {told}", file=sys.stderr)
+        ask("scancel", *(job.id for job in lost), missing="")  # fails for jobs that have just ended
+        _wait_until_gone(names)
+    for name in names:
+        (NAMES / f"{name}.json").unlink(missing_ok=True)
+
+
+def names_of_dead_runs() -> set[str]:
+    """Name the jobs of runs that are at work here no more."""
+    alive = {(run["host"], run["pid"]) for run in [*other_runs(), this_process()]}
+    runs = {file.stem: read_json(file) for file in NAMES.glob("*.json")}
+    return {name for name, run in runs.items() if (run["host"], run["pid"]) not in alive}
+
+
+def jobs_called(names: Collection[str]) -> list[QueuedJob]:
+    """List this user's jobs in the queue that have one of some names.
+
+    Raises:
+        UserError: If SLURM does not answer.
+    """
+    if not names:
+        return []
+    lines = ask("squeue", "--noheader", "--user", getpass.getuser(), "--format", "%A|%T|%j|%k").splitlines()
+    jobs = [line.split("|", 3) for line in lines if line.count("|") >= 3]
+    return [QueuedJob(number, state, task) for number, state, name, task in jobs if name in names]
+
+
+def _wait_until_gone(names: Collection[str]) -> None:
     end = time.monotonic() + PATIENCE
-    while remaining := _states(ids):
+    while remaining := jobs_called(names):
         if time.monotonic() > end:
-            if set(remaining.values()) == {"COMPLETING"}:
+            if {job.state for job in remaining} == {"COMPLETING"}:
                 print("They take their time to end; they may not publish anything any more.", file=sys.stderr)
                 return
-            found = ", ".join(remaining)
+            found = ", ".join(job.id for job in remaining)
             cure = "wait until they have left the queue (`squeue --me`), then type the same command again"
             raise UserError(Problem("SLURM", "jobs of an earlier run", f"{found} still there", "an empty queue", cure))
         time.sleep(LOOK)
-
-
-def _states(ids: Sequence[str]) -> dict[str, str]:
-    """Ask for the states of those jobs that are still in the queue."""
-    lines = ask("squeue", "--noheader", "--jobs", ",".join(ids), "--format", "%A|%T", missing="").splitlines()
-    return dict(line.split("|", 1) for line in lines)
-
-
-def jobs_of_this_directory() -> list[QueuedJob]:
-    """List this user's jobs that Snakemake has submitted from this working directory."""
-    lines = ask("squeue", "--noheader", "--user", getpass.getuser(), "--format", "%A|%T|%k|%Z").splitlines()
-    found = []
-    for number, state, comment, folder in (line.split("|", 3) for line in lines if line.count("|") >= 3):
-        if comment.startswith(("rule_", "group_")) and _works_here(number, folder):
-            found.append(QueuedJob(number, state, comment))
-    return found
-
-
-def _works_here(number: str, folder: str) -> bool:
-    """Tell whether a job works in this directory: the one it was submitted from, or its command's ``--directory``."""
-    script = ask("scontrol", "write", "batch_script", number, "-", missing="")
-    named = re.search(r"--directory[= ]('[^']*'|\S+)", script)
-    place = Path(folder) / shlex.split(named.group(1))[0] if named else Path(folder)
-    return place.resolve() == Path.cwd().resolve()

@@ -19,6 +19,13 @@ from swath.errors import Problem, UserError, did_you_mean
 
 FIELDS = "%R|%l|%c|%m|%D|%G"
 UNLIMITED = 10**9
+CLUSTERS = ("cluster", "clusters", "slurm_cluster")
+"""Resources that name another cluster."""
+GRES = re.compile(r"[A-Za-z0-9_]+(:[A-Za-z0-9_.]+)?(:\d+[TGM]?)?")
+MODEL = re.compile(r"[A-Za-z0-9_.]+")
+"""What Snakemake's executor takes."""
+ON_GPUS = ("train", "predict")
+"""Rules that compute on GPUs."""
 PROFILE = "the profile's `set-resources` and `default-resources`"
 """Where a user says what jobs ask for."""
 
@@ -59,10 +66,11 @@ class Request:
         minutes: Wall time.
         cpus: Cores.
         memory: MB.
-        gpu: GPUs.
+        gpu: GPUs; None if nothing is said.
         model: Their type; empty for any.
         gres: A GRES string; empty for none.
         used: GPUs that the job's work uses; 0 if that does not matter.
+        cluster: Another cluster; empty for this one.
     """
 
     rule: str
@@ -71,17 +79,18 @@ class Request:
     minutes: int = 0
     cpus: int = 1
     memory: int = 0
-    gpu: int = 0
+    gpu: int | None = None
     model: str = ""
     gres: str = ""
     used: int = 0
+    cluster: str = ""
 
     @property
     def gpus(self) -> dict[str, int]:
         """GPUs by type, as ``Nodes`` has them."""
         if found := gpus_of(self.gres):
             return found
-        number = self.gpu or (1 if self.model else 0)
+        number = (1 if self.model else 0) if self.gpu is None else self.gpu
         return {self.model: number} if number else {}
 
 
@@ -101,10 +110,11 @@ def request_of(rule: str, resources: Mapping[str, Any], threads: int, used: int 
         minutes=_number(resources.get("runtime")),
         cpus=_number(resources.get("cpus_per_task")) or threads,
         memory=_number(resources.get("mem_mb")),
-        gpu=_number(resources.get("gpu")),
+        gpu=None if resources.get("gpu") is None else _number(resources.get("gpu")),
         model=str(resources.get("gpu_model") or ""),
         gres=str(resources.get("gres") or ""),
         used=used,
+        cluster=next((str(resources[name]) for name in CLUSTERS if resources.get(name)), ""),
     )
 
 
@@ -141,7 +151,8 @@ def read_site() -> list[Nodes]:
     Raises:
         UserError: If it does not answer.
     """
-    return [nodes_of(line) for line in ask("sinfo", "--noheader", "--exact", "--format", FIELDS).splitlines()]
+    lines = ask("sinfo", "--noheader", "--exact", "--format", FIELDS).splitlines()
+    return [nodes_of(line) for line in lines if "|" in line]  # a line can name the cluster
 
 
 def nodes_of(line: str) -> Nodes:
@@ -186,10 +197,11 @@ def check_requests(requests: Iterable[Request], site: Iterable[Nodes], accounts:
 
 
 def problems_of(request: Request, site: list[Nodes]) -> Iterator[Problem]:
-    """Find why a job could not start: the first thing that excludes all nodes."""
-    if gpus_of(request.gres) and (request.gpu or request.model):
-        found = f"gres {request.gres!r} and gpu {request.gpu or request.model!r}: SLURM adds them up"
-        yield _problem(request, "gres", found, "one way to ask for GPUs", "set `gpu: 0`, or remove `gres`")
+    """Find why a job could not start: how it asks for GPUs, or the first thing that excludes all nodes."""
+    if wrong := next(_wrong_gpus(request), None):
+        yield wrong
+        return
+    if request.cluster:  # only this one is known
         return
     rest = _in_partition(request, site)
     if not rest:
@@ -201,6 +213,8 @@ def problems_of(request: Request, site: list[Nodes]) -> Iterator[Problem]:
         left = [nodes for nodes in rest if offered(nodes) >= needed]
         if not left:
             there = "; ".join(sorted({_there(setting, nodes) for nodes in rest}))
+            if request.gpus and not any(nodes.gpus for nodes in rest):
+                cure = "name a partition with GPUs; `--set-resources` on the command line replaces all of the profile's"
             yield _problem(request, setting, found, f"what a node there has: {there}", cure)
             return
         rest = left
@@ -211,11 +225,40 @@ def problems_of(request: Request, site: list[Nodes]) -> Iterator[Problem]:
         yield _problem(request, setting, found, f"{request.used} GPUs, as `train.gpus` says", cure)
 
 
+def _wrong_gpus(request: Request) -> Iterator[Problem]:
+    """Find what is wrong with how GPUs are asked for, whatever there is."""
+    if gpus_of(request.gres) and (request.gpu or request.model):
+        found = f"gres {request.gres!r} and gpu {request.gpu or request.model!r}: SLURM adds them up"
+        yield _problem(request, "gres", found, "one way to ask for GPUs", "set `gpu: 0`, or remove `gres`")
+    if request.model and request.gpu == 0:
+        yield _problem(request, "gpu", f"0, of type {request.model}", "a number", "set `gpu: 1`, or remove `gpu_model`")
+    if request.gpus and request.rule not in ON_GPUS:
+        setting, found = ("gres", request.gres) if request.gres else ("gpu", f"{sum(request.gpus.values())}")
+        cure = "ask for GPUs in `set-resources`, under `train` and `predict`, not in `default-resources`"
+        yield _problem(request, setting, found, "no GPU: this rule does not use any", cure)
+    for setting, text, allowed in (("gres", request.gres, GRES), ("gpu_model", request.model, MODEL)):
+        if text and not allowed.fullmatch(text):
+            kind = next(iter(request.gpus))
+            cure = f'set `gpu: 0` and `slurm_extra: "--gpus-per-node={kind}:1"` in place of it'
+            yield _problem(request, setting, text, "letters, digits, _ and . (all that Snakemake passes on)", cure)
+
+
 def most_memory(request: Request, site: Iterable[Nodes]) -> int:
     """Tell the MB of the largest node that a job could run on if it asked for less memory; 0 if there is none."""
-    needs = [(offered, needed) for setting, _, needed, offered, _ in _needs(request) if setting != "mem_mb"]
-    rest = [nodes for nodes in _in_partition(request, site) if all(offered(nodes) >= n for offered, n in needs)]
-    return max((nodes.memory for nodes in rest), default=0)
+    return max((nodes.memory for nodes in _fitting_but_for("mem_mb", request, site)), default=0)
+
+
+def longest(request: Request, site: Iterable[Nodes]) -> int:
+    """Tell the minutes of the longest job there could be if it asked for less time; 0 if there is none."""
+    return max((nodes.minutes for nodes in _fitting_but_for("runtime", request, site)), default=0)
+
+
+def _fitting_but_for(ignored: str, request: Request, site: Iterable[Nodes]) -> list[Nodes]:
+    """List the nodes that have what a job needs, one setting left aside."""
+    if request.cluster:
+        return []
+    needs = [(offered, needed) for setting, _, needed, offered, _ in _needs(request) if setting != ignored]
+    return [nodes for nodes in _in_partition(request, site) if all(offered(nodes) >= n for offered, n in needs)]
 
 
 def _in_partition(request: Request, site: Iterable[Nodes]) -> list[Nodes]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
+import time
 
 from swath.errors import Problem, UserError
 
 PATIENCE = 60
 """Seconds that a program of SLURM's gets: a busy controller answers late."""
+PAUSE = 5.0
+"""Seconds between two looks for a controller that does not answer."""
 
 
 def ask(*command: str, missing: str | None = None) -> str:
@@ -30,6 +34,16 @@ def ask(*command: str, missing: str | None = None) -> str:
         said = " ".join(str(getattr(error, "stderr", "") or error).split())
         cure = "wait until SLURM answers (`sinfo`), then type the same command again"
         raise UserError(Problem("SLURM", command[0], said, "an answer", cure)) from None
+
+
+def wait_for_controller() -> None:
+    """Wait until SLURM's controller answers: what is submitted meanwhile would count as failed."""
+    told = False
+    while "is UP" not in ask("scontrol", "ping", missing=""):
+        if not told:
+            print("SLURM's controller does not answer: jobs wait to be submitted until it does.", file=sys.stderr)
+            told = True
+        time.sleep(PAUSE)
 
 
 def _environment() -> dict[str, str]:

@@ -12,14 +12,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from swath.cluster.queue import jobs_of_this_directory
+from swath.cluster.queue import jobs_called, names_of_dead_runs
 from swath.cluster.site import Request, check_requests, read_accounts, read_site
 from swath.cluster.slurm import ask
 from swath.doctor.lines import ERROR, FINE, WARNING, Line, lines_of
 from swath.errors import UserError
 
 PATIENCE = 180.0
-"""Seconds that the GPU job may wait in the queue and run."""
+"""Seconds that the GPU job may wait in the queue."""
 LITTLE = 5e9
 """Bytes; less room for temporary files than that is worth a warning."""
 MEMORY, MINUTES = 6000, 5
@@ -73,11 +73,11 @@ def slurm(requests: Iterable[Request]) -> Iterator[Line]:
 def lost_jobs() -> Iterator[Line]:
     """Find jobs that an earlier run has left in the queue."""
     try:
-        lost = jobs_of_this_directory()
+        lost = jobs_called(names_of_dead_runs())
     except UserError:
         return  # told above
     for job in lost:
-        cure = "if no Snakemake runs here any more: the next run cancels it and does its work anew"
+        cure = "none needed: the next run cancels it and goes on with its work"
         yield Line(WARNING, "job in the queue", f"{job.id} ({job.state.lower()}): {job.task}", cure)
 
 
@@ -88,30 +88,32 @@ def gpu_job(probe: Probe) -> Iterator[Line]:
     seen, log = folder / "node.json", folder / "node.log"
     seen.unlink(missing_ok=True)
     try:
-        number = ask(*shlex.split(submit_command(probe, seen, log))).strip().partition(";")[0]
+        number = ask("sh", "-c", submit_command(probe, seen, log)).strip().partition(";")[0]
     except UserError as error:
         said = error.problems[0].found
         yield Line(ERROR, "GPU job", f"SLURM refuses it: {said}", "correct the profile's lines for `train`")
         return
-    state = _wait_for(number, seen)
+    reason = ""
+    try:
+        state = _wait_for(number, seen)
+        if state == "PENDING":
+            reason = ask("squeue", "--noheader", "--jobs", number, "--format", "%r", missing="").strip()
+    finally:  # also when somebody has had enough
+        ask("scancel", number, missing="")
     if seen.exists():
         yield from what_a_node_has(json.loads(seen.read_text()), wants_gpu(probe.resources))
         return
     if state == "PENDING":
-        reason = ask("squeue", "--noheader", "--jobs", number, "--format", "%r", missing="").strip()
-        ask("scancel", number, missing="")
-        yield Line(
-            WARNING, "GPU job", f"not started within {PATIENCE:g} s ({reason})", "queue: it starts when a GPU is free"
-        )
+        found = f"not started within {PATIENCE:g} s ({reason})"
+        yield Line(WARNING, "GPU job", found, "queue all the same: jobs start when a GPU is free")
         return
-    ask("scancel", number, missing="")
     last = (log.read_text().strip().splitlines() or ["it said nothing"])[-1] if log.exists() else "it left no log here"
     cure = f"see {log}; a node that does not see this folder is no good"
     yield Line(ERROR, "GPU job", f"{state.lower() or 'ended'}: {last}", cure)
 
 
 def submit_command(probe: Probe, seen: Path, log: Path) -> str:
-    """Write the sbatch line, with the executor's own functions: what a training would be given."""
+    """Write the sbatch line for a shell, with the executor's own functions: what a training would be given."""
     from snakemake_executor_plugin_slurm.submit_string import get_submit_command
     from snakemake_executor_plugin_slurm.utils import set_gres_string
 
@@ -131,10 +133,12 @@ def submit_command(probe: Probe, seen: Path, log: Path) -> str:
     program = Path(__file__).with_name("node.py")
     look = shlex.join(["python" if probe.image else sys.executable, str(program), str(seen)])
     if probe.image:
-        look = f"apptainer exec {probe.container_arguments} {shlex.quote(str(probe.image))} {look}"
-    scratch = [f'mkdir -p "{folder}" && export TMPDIR="{folder}"' for folder in probe.scratch]
-    wrapped = " && ".join(part for part in (probe.before, *scratch, look) if part)
-    return f"{call}{set_gres_string(job)} --wrap {shlex.quote(wrapped)}"
+        image = shlex.quote(str(probe.image))
+        look = f"`command -v apptainer || command -v singularity` exec {probe.container_arguments} {image} {look}"
+    scratch = [f"mkdir -p {folder} && export TMPDIR={folder}" for folder in map(shlex.quote, probe.scratch)]
+    on_the_node = " && ".join([*scratch, look]).replace("`", "\\`")
+    before = f"{probe.before} && " if probe.before else ""
+    return f'{call}{set_gres_string(job)} --wrap="{before}{on_the_node}"'  # quoted as the executor does
 
 
 class _Resources(dict[str, Any]):
@@ -150,10 +154,12 @@ def wants_gpu(resources: Mapping[str, Any]) -> bool:
 
 
 def _wait_for(number: str, seen: Path) -> str:
-    """Wait until a job has written its file, or is over, or patience is; its last state."""
+    """Wait until a job has written its file, or is over, or patience with the queue is; its last state."""
     end, state = time.monotonic() + PATIENCE, "PENDING"
     while time.monotonic() < end and not seen.exists():
         told = ask("squeue", "--noheader", "--states", "all", "--jobs", number, "--format", "%T", missing="").strip()
+        if state == "PENDING" and told not in ("", "PENDING"):  # from now on it is SLURM that ends it
+            end = time.monotonic() + 60 * MINUTES + PATIENCE
         state = told or state  # a controller that does not answer once says nothing
         if state not in ("PENDING", "RUNNING", "CONFIGURING", "COMPLETING"):
             time.sleep(2)  # the file may take a moment on a shared file system

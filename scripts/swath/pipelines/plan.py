@@ -5,7 +5,6 @@ Those follow from what `get_config` returns, and stand in the table that the fir
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +16,7 @@ from pydantic import ValidationError
 from swath.config.experiment import Experiment
 from swath.config.load import Location, problems_of, where, without_empty_sections
 from swath.config.pipeline import PipelineExperiment
-from swath.errors import Problem, UserError, did_you_mean
+from swath.errors import Problem, UserError, did_you_mean, ending_the_program
 from swath.files import read_json, sha256, short_hash
 from swath.pipelines.signature import Signature, modules_behind, read_signature
 from swath.plan import readable, sweep_points, trial_name
@@ -81,12 +80,9 @@ class PipelinePlan:
 
 
 def plan_pipeline_or_exit(config: Mapping[str, Any], files: Sequence[str | Path]) -> PipelinePlan:
-    """Make the plan; a user's mistakes are printed and end the program with exit status 1."""
-    try:
+    """Make the plan; a user's mistakes end the program."""
+    with ending_the_program():
         return make_pipeline_plan(config, files)
-    except UserError as error:
-        print(f"\n{error}\n", file=sys.stderr)
-        sys.exit(1)
 
 
 def make_pipeline_plan(config: Mapping[str, Any], files: Sequence[str | Path] = ()) -> PipelinePlan:

@@ -19,7 +19,7 @@ LEAST_MARGIN = 60.0  # seconds
 
 
 def deadline(minutes: float | None) -> float | None:
-    """Return when this process will be killed, in seconds since 1970: as SLURM says, else reckoned from its start.
+    """Return when this process will be killed, in seconds since 1970: as SLURM says, else by the start of its job.
 
     Args:
         minutes: The job's time limit, or None where there is none.
@@ -27,7 +27,17 @@ def deadline(minutes: float | None) -> float | None:
     if minutes is None:
         return None
     known = os.environ.get("SLURM_JOB_END_TIME")
-    return float(known) if known else psutil.Process().create_time() + 60 * minutes
+    return float(known) if known else _start_of_job() + 60 * minutes
+
+
+def _start_of_job() -> float:
+    """Return when this process's job has started: the oldest process below SLURM's own, some seconds before this one.
+
+    Where there is no such process, this one is the job.
+    """
+    line = [psutil.Process(), *psutil.Process().parents()]
+    ends = [index for index, process in enumerate(line) if process.name() == "slurmstepd"]
+    return float(line[max(ends[0] - 1, 0)].create_time() if ends else line[0].create_time())
 
 
 class StopRequest:
