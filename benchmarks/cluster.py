@@ -7,7 +7,9 @@ Run it where `snakemake --profile slurm` has run, on quiet nodes (on one machine
 A job's time is accounting's, from start to end; the stage's work is what Snakemake measured of its process.
 """
 
+import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -17,11 +19,13 @@ JOBS = ["sacct", "--allocations", "--noheader", "--parsable2", "--starttime", "n
 
 def jobs_of_this_folder():
     """Rule and seconds of every job that was submitted from here and has ended well."""
-    command = [*JOBS, "--format", "State,Comment,ElapsedRaw,WorkDir"]
+    command = [*JOBS, "--format", "State,ElapsedRaw,WorkDir,SubmitLine"]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    rows = [line.removeprefix("COMPLETED|").rsplit("|", 2) for line in lines if line.startswith("COMPLETED|")]
-    here = [(comment, float(seconds)) for comment, seconds, folder in rows if Path(folder) == Path.cwd()]
-    named = [(comment.removeprefix("rule_").partition("_wildcards")[0], seconds) for comment, seconds in here]
+    rows = [line.split("|", 3) for line in lines if line.startswith("COMPLETED|")]
+    here = [(line, float(seconds)) for _, seconds, folder, line in rows if Path(folder) == Path.cwd()]
+    named = [(rule[1], seconds) for line, seconds in here if (rule := re.search(r"--allowed-rules (\S+)", line))]
+    if not named:
+        sys.exit("No jobs of this folder that ended well are in SLURM's accounting (sacct).")
     return pd.DataFrame(named, columns=["rule", "job"])
 
 

@@ -25,7 +25,7 @@ rule encoder_weights:
         "../scripts/encoder_weights.py"
 
 
-# all that the experiment starts from: `snakemake weights` on a node with network, before the others
+# all that the experiment starts from: `snakemake --cores 1 weights` on a node with network, before the others
 rule weights:
     input:
         WEIGHTS_WANTED,

@@ -6,6 +6,7 @@ experiment reads is added here, through the variable it reads for that.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import tempfile
@@ -65,9 +66,11 @@ def folders_to_mount(places: Iterable[str | Path], here: Path) -> list[str]:
         here: The working directory.
     """
     folders = set()
+    resolved = functools.cache(Path.resolve)  # thousands of files share a folder
     for place in places:
-        for path in (Path(os.path.abspath(place)), Path(place).resolve()):  # noqa: PTH100  links are to be seen, too
-            folders.add(path if path.is_dir() else path.parent)
+        path = Path(os.path.abspath(place))  # noqa: PTH100  links are to be seen, too
+        target = path.resolve() if path.is_symlink() else resolved(path.parent) / path.name
+        folders |= {each if each.is_dir() else each.parent for each in (path, target)}
     root = Path(here.anchor)
     outside = {folder for folder in folders - {root} if folder.is_dir() and not folder.is_relative_to(here)}
     return sorted(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
-from project import Project
+from project import REPOSITORY, Project
 from slurm import Slurm, wait_until
 from training_on_cluster import (
     ends_well,
@@ -77,9 +79,15 @@ def test_snakemake_is_killed(training_to_do: Project, undisturbed: Project, slur
 def test_the_controller_is_killed(training_to_do: Project, undisturbed: Project, slurm: Slurm) -> None:
     with training(training_to_do, slurm) as process:
         slurm.control("kill", "slurmctld")
+        submission = subprocess.Popen(
+            [sys.executable, "-c", "from swath.cluster.slurm import wait_for_controller; wait_for_controller()"],
+            env={**slurm.environment, "PYTHONPATH": str(REPOSITORY / "scripts")},
+        )
         time.sleep(40)  # Snakemake asks, and nobody answers
         assert process.poll() is None
+        assert submission.poll() is None
         slurm.control("start", "slurmctld")
+        assert submission.wait(timeout=60) == 0
         ends_well(process, training_to_do, undisturbed, attempts=1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,11 +19,15 @@ HOST = ("--software-deployment-method", "env-modules")
 LINES = {
     "a CPU, with a module": (
         ("--until", "scenes", "--precommand", "module load apptainer"),
-        "-A my-project -p cpu -t 10 --mem 1000 --nodes=1 --no-requeue --ntasks=1 --cpus-per-task=1",
+        "-A my-project -p cpu -t 10 --mem 1000 --no-requeue --ntasks=1 --cpus-per-task=1",
     ),
     "another account": (
         ("--until", "scenes", "--default-resources", "slurm_account=lab", "slurm_partition=cpu"),
         "-A lab -p cpu -t 10 --mem 1000 --no-requeue --ntasks=1 --cpus-per-task=1",
+    ),
+    "a prediction": (
+        ("--until", "predict", "--forcerun", "predict"),
+        "-A my-project -p gpu -t 60 --mem 5021 --no-requeue --cpus-per-task=2 --gpus=1",
     ),
     "a GPU": (
         ("--until", "train"),
@@ -59,7 +64,10 @@ REFUSED = {
         ("train:slurm_partition=gpu", "train:gpu=0", "train:gres=gpu:h100:2"),
         ("train: gres", "gpu:h100:2", "1 GPUs, as `train.gpus` says"),
     ),
-    "a partition without GPUs": (("train:slurm_partition=cpu",), ("train: gpu", "cpu: 1 nodes without GPUs", "type")),
+    "a partition without GPUs": (
+        ("train:slurm_partition=cpu",),
+        ("train: gpu", "cpu: 1 nodes without GPUs", "replaces all of the profile's"),
+    ),
     "a partition that is not there": (("train:slurm_partition=gpus",), ("train: slurm_partition", "did you mean")),
     "more time than is allowed": (
         ("train:slurm_partition=gpu", "train:runtime=1000"),
@@ -106,6 +114,8 @@ def test_the_line_for(name: str, project: Project, finished: Project, slurm: Slu
     rule = arguments[1]
     if rule == "train":
         add_chips(project, finished)
+    if rule == "predict":
+        shutil.copytree(finished.results, project.results, symlinks=True)
     if name == "two GPUs":
         project.config["train"]["gpus"] = 2
         project.write().replace(project.folder / "config" / "config.yaml")

@@ -93,6 +93,8 @@ def test_work_to_be_continued_ends_with_a_code_of_its_own(tmp_path: Path) -> Non
         """,
     )
     assert done.returncode == 75
+    (told,) = (tmp_path / ".snakemake" / "swath-told").iterdir()  # for the run that waits, should it give up
+    assert "the same command goes on" in told.read_text()
     assert "the same command goes on" in done.stderr
     assert "Traceback" not in done.stderr
     assert list((tmp_path / "out/k1").iterdir()) == []

@@ -441,7 +441,7 @@ def test_the_same_weights_give_the_same_bytes(caches: Path) -> None:
 @pytest.mark.parametrize("name", ["torchvision-resnet50", "smp-resnet18", "timm-resnet10t"])
 def test_without_a_network_the_cure_is_told_within_seconds(name: str, caches: Path) -> None:
     start = time.monotonic()
-    with pytest.raises(UserError, match="`snakemake weights` once on a node with network") as error:
+    with pytest.raises(UserError, match="`snakemake --cores 1 weights` once on a node with network") as error:
         fetch_weights(name, caches / "weights.pth", caches / "weights.json")
     assert time.monotonic() - start < 15
     assert len(error.value.problems) == 1

@@ -61,7 +61,7 @@ def weights(survey: Survey) -> Iterator[Finding]:
                     "model.weights",
                     f"{file} is not there yet",
                     "",
-                    "where there is no network, run `snakemake weights` on a node that has one, before",
+                    "where there is no network, run `snakemake --cores 1 weights` on a node that has one, before",
                 )
         elif isinstance(start, str) and start != "none" and not looks_like_weights(Path(start)):
             yield finding(

@@ -47,8 +47,8 @@ class Model(Section):
     `faster_rcnn`: also `tu-` and the name of any timm model. Not with `external`."""
 
     weights: Annotated[str, AfterValidator(_known_weights)] | TrialWeights = "none"
-    """The first weights: `none` (random), `imagenet` (the encoder's; fetched once by `snakemake weights`), a file
-    (state dict, or a Raster Vision bundle), or a trained trial, `{trial: learning_rate=0.001}`, of this or, with
+    """The first weights: `none` (random), `imagenet` (the encoder's; fetched once by `snakemake --cores 1 weights`), a
+    file (state dict, or a Raster Vision bundle), or a trained trial, `{trial: learning_rate=0.001}`, of this or, with
     `experiment:`, of another experiment."""
 
     arguments: dict[str, Any] = {}

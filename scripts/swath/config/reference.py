@@ -48,8 +48,8 @@ CHECKS_INTRO = """# Checks: what is looked at before anything starts
 
 <!-- Written by `make reference` from scripts/swath/checks and the tests of bad inputs; change it there. -->
 
-`snakemake validate` reads the headers of all images, the labels, and a sample of every image's pixels, without torch,
-and tells everything it finds at once: on the terminal, what must be cured first, and in
+`snakemake --cores 1 validate` reads the headers of all images, the labels, and a sample of every image's pixels,
+without torch, and tells everything it finds at once: on the terminal, what must be cured first, and in
 `results/experiments/<name>/validation.html`, with a table of the scenes and the balance of classes. A thousand scenes
 of 650 × 650 pixels take less than a minute on two cores; a large image takes no longer than a small one, as only so
 many pixels of it are read.

@@ -73,7 +73,7 @@ def check_weights(path: Path, record: Path) -> None:
     except (OSError, ValueError, KeyError, TypeError) as error:
         found, expected = f"{type(error).__name__}: {error}", f"weights, and their SHA-256 in {record}"
     if found != expected:
-        cure = f"remove {path} and {record}, and run `snakemake weights` once on a node with network"
+        cure = f"remove {path} and {record}, and run `snakemake --cores 1 weights` once on a node with network"
         raise UserError(Problem(str(path), "SHA-256", found, expected, cure))
 
 
@@ -193,6 +193,6 @@ def _not_fetched(name: str, source: str, error: Exception) -> UserError:
             "model.weights",
             f"imagenet for {name} could not be fetched: {type(error).__name__}: {reason}",
             f"{source}, in the library's cache or by network",
-            "run `snakemake weights` once on a node with network, or give a local file as `model.weights`",
+            "run `snakemake --cores 1 weights` once on a node with network, or give a local file as `model.weights`",
         )
     )
