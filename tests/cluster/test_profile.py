@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
 from clones import AS_FINISHED, add_chips, clone, same_bytes
-from project import Project
+from project import REPOSITORY, Project
 from slurm import Slurm
 
 pytestmark = [pytest.mark.workflow, pytest.mark.cluster]
@@ -63,6 +64,37 @@ def test_trainings_and_predictions_are_given_a_gpu(queued: Project) -> None:
 def test_what_is_done_is_done(way: tuple[str, str], queued: Project) -> None:
     """In the container or without it, here or there: the bytes are the same, nothing is made anew."""
     assert queued.jobs(*way, "--set-scatter", "scenes=8", "chip=8", "predict=4") == {}
+
+
+def steps_of_the_docs() -> list[str]:
+    """The commands that docs/cluster.md has a user type, once Swath is installed."""
+    ten_steps = (REPOSITORY / "docs" / "cluster.md").read_text().partition("## When things break")[0]
+    lines = [
+        line.strip() for block in re.findall(r"```bash\n(.*?)```", ten_steps, re.DOTALL) for line in block.splitlines()
+    ]
+    return [line for line in lines if line.startswith(("sacctmgr ", "sinfo ", "snakemake "))]
+
+
+def test_the_docs_can_be_typed(queued: Project, slurm: Slurm) -> None:
+    (queued.folder / "my.yaml").write_text((queued.folder / "config" / "config.yaml").read_text())
+    said = {}
+    for command in steps_of_the_docs():
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=queued.folder,
+            env=slurm.environment | {"USER": getpass.getuser()},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == (1 if "doctor" in command else 0), done.stdout  # placeholders for GPUs
+        said[command.partition("#")[0].strip()] = done.stdout
+    assert list(said)[-1] == "snakemake --profile slurm --configfile my.yaml"
+    assert [text for text in said.values() if "my-project" in text.split()]
+    assert [text for text in said.values() if "gpu:h100:2" in text]
+    assert [text for text in said.values() if "no GPU is seen" in text]
+    assert "Nothing to be done" in said["snakemake --profile slurm --configfile my.yaml"]
 
 
 def test_two_gpus_are_two_processes(slurm: Slurm, finished: Project, tmp_path: Path) -> None:
