@@ -51,7 +51,7 @@ def training(project: Project, slurm: Slurm, *arguments: str) -> Iterator[subpro
         start_new_session=True,
     )
     try:
-        wait_until(lambda: epochs_done(project) >= 2)
+        wait_until(lambda: epochs_done(project) >= 2, seconds=300)
         yield process
     finally:
         if process.poll() is None:
@@ -67,7 +67,8 @@ def type_it(project: Project, slurm: Slurm) -> subprocess.CompletedProcess[str]:
 def resume(project: Project, slurm: Slurm) -> subprocess.CompletedProcess[str]:
     """Type `make resume`, and wait for its end."""
     (project.folder / ".venv").symlink_to(REPOSITORY / ".venv")
-    return wait_for(["make", "resume", f"ARGS={shlex.join(command()[3:])}"], project, slurm)
+    make = ["make", "--assume-old", "envs/requirements.lock"]  # nothing is to be installed
+    return wait_for([*make, "resume", f"ARGS={shlex.join(command()[3:])}"], project, slurm)
 
 
 def wait_for(command: Sequence[str], project: Project, slurm: Slurm) -> subprocess.CompletedProcess[str]:
