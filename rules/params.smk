@@ -117,4 +117,5 @@ def run_for_doctor():
 
 
 def requests_not_planned_yet():
-    return {}  # all jobs are known, or are of rules whose jobs are
+    """What rules ask for whose jobs are known once the winner is."""
+    return {"predict": run_for_doctor()["resources"]["predict"]} if "select" in rules_to_run(workflow) else {}

@@ -1,7 +1,11 @@
 """Swath: Raster Vision experiments as file-tracked Snakemake steps."""
 
+import os
+
 from swath.container import forget_host_packages
 
 __version__ = "0.1.0"
 
-forget_host_packages()  # before anything else is imported
+# before anything else is imported
+forget_host_packages()
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask the network for news

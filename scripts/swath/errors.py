@@ -61,10 +61,12 @@ def ending_the_program() -> Iterator[None]:
         sys.exit(1)
 
 
-def did_you_mean(word: str, candidates: Iterable[str]) -> str:
-    """Name the candidate nearest to ``word``, as a question, or list them all."""
+def did_you_mean(word: str, candidates: Iterable[str], otherwise: str = "") -> str:
+    """Name the candidate nearest to ``word``, as a question; else say ``otherwise``, or list them all."""
     known = sorted(candidates)
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     if near:
         return f"did you mean {near[0]!r}?"
+    if otherwise:
+        return otherwise
     return "known: " + ", ".join(known) if known else ""

@@ -43,7 +43,7 @@ def test_a_sound_cluster_without_drivers(project: Project, slurm: Slurm) -> None
     done = doctor(project, slurm, *HOST)
     said = " ".join(done.stdout.split())
     for line in (
-        "fine partition cpu: 1 nodes without GPUs",
+        "fine partition cpu: 1 node without GPUs",
         "fine partition gpu: 2 nodes with 2 × h100",
         "fine requests leaderboard → cpu, my-project; predict → gpu, my-project; train → gpu, my-project",
         "fine GPU job ran on gpu1",

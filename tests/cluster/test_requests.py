@@ -62,11 +62,11 @@ REFUSED = {
     "more GPUs than a node has": (("train:slurm_partition=gpu", "train:gpu=3"), ("train: gpu", "3 × gpu", "fewer")),
     "a GRES string with more GPUs than it trains on": (
         ("train:slurm_partition=gpu", "train:gpu=0", "train:gres=gpu:h100:2"),
-        ("train: gres", "gpu:h100:2", "1 GPUs, as `train.gpus` says"),
+        ("train: gres", "gpu:h100:2", "1 GPU, as `train.gpus` says"),
     ),
     "a partition without GPUs": (
         ("train:slurm_partition=cpu",),
-        ("train: gpu", "cpu: 1 nodes without GPUs", "replaces all of the profile's"),
+        ("train: gpu", "cpu: 1 node without GPUs", "replaces all of the profile's"),
     ),
     "a partition that is not there": (("train:slurm_partition=gpus",), ("train: slurm_partition", "did you mean")),
     "more time than is allowed": (

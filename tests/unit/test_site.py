@@ -15,11 +15,12 @@ from swath.cluster import queue, slurm
 from swath.cluster.executor import (
     missing_in,
     prepare_executor,
+    with_last_words,
     with_log_of_array_task,
     with_plain_states,
     within_limits,
 )
-from swath.cluster.site import Request, check_requests, gpus_of, minutes_of, nodes_of
+from swath.cluster.site import Request, check_requests, gpus_of, minutes_of, nodes_of, request_of
 from swath.errors import UserError
 
 SITE = [
@@ -79,6 +80,13 @@ WRONG = {
         "2 × v100",
         "fewer",
     ),
+    "misspelt": (
+        Request("chip", unknown=("slurm_acount",)),
+        "chip: slurm_acount",
+        "no resource",
+        "slurm_account",
+        "did you mean 'slurm_account'?",
+    ),
     "both": (
         Request("train", "", "gpu", gpu=1, gres="gpu:a100:1"),
         "train: gres",
@@ -86,7 +94,7 @@ WRONG = {
         "one way",
         "`gpu: 0`",
     ),
-    "used": (Request("train", "", "gpu", gpu=3, used=1), "train: gpu", "3", "1 GPUs, as `train.gpus`", "as are used"),
+    "used": (Request("train", "", "gpu", gpu=3, used=1), "train: gpu", "3", "1 GPU, as `train.gpus`", "as are used"),
     "used by GRES": (
         Request("train", "", "gpu", gres="gpu:a100:1", used=2),
         "train: gres",
@@ -173,6 +181,7 @@ def executor() -> Any:
         workflow=workflow,
         active_jobs=[],
         report_job_submission=lambda job: None,
+        report_job_error=lambda job, msg: None,
     )
 
 
@@ -289,3 +298,25 @@ def test_where_logs_of_arrays_are(number: str, log: str, there: str) -> None:
     with_log_of_array_task(told.append)(job)
     assert told == [job]
     assert job.aux["slurm_logfile"] == Path(there)
+
+
+def test_a_failed_job_has_the_last_word(tmp_path: Path) -> None:
+    told: list[str] = []
+    log = tmp_path / "7.log"
+    report = with_last_words(lambda job, msg, **options: told.append(msg))
+    report(SimpleNamespace(aux={"slurm_logfile": log}), "failed.", aux_logs=[])
+    log.write_text("one\n\ntwo\nthree\nslurm_script: module: not found\n")
+    report(SimpleNamespace(aux={"slurm_logfile": log}), "failed.", aux_logs=[])
+    report(SimpleNamespace(aux=None), msg="sbatch failed.")
+    assert told == [
+        "failed.",
+        "failed. Its log ends with:\n    two\n    three\n    slurm_script: module: not found",
+        "sbatch failed.",
+    ]
+
+
+def test_resources_are_read_as_snakemake_names_them() -> None:
+    request = request_of("train", {"slurm_acount": "a", "gpu": 0, "gres": "gpu:2", "clusters": "far"}, 2)
+    assert (request.unknown, request.gpus, request.cluster) == (("slurm_acount",), {"": 2}, "far")
+    assert request_of("train", {"gpu_model": "a100"}, 1).gpus == {"a100": 1}
+    assert request_of("train", {"gpu_model": "a100", "gpu": 0}, 1).gpus == {}

@@ -29,6 +29,8 @@ STEP = 10
 """Seconds by which the executor puts off every further look."""
 SLOWEST = 6
 """The longest time between two looks, in times of the first (``slurm-init-seconds-before-status-checks``)."""
+LAST_WORDS = 3
+"""Lines of a failed job's log that are shown."""
 FORGOTTEN = 3
 """Answers without a job after which SLURM has forgotten it."""
 
@@ -49,6 +51,7 @@ def prepare_executor(executor: Any, experiment: str, site: Sequence[Nodes]) -> N
     executor.run_uuid = f"{name}-{executor.run_uuid}"
     note_name_of_jobs(executor.run_uuid)
     executor.report_job_submission = with_log_of_array_task(executor.report_job_submission)
+    executor.report_job_error = with_last_words(executor.report_job_error)
     plugin = vars(sys.modules[PLUGIN])
     plugin["query_job_status"] = with_plain_states(executor, plugin["query_job_status"], plugin["get_min_job_age"]())
     plugin["get_submit_command"] = within_limits(plugin["get_submit_command"], site)
@@ -89,6 +92,20 @@ def with_log_of_array_task(report: Callable[..., None]) -> Callable[..., None]:
         report(submitted, **options)
 
     return corrected
+
+
+def with_last_words(report: Callable[..., None]) -> Callable[..., None]:
+    """Wrap what tells of a failed job: how SLURM's log of it ends says why one failed that never came to its work."""
+
+    @functools.wraps(report)
+    def with_log(failed: Any, msg: str | None = None, **options: Any) -> None:
+        log = (failed.aux or {}).get("slurm_logfile")
+        said = log.read_text(errors="replace").split("\n") if log and log.is_file() else []
+        last = [line for line in said if line.strip()][-LAST_WORDS:]
+        told = "\n".join([f"{msg or 'The job failed.'} Its log ends with:", *(f"    {line}" for line in last)])
+        report(failed, told if last else msg, **options)
+
+    return with_log
 
 
 def with_plain_states(executor: Any, query: Query, remembered: float | None = None) -> Query:

@@ -19,6 +19,8 @@ from swath.errors import Problem, UserError, did_you_mean
 
 FIELDS = "%R|%l|%c|%m|%D|%G"
 UNLIMITED = 10**9
+SLURM = ("slurm_account", "slurm_cluster", "slurm_extra", "slurm_partition")
+"""Resources that only SLURM knows."""
 CLUSTERS = ("cluster", "clusters", "slurm_cluster")
 """Resources that name another cluster."""
 GRES = re.compile(r"[A-Za-z0-9_]+(:[A-Za-z0-9_.]+)?(:\d+[TGM]?)?")
@@ -52,7 +54,8 @@ class Nodes:
 
     def __str__(self) -> str:
         gpus = ", ".join(f"{number} × {name or 'gpu'}" for name, number in self.gpus.items())
-        return f"{self.partition}: {self.number} nodes" + (f" with {gpus}" if gpus else " without GPUs")
+        nodes = f"{self.number} node{'s' * (self.number != 1)}"
+        return f"{self.partition}: {nodes} with {gpus}" if gpus else f"{self.partition}: {nodes} without GPUs"
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class Request:
         gres: A GRES string; empty for none.
         used: GPUs that the job's work uses; 0 if that does not matter.
         cluster: Another cluster; empty for this one.
+        unknown: Names like the executor's resources that are none.
     """
 
     rule: str
@@ -84,6 +88,7 @@ class Request:
     gres: str = ""
     used: int = 0
     cluster: str = ""
+    unknown: tuple[str, ...] = ()
 
     @property
     def gpus(self) -> dict[str, int]:
@@ -115,6 +120,7 @@ def request_of(rule: str, resources: Mapping[str, Any], threads: int, used: int 
         gres=str(resources.get("gres") or ""),
         used=used,
         cluster=next((str(resources[name]) for name in CLUSTERS if resources.get(name)), ""),
+        unknown=tuple(name for name in sorted(resources) if name.startswith("slurm_") and name not in SLURM),
     )
 
 
@@ -186,7 +192,7 @@ def check_requests(requests: Iterable[Request], site: Iterable[Nodes], accounts:
             "slurm_account",
             request.account,
             f"an account of yours: {', '.join(known)}",
-            did_you_mean(request.account, known) or "put in one of them",
+            did_you_mean(request.account, known, "put in one of them"),
         )
         for request in requests
         if known and request.account and not set(request.account.lower().split(",")) & set(known)
@@ -197,7 +203,9 @@ def check_requests(requests: Iterable[Request], site: Iterable[Nodes], accounts:
 
 
 def problems_of(request: Request, site: list[Nodes]) -> Iterator[Problem]:
-    """Find why a job could not start: how it asks for GPUs, or the first thing that excludes all nodes."""
+    """Find why a job could not start: how it asks for things, or the first thing that excludes all nodes."""
+    for name in request.unknown:
+        yield _problem(request, name, "no resource of that name", ", ".join(SLURM), did_you_mean(name, SLURM))
     if wrong := next(_wrong_gpus(request), None):
         yield wrong
         return
@@ -207,7 +215,8 @@ def problems_of(request: Request, site: list[Nodes]) -> Iterator[Problem]:
     if not rest:
         names = sorted({nodes.partition for nodes in site})
         expected = f"a partition of this cluster: {', '.join(names)}"
-        yield _problem(request, "slurm_partition", request.partition, expected, did_you_mean(request.partition, names))
+        cure = did_you_mean(request.partition, names, "put in one of them")
+        yield _problem(request, "slurm_partition", request.partition, expected, cure)
         return
     for setting, found, needed, offered, cure in _needs(request):
         left = [nodes for nodes in rest if offered(nodes) >= needed]
@@ -222,7 +231,8 @@ def problems_of(request: Request, site: list[Nodes]) -> Iterator[Problem]:
     if asked and request.used not in (0, asked):
         setting, found = ("gres", request.gres) if request.gres else ("gpu", str(asked))
         cure = "ask for as many as are used, or change `train.gpus`"
-        yield _problem(request, setting, found, f"{request.used} GPUs, as `train.gpus` says", cure)
+        expected = f"{request.used} GPU{'s' * (request.used != 1)}, as `train.gpus` says"
+        yield _problem(request, setting, found, expected, cure)
 
 
 def _wrong_gpus(request: Request) -> Iterator[Problem]:

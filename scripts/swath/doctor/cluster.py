@@ -108,7 +108,7 @@ def gpu_job(probe: Probe) -> Iterator[Line]:
         yield Line(WARNING, "GPU job", found, "queue all the same: jobs start when a GPU is free")
         return
     last = (log.read_text().strip().splitlines() or ["it said nothing"])[-1] if log.exists() else "it left no log here"
-    cure = f"see {log}; a node that does not see this folder is no good"
+    cure = f"see {log}: a `precommand` of the profile that fails there, or a node that does not see this folder"
     yield Line(ERROR, "GPU job", f"{state.lower() or 'ended'}: {last}", cure)
 
 

@@ -114,7 +114,7 @@ def weights(files: Iterable[Path]) -> Iterator[Line]:
 def locks(models: Path) -> Iterator[Line]:
     """Look for runs and trainings that are at work here, or were killed."""
     if runs := other_runs():
-        cure = "a second run leaves the first one's jobs alone, and waits where both make the same"
+        cure = "another experiment can run beside it; the same one is refused until the first has ended"
         yield Line(WARNING, "runs", f"at work here: {describe(runs)}", cure)
     alive = []
     for folder in sorted(models.glob("*/checkpoints/*")):
