@@ -61,10 +61,10 @@ class Slurm:
         return [job for job in jobs if not states or job["state"] in states]
 
     def accounting(self, *fields: str) -> list[dict[str, str]]:
-        """All jobs so far, from sacct, without their steps."""
+        """All jobs so far, from sacct, without their steps; only the last field may hold a ``|``."""
         command = ["sacct", "--allocations", "--noheader", "--parsable2", "--starttime", "now-1day"]
         lines = self.ask(*command, "--format", ",".join(fields)).splitlines()
-        return [dict(zip(fields, line.split("|"), strict=True)) for line in lines]
+        return [dict(zip(fields, line.split("|", len(fields) - 1), strict=True)) for line in lines]
 
 
 def free_ports() -> int:

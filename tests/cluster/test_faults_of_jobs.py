@@ -76,6 +76,7 @@ def test_a_training_needs_more_memory_than_it_asked_for(
 def test_a_training_is_preempted(training_to_do: Project, undisturbed: Project, slurm: Slurm) -> None:
     with training(training_to_do, slurm, "--set-resources", "train:slurm_partition=scavenge") as process:
         job = trainings(slurm)[0]["id"]
+        os.kill(trainer(training_to_do), signal.SIGSTOP)  # so that it is not done before
         urgent = ("sbatch", "--parsable", "-p", "gpu", "-N2", "--gpus-per-node=2", "--mem=100", "--wrap", "sleep 10")
         slurm.ask(*urgent, "--output", "/dev/null")
         ends_well(process, training_to_do, undisturbed)
