@@ -51,7 +51,8 @@ def training(project: Project, slurm: Slurm, *arguments: str) -> Iterator[subpro
         start_new_session=True,
     )
     try:
-        wait_until(lambda: epochs_done(project) >= 2, seconds=300)
+        wait_until(lambda: epochs_done(project) >= 2 or process.poll() is not None, seconds=300)
+        assert process.poll() is None, said(project)
         yield process
     finally:
         if process.poll() is None:

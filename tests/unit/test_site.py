@@ -9,6 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from snakemake.common.tbdstring import TBDString
+from snakemake.iocontainers import ResourceList
 
 from swath.cluster import executor as cluster_executor
 from swath.cluster import queue, slurm
@@ -218,13 +220,8 @@ def test_the_queue_is_looked_at_before_it_forgets(executor: Any, remembered: flo
     assert executor.next_seconds_between_status_checks == seconds
 
 
-class Resources(dict[str, Any]):
-    __getattr__ = dict.get
-    __setattr__ = dict.__setitem__
-
-
 def submitted(resources: dict[str, Any]) -> str:
-    job = SimpleNamespace(rule=SimpleNamespace(name="train"), resources=Resources(resources), threads=1)
+    job = SimpleNamespace(rule=SimpleNamespace(name="train"), resources=ResourceList(fromdict=resources), threads=1)
     submit = within_limits(lambda job, params: f"{job.resources.mem_mb} {job.resources.runtime} {params}", SITE)
     return submit(job, "params")
 
@@ -316,7 +313,8 @@ def test_a_failed_job_has_the_last_word(tmp_path: Path) -> None:
 
 
 def test_resources_are_read_as_snakemake_names_them() -> None:
-    request = request_of("train", {"slurm_acount": "a", "gpu": 0, "gres": "gpu:2", "clusters": "far"}, 2)
+    asked = {"slurm_acount": "a", "gpu": 0, "gres": "gpu:2", "clusters": "far", "tmpdir": TBDString()}
+    request = request_of("train", ResourceList(fromdict=asked), 2)
     assert (request.unknown, request.gpus, request.cluster) == (("slurm_acount",), {"": 2}, "far")
     assert request_of("train", {"gpu_model": "a100"}, 1).gpus == {"a100": 1}
     assert request_of("train", {"gpu_model": "a100", "gpu": 0}, 1).gpus == {}

@@ -119,8 +119,8 @@ def request_of(rule: str, resources: Mapping[str, Any], threads: int, used: int 
         model=str(resources.get("gpu_model") or ""),
         gres=str(resources.get("gres") or ""),
         used=used,
-        cluster=next((str(resources[name]) for name in CLUSTERS if resources.get(name)), ""),
-        unknown=tuple(name for name in sorted(resources) if name.startswith("slurm_") and name not in SLURM),
+        cluster=next((str(found) for name in CLUSTERS if (found := resources.get(name))), ""),
+        unknown=tuple(name for name in sorted(resources.keys()) if name.startswith("slurm_") and name not in SLURM),
     )
 
 
