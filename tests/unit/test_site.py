@@ -222,7 +222,7 @@ def test_the_queue_is_looked_at_before_it_forgets(executor: Any, remembered: flo
 
 def submitted(resources: dict[str, Any]) -> str:
     job = SimpleNamespace(rule=SimpleNamespace(name="train"), resources=ResourceList(fromdict=resources), threads=1)
-    submit = within_limits(lambda job, params: f"{job.resources.mem_mb} {job.resources.runtime} {params}", SITE)
+    submit = within_limits(lambda job, _: f"{job.resources.get('mem_mb')} {job.resources.get('runtime')} params", SITE)
     return submit(job, "params")
 
 
