@@ -94,17 +94,21 @@ def submitted(project: Project, slurm: Slurm, arguments: Sequence[str], rule: st
         command, cwd=project.folder, env=slurm.environment, stdout=log, stderr=subprocess.STDOUT, text=True
     )
 
+    def queued() -> bool:
+        return any(job["comment"].startswith(f"rule_{rule}") for job in slurm.jobs())
+
     def lines() -> list[str]:
         jobs = slurm.accounting("JobID", "Comment", "SubmitLine")
         return [j["SubmitLine"] for j in jobs if j["JobID"] not in before and j["Comment"].startswith(f"rule_{rule}")]
 
     try:
-        wait_until(lambda: lines() or process.poll() is not None, seconds=300)
+        wait_until(lambda: queued() or process.poll() is not None, seconds=300)
+        assert process.poll() is None, (project.folder / "said.txt").read_text()
     finally:
         process.kill()
         process.wait()
         slurm.ask("scancel", "--full", "--me")
-    assert lines(), (project.folder / "said.txt").read_text()
+    wait_until(lines)  # accounting may come to know of a job when it ends
     return lines()[0]
 
 
