@@ -4,15 +4,31 @@ from __future__ import annotations
 
 import ast
 import hashlib
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 SCRIPTS = Path(__file__).parents[1]
 WITHOUT_INFLUENCE = ("swath.errors", "swath.job", "swath.config")
 """Modules that shape messages, logs or settings; what settings say is in the specs."""
 
 
-def code_of(script: str) -> str:
+def code_of(script: str) -> Callable[[Any], str]:
+    """Make a rule's param: the hash of its code, for which files are read when a job of the rule is looked at.
+
+    Args:
+        script: The rule's name: ``chip`` for scripts/chip.py.
+    """
+
+    def code(wildcards: Any) -> str:
+        return hash_of_code(script)
+
+    return code
+
+
+@cache
+def hash_of_code(script: str) -> str:
     """Hash a rule's script and all of Swath's modules it imports, directly or not.
 
     Args:

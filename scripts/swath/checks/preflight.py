@@ -16,7 +16,7 @@ from swath.checks import chips, images, labels, machine, splits
 from swath.checks.findings import Finding, PreflightError, sorted_findings, tally, text_of
 from swath.checks.page import write_page
 from swath.checks.survey import Reading, Survey, finding
-from swath.code import code_of
+from swath.code import hash_of_code
 from swath.errors import Problem
 from swath.files import read_json, short_hash, write_json
 from swath.scenes.paths import local_paths_of
@@ -83,7 +83,7 @@ def look_at(request: Mapping[str, Any]) -> Survey:
     pending = [row["id"] for row in request["scenes"] if not all(Path(path).exists() for path in _paths(row))]
     rows = [row for row in request["scenes"] if row["id"] not in set(pending)]
     memory = REMEMBERED / f"{request['experiment']}.json"
-    code = code_of("swath/checks/reading")
+    code = hash_of_code("swath/checks/reading")
     beside = _files_by_stem(path for row in rows for path in _paths(row))
     keys = {row["id"]: short_hash([row, request["labels"], _state(row, beside), code]) for row in rows}
     known = read_json(memory) if memory.exists() else {}
