@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
+from once import made_once
 from project import CUTS, SMALL, Project, cut_scene
 
 from swath import demo
@@ -28,26 +28,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     if report.skipped and os.environ.get("SWATH_NO_SKIPS"):
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped, which SWATH_NO_SKIPS forbids: {report.longrepr}"
-
-
-def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
-    """Return a folder that one of the processes that test makes, for all of them to read.
-
-    Args:
-        factory: pytest's.
-        name: The folder's.
-        make: Fills the folder; called where it is not there yet.
-    """
-    base = factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
-    whole = folder.with_suffix(".whole")
-    with FileLock(folder.with_suffix(".lock")):
-        if not whole.exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            make(folder)
-            whole.touch()
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -60,9 +60,9 @@ def training(project: Project, slurm: Slurm, *arguments: str) -> Iterator[subpro
             process.wait()
 
 
-def type_it(project: Project, slurm: Slurm) -> subprocess.CompletedProcess[str]:
+def type_it(project: Project, slurm: Slurm, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Type the command, and wait for its end."""
-    return wait_for(command(), project, slurm)
+    return wait_for(command(*arguments), project, slurm)
 
 
 def resume(project: Project, slurm: Slurm) -> subprocess.CompletedProcess[str]:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from once import made_once
 from project import REPOSITORY, Project
-from slurm import PACKAGES, Slurm, missing_programs
+from slurm import MEASURING, PACKAGES, Slurm, missing_programs
 from training_on_cluster import one_training
 
 
@@ -41,12 +42,20 @@ def slurm() -> Iterator[Slurm]:
             cluster.control("down")
 
 
+@pytest.fixture(autouse=True)
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes of these tests measure no coverage."""
+    monkeypatch.delenv(MEASURING, raising=False)
+
+
 @pytest.fixture(scope="session")
 def undisturbed(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A training on this machine, without SLURM."""
-    project = one_training(finished, tmp_path_factory.mktemp("undisturbed") / "swath")
-    project.snakemake("--until", "train")
-    return project
+
+    def make(folder: Path) -> None:
+        one_training(finished, folder / "swath").snakemake("--until", "train")
+
+    return Project(made_once(tmp_path_factory, "undisturbed", make) / "swath")
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ def small_disk(training_to_do: Project) -> Iterator[Path]:
 
 
 def test_the_disk_is_full(training_to_do: Project, undisturbed: Project, slurm: Slurm, small_disk: Path) -> None:
-    done = type_it(training_to_do, slurm)
+    done = type_it(training_to_do, slurm, "--retries", "0")
     assert done.returncode != 0
     assert "No space left on device" in done.stdout
     small_disk.unlink()
