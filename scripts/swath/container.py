@@ -68,7 +68,7 @@ def folders_to_mount(places: Iterable[str | Path], here: Path) -> list[str]:
     folders = set()
     resolved = functools.cache(Path.resolve)  # thousands of files share a folder
     for place in places:
-        path = Path(os.path.abspath(place))  # noqa: PTH100  links are to be seen, too
+        path = Path(os.path.normpath(here / place))  # links are to be seen, too
         target = path.resolve() if path.is_symlink() else resolved(path.parent) / path.name
         folders |= {each if each.is_dir() else each.parent for each in (path, target)}
     root = Path(here.anchor)

@@ -67,6 +67,13 @@ WRONG = {
         "letters, digits",
         "`slurm_extra:",
     ),
+    "no gpu of two": (
+        Request("train", "", "gpu", gres="nvme:1,lscratch:10"),
+        "train: gres",
+        "nvme",
+        "letters",
+        "remove",
+    ),
     "gres type": (
         Request("train", "", "mig", gres="gpu:a100:1"),
         "train: gres",

@@ -248,8 +248,9 @@ def _wrong_gpus(request: Request) -> Iterator[Problem]:
         yield _problem(request, setting, found, "no GPU: this rule does not use any", cure)
     for setting, text, allowed in (("gres", request.gres, GRES), ("gpu_model", request.model, MODEL)):
         if text and not allowed.fullmatch(text):
-            kind = next(iter(request.gpus))
-            cure = f'set `gpu: 0` and `slurm_extra: "--gpus-per-node={kind}:1"` in place of it'
+            gpus = ",".join(f"{kind}:{number}" if kind else str(number) for kind, number in request.gpus.items())
+            instead = f'set `gpu: 0` and `slurm_extra: "--gpus-per-node={gpus}"` in place of it'
+            cure = instead if gpus else "remove what is not a GPU"
             yield _problem(request, setting, text, "letters, digits, _ and . (all that Snakemake passes on)", cure)
 
 
