@@ -40,7 +40,8 @@ class UserError(Exception):
     """Mistakes of the user, all that were seen; shown without a traceback."""
 
     def __init__(self, problems: Problem | Iterable[Problem]):
-        self.problems = [problems] if isinstance(problems, Problem) else list(problems)
+        found = [problems] if isinstance(problems, Problem) else problems
+        self.problems = list(dict.fromkeys(found))  # what was seen from two sides is told once
         super().__init__("\n\n".join(str(problem) for problem in self.problems))
 
     def __reduce__(self) -> tuple[type[UserError], tuple[list[Problem]]]:

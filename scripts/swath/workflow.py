@@ -195,7 +195,7 @@ def _check_weights(plan: Plan, files: Sequence[str | Path]) -> None:
                 )
             )
     if problems:
-        raise UserError(dict.fromkeys(problems))
+        raise UserError(problems)
 
 
 def _check_definitions(plan: Plan, files: Sequence[str | Path]) -> None:

@@ -199,7 +199,7 @@ def check_requests(requests: Iterable[Request], site: Iterable[Nodes], accounts:
     }
     problems = [*wrong, *(problem for request in requests for problem in problems_of(request, nodes))]
     if problems:
-        raise UserError(dict.fromkeys(problems))
+        raise UserError(problems)
 
 
 def problems_of(request: Request, site: list[Nodes]) -> Iterator[Problem]:
