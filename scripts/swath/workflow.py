@@ -200,12 +200,11 @@ def _check_weights(plan: Plan, files: Sequence[str | Path]) -> None:
 
 def _check_definitions(plan: Plan, files: Sequence[str | Path]) -> None:
     """Make sure that networks of the user's own are there."""
-    place = where(files, ("model", "definition"))
     named = {(spec["model"]["definition"], spec["model"]["entrypoint"]) for spec in plan.specs["models"].values()}
     problems = [
         problem
         for definition, entrypoint in sorted((one, other) for one, other in named if one)
-        for problem in problems_of_definition(definition, entrypoint, place)
+        for problem in problems_of_definition(definition, entrypoint, where(files, ("model", "definition")))
     ]
     if problems:
         raise UserError(problems)

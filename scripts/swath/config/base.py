@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
+
+DESCRIBED = "SWATH_DESCRIBED" in os.environ
+"""Whether fields know their docstrings: ``make reference`` needs them; jobs of a cluster would read sources in vain."""
 
 
 class Section(BaseModel):
     """A part of the config: no unknown keys, no silent conversions, no changes after validation."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=DESCRIBED)
 
 
 FileSafeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]

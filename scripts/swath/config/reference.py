@@ -6,6 +6,7 @@ Run it with `make reference`.
 from __future__ import annotations
 
 import json
+import sys
 import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -195,7 +196,9 @@ def _section(field: FieldInfo) -> type[Section] | None:
     return found[0] if found and found[0] not in (Range, TrialWeights) else None
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # in a folder that is named, or in the repository
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else REPOSITORY
     for path, content in generated().items():
-        (REPOSITORY / path).write_text(content)
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(content)
         print(path)
