@@ -34,8 +34,17 @@ def claim_lock() -> None:
     me = this_process()
     file = RUNS.absolute() / f"{me['host']}-{me['pid']}.json"
     write_json(file, me)
-    atexit.register(_leave, file, os.getpid())
-    threading.Thread(target=_beat, args=[file], name="heartbeat", daemon=True).start()
+    ended = threading.Event()
+    heart = threading.Thread(target=_beat, args=[file, ended], name="heartbeat", daemon=True)
+    heart.start()
+
+    def leave() -> None:
+        if os.getpid() == me["pid"]:  # not in a child that has inherited this
+            ended.set()
+            heart.join()  # it would miss the file
+            file.unlink(missing_ok=True)
+
+    atexit.register(leave)
 
 
 def other_runs() -> list[dict[str, Any]]:
@@ -76,14 +85,8 @@ def describe(runs: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(f"process {run['pid']} on {run['host']}" for run in runs)
 
 
-def _leave(file: Path, process: int) -> None:
-    if os.getpid() == process:  # not in a child that has inherited this
-        file.unlink(missing_ok=True)
-
-
-def _beat(file: Path) -> None:
-    while True:
-        time.sleep(HEARTBEAT)
+def _beat(file: Path, ended: threading.Event) -> None:
+    while not ended.wait(HEARTBEAT):
         try:
             os.utime(file)
         except FileNotFoundError:

@@ -105,10 +105,11 @@ def test_a_lock_nobody_claimed_stays(locked: Path) -> None:
 # --- a run's own file ------------------------------------------------------------------------------
 
 CLAIM = """
-import sys, time
+import atexit, sys, time
 sys.path.insert(0, {scripts!r})
 from swath import lock
 lock.HEARTBEAT = 0.05
+atexit.register(time.sleep, 1)  # the last that is done
 lock.claim_lock()
 print("claimed", flush=True)
 sys.stdin.read()
@@ -131,8 +132,9 @@ def test_a_run_gives_signs_of_life_until_it_ends(run: subprocess.Popen[str]) -> 
     (file,) = lock.RUNS.glob("*.json")
     first = file.stat().st_mtime_ns
     wait_until(lambda: file.stat().st_mtime_ns > first)
-    run.communicate()
+    _, said = run.communicate()
     assert not file.exists()
+    assert run.returncode == 0, said
 
 
 def test_a_run_that_was_taken_over_ends(run: subprocess.Popen[str]) -> None:
