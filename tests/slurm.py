@@ -15,8 +15,6 @@ from pathlib import Path
 SCRIPT = Path(__file__).parent / "cluster" / "slurm-cluster.sh"
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "slurmdbd", "mariadbd")
 PACKAGES = "slurmctld slurmd slurm-client slurmdbd munge mariadb-server"
-MEASURING = "COVERAGE_PROCESS_START"
-"""Has processes measure coverage, which costs each of them a quarter of its time; jobs of clusters go without."""
 PORTS = 20
 """A cluster takes a block of so many TCP ports."""
 
@@ -41,8 +39,7 @@ class Slurm:
     def environment(self) -> dict[str, str]:
         """What a client needs."""
         path = os.pathsep.join([str(self.folder / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]])
-        unmeasured = {name: value for name, value in os.environ.items() if name != MEASURING}
-        return {**unmeasured, "SLURM_CONF": str(self.folder / "etc" / "slurm.conf"), "PATH": path}
+        return {**os.environ, "SLURM_CONF": str(self.folder / "etc" / "slurm.conf"), "PATH": path}
 
     def control(self, *arguments: str) -> None:
         """up, down, kill DAEMON, start DAEMON, crash NODE."""

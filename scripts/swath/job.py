@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import logging
 import os
 import sys
@@ -82,6 +83,7 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
     finally:
         for path in temporary.values():
             path.unlink(missing_ok=True)
+        gc.freeze()  # the process ends: looking for garbage in all that was loaded would take two seconds
         sys.stdout.flush()
         sys.stderr.flush()
 

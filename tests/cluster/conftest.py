@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from once import made_once
 from project import REPOSITORY, Project
-from slurm import MEASURING, PACKAGES, Slurm, missing_programs
+from slurm import PACKAGES, Slurm, missing_programs
 from training_on_cluster import one_training
 
 
@@ -40,12 +40,6 @@ def slurm() -> Iterator[Slurm]:
             yield cluster
         finally:
             cluster.control("down")
-
-
-@pytest.fixture(autouse=True)
-def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes of these tests measure no coverage."""
-    monkeypatch.delenv(MEASURING, raising=False)
 
 
 @pytest.fixture(scope="session")

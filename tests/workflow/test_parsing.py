@@ -41,3 +41,25 @@ def test_the_snakefile_parses_within_a_second_of_an_empty_one(tmp_path: Path) ->
 
     ours, empty = seconds(*SNAKEMAKE), seconds(SNAKEMAKE[0], "--snakefile", "Snakefile")
     assert ours - empty < 1
+
+
+SNAKEFILE = """
+import sys
+
+sys.path.insert(0, {scripts!r})
+
+from swath.quick import end_without_waiting
+
+end_without_waiting()
+
+rule all:
+    output: "done"
+    shell: "touch {{output}}"
+"""
+
+
+def test_a_run_that_is_done_does_not_wait_for_snakemakes_timer(tmp_path: Path) -> None:
+    (tmp_path / "Snakefile").write_text(SNAKEFILE.format(scripts=str(REPOSITORY / "scripts")))
+    command = [SNAKEMAKE[0], "--cores", "1", "--max-jobs-per-timespan", "9/60s"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=30)
+    assert (tmp_path / "done").exists()
