@@ -66,16 +66,28 @@ def folders_to_mount(places: Iterable[str | Path], here: Path) -> list[str]:
         here: The working directory.
     """
     folders = set()
-    resolved = functools.cache(Path.resolve)  # thousands of files share a folder
     for place in places:
-        path = Path(os.path.normpath(here / place))  # links are to be seen, too
-        target = path.resolve() if path.is_symlink() else resolved(path.parent) / path.name
-        folders |= {each if each.is_dir() else each.parent for each in (path, target)}
+        ways = _ways_to(Path(os.path.normpath(here / place)))
+        folders |= {way if way.is_dir() else way.parent for way in ways}
+    _ways_to_folder.cache_clear()  # links can change
     root = Path(here.anchor)
     outside = {folder for folder in folders - {root} if folder.is_dir() and not folder.is_relative_to(here)}
     return sorted(
         str(folder) for folder in outside if not any(folder != o and folder.is_relative_to(o) for o in outside)
     )
+
+
+def _ways_to(path: Path) -> list[Path]:
+    """List a path and what it is called when one link after the other is followed; in a container all have to lead on."""
+    ways = [folder / path.name for folder in _ways_to_folder(path.parent)]
+    if ways[-1].is_symlink() and ways[-1].exists():
+        ways += _ways_to(Path(os.path.normpath(ways[-1].parent / ways[-1].readlink())))
+    return ways
+
+
+@functools.cache  # thousands of files share a folder
+def _ways_to_folder(path: Path) -> list[Path]:
+    return [path] if path == path.parent else _ways_to(path)
 
 
 def forget_host_packages() -> None:

@@ -1,6 +1,7 @@
-"""A GPU of its own for every job on a machine with several: nobody gives them out there, as SLURM does.
+"""A GPU of its own for every job of a machine: nobody gives them out there, as SLURM does.
 
-``resources: gpu=4`` has Snakemake start no more than four such jobs at once; which GPU each takes is settled here.
+``resources: gpu=4`` has Snakemake start no more than four such jobs at once; which GPU each takes is settled here, also
+among several runs.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ import logging
 import os
 import random
 import subprocess
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 WAIT = 5.0
 """Seconds between two looks for a free GPU."""
+
+LOCKS = Path("/tmp")
+"""One place for all runs of this machine, whatever folder their profiles name for temporary files."""
 
 log = logging.getLogger("swath")
 _held: list[int] = []  # open locks; the kernel releases them when the process ends, however it ends
@@ -25,13 +28,13 @@ _held: list[int] = []  # open locks; the kernel releases them when the process e
 def take_gpus(number: int) -> None:
     """Take some of the GPUs this process can see, for its life, and see no others any more.
 
-    Nothing happens where there are no more than asked for: under SLURM, which gives them out, and without GPUs.
+    Where there are fewer than asked for, and in a job of SLURM that was given what it asked for, nothing changes.
 
     Args:
         number: How many.
     """
     visible = visible_gpus()
-    if number < 1 or len(visible) <= number:
+    if number < 1 or len(visible) < number:
         return
     while len(locks := _lock_free(visible, number)) < number:
         for handle in locks.values():  # two that each hold half of what they need would wait forever
@@ -66,11 +69,12 @@ def visible_gpus() -> list[str]:
 
 def _lock_free(names: Sequence[str], number: int) -> dict[str, int]:
     """Take as many GPUs as asked for, or as are free; GPU → open lock."""
+    job = f"job-{os.environ['SLURM_JOB_ID']}-" if "SLURM_JOB_ID" in os.environ else ""  # each may count from 0
     locks: dict[str, int] = {}
     for name in names:
         if len(locks) == number:
             break
-        path = Path(tempfile.gettempdir()) / f"swath-gpu-{os.getuid()}-{name}.lock"
+        path = LOCKS / f"swath-gpu-{os.getuid()}-{job}{name}.lock"
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

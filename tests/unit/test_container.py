@@ -50,6 +50,24 @@ def test_links_are_followed(here: Path) -> None:
     assert names(folders_to_mount(["results", "a.tif"], here), here) == ["scratch/results", "shared/images/north"]
 
 
+def test_a_link_that_leads_through_another_one_leads_on_in_the_container(here: Path) -> None:
+    """As where /scratch itself is a link."""
+    (here.parent / "lustre").mkdir()
+    (here.parent / "scratch").rename(here.parent / "lustre/scratch")
+    (here.parent / "scratch").symlink_to("lustre/scratch")
+    both = ["lustre/scratch/results", "scratch/results"]
+    assert names(folders_to_mount(["results"], here), here) == both
+    assert names(folders_to_mount(["results/models/a.zip"], here), here) == []  # it is not there
+    (here / "results/a.zip").touch()
+    assert names(folders_to_mount(["results/a.zip"], here), here) == both
+
+
+def test_links_in_a_circle_lead_nowhere(here: Path) -> None:
+    (here.parent / "one").symlink_to("two")
+    (here.parent / "two").symlink_to("one")
+    assert folders_to_mount(["../one/a.tif", here.parent / "two"], here) == [str(here.parent)]
+
+
 def test_what_is_not_there_is_left_out(here: Path) -> None:
     assert folders_to_mount(["/nowhere/at/all.tif", "/x", "../gone/a.tif"], here) == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -11,12 +12,12 @@ import pytest
 from project import REPOSITORY
 
 TAKE = """
-import sys, time
+import os, pathlib, sys, time
 sys.path.insert(0, {scripts!r})
 from swath import gpus
 gpus.WAIT = 0.1
+gpus.LOCKS = pathlib.Path(os.environ["LOCKS"])
 gpus.take_gpus({number})
-import os
 print(os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
 sys.stdin.read()
 """
@@ -28,8 +29,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
     program = tmp_path / "nvidia-smi"
     program.write_text("#!/bin/sh\nprintf '0\\n1\\n2\\n3\\n'\n")
     program.chmod(0o755)
-    known = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
-    return {**known, "PATH": f"{tmp_path}:{os.environ['PATH']}", "TMPDIR": str(tmp_path)}
+    known = {name: value for name, value in os.environ.items() if name not in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID")}
+    return {**known, "PATH": f"{tmp_path}:{os.environ['PATH']}", "LOCKS": str(tmp_path)}
 
 
 def start(number: int, environment: dict[str, str]) -> subprocess.Popen[str]:
@@ -72,11 +73,26 @@ def test_what_the_user_leaves_visible_counts(environment: dict[str, str]) -> Non
     end(*jobs)
 
 
-@pytest.mark.parametrize(("visible", "number"), [("2", 1), ("GPU-abc", 1), ("", 1), ("0,1", 2), ("0,1", 0)])
+@pytest.mark.parametrize(("visible", "number"), [("0", 1), ("0,1", 2)])
+def test_who_needs_all_gpus_waits_for_them(visible: str, number: int, environment: dict[str, str]) -> None:
+    """Two runs, say: Snakemake does not know of both."""
+    first, second = (start(number, {**environment, "CUDA_VISIBLE_DEVICES": visible}) for _ in range(2))
+    ready, _, _ = select.select([first.stdout, second.stdout], [], [], 20)
+    assert len(ready) == 1
+    winner, waiting = (first, second) if ready == [first.stdout] else (second, first)
+    assert given(winner) == visible
+    assert not select.select([waiting.stdout], [], [], 1)[0]
+    end(winner)
+    assert given(waiting) == visible
+    end(waiting)
+
+
+@pytest.mark.parametrize(("visible", "number"), [("2", 1), ("GPU-abc", 1), ("", 1), ("0,1", 2), ("0,1", 0), ("0", 2)])
 def test_what_slurm_gave_is_left_alone(visible: str, number: int, environment: dict[str, str]) -> None:
-    job = start(number, {**environment, "CUDA_VISIBLE_DEVICES": visible})
-    assert given(job) == visible
-    end(job)
+    """Two jobs on one node, both of which count their GPUs from 0."""
+    jobs = [start(number, {**environment, "CUDA_VISIBLE_DEVICES": visible, "SLURM_JOB_ID": job}) for job in "12"]
+    assert list(map(given, jobs)) == [visible] * 2
+    end(*jobs)
 
 
 def test_a_machine_without_gpus(environment: dict[str, str]) -> None:
