@@ -25,6 +25,7 @@ from swath.workflow import (
     places_of,
     plan_or_exit,
     rules_to_run,
+    time_limit_in,
 )
 
 release_lock_of_dead_run(is_job=not workflow.is_main_process)

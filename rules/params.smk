@@ -85,11 +85,6 @@ def memory_of_training(wildcards, input, attempt):
     return int((3000 * train.gpus + 3000 + min(1000 * train.cache_gb, 10 * input.size_mb)) * min(attempt, MOST_TIMES))
 
 
-def time_limit_of_job(wildcards, input, resources):
-    """Minutes after which a cluster ends the job; nobody ends it here."""
-    return resources.get("runtime") if workflow.remote_exec else None
-
-
 def batch_size_of_predictions(wildcards, input):
     return PLAN.run_with("predictions", wildcards.key).trial.settings.predict.batch_size
 

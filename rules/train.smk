@@ -34,7 +34,7 @@ rule train:
         code=code_of("train"),
         colours=colours,
         without_influence=speed_of_model,
-        time_limit=time_limit_of_job,
+        time_limit=time_limit_in(workflow),
         name=name_of("models"),
     message:
         "Training {params.name}"

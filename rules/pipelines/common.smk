@@ -18,6 +18,7 @@ from swath.workflow import (
     minutes,
     mount_or_exit,
     rules_to_run,
+    time_limit_in,
 )
 
 release_lock_of_dead_run(is_job=not workflow.is_main_process)
@@ -122,11 +123,6 @@ def name_of_training(wildcards, input):
 def threads_of_training(wildcards):
     """Cores to ask for; the doctor asks before any training is known."""
     return 2 + (run_with(table(), "train", wildcards.key)["workers"] if wildcards.key else 0)
-
-
-def time_limit_of_job(wildcards, input, resources):
-    """Minutes after which a cluster ends the job; nobody ends it here."""
-    return resources.get("runtime") if workflow.remote_exec else None
 
 
 def check_first():

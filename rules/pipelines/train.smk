@@ -29,7 +29,7 @@ rule train:
         config=config_of("train"),
         folders=places_of("train"),
         name=name_of_training,
-        time_limit=time_limit_of_job,
+        time_limit=time_limit_in(workflow),
     message:
         "Training {params.name}"
     script:

@@ -20,6 +20,8 @@ ALWAYS_THERE = {"/tmp", "/var/tmp"}
 """What Apptainer mounts by itself."""
 HOST_PACKAGES = "/mnt/snakemake_searchpaths"
 """Where Snakemake mounts the host's packages in a container."""
+HOST_DATA = ("PROJ_DATA", "PROJ_LIB", "GDAL_DATA", "GDAL_DRIVER_PATH")
+"""Variables of conda and modules that name the data of another PROJ and GDAL than those rasterio brings along."""
 
 
 def check_image(image: Path) -> None:
@@ -78,7 +80,7 @@ def folders_to_mount(places: Iterable[str | Path], here: Path) -> list[str]:
 
 
 def _ways_to(path: Path) -> list[Path]:
-    """List a path and what it is called when one link after the other is followed; in a container all have to lead on."""
+    """List a path and what it is called as one link after the other is followed; in a container all have to lead on."""
     ways = [folder / path.name for folder in _ways_to_folder(path.parent)]
     if ways[-1].is_symlink() and ways[-1].exists():
         ways += _ways_to(Path(os.path.normpath(ways[-1].parent / ways[-1].readlink())))
@@ -90,9 +92,11 @@ def _ways_to_folder(path: Path) -> list[Path]:
     return [path] if path == path.parent else _ways_to(path)
 
 
-def forget_host_packages() -> None:
-    """Leave the host's packages alone, which Snakemake offers to a script in a container.
+def forget_host() -> None:
+    """Leave alone what would silently come from the host: packages, which Snakemake offers to a script in a container.
 
-    A package that the image lacks would silently come from the host.
+    And the coordinate systems of another PROJ, in a container and out of one.
     """
+    for variable in HOST_DATA:
+        os.environ.pop(variable, None)
     sys.path[:] = [path for path in sys.path if not path.startswith(HOST_PACKAGES)]

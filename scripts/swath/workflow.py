@@ -9,10 +9,9 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-from snakemake.iocontainers import Wildcards
+from snakemake.iocontainers import InputFiles, Wildcards
 
 from swath.config.classes import NULL_CLASS
 from swath.config.experiment import Experiment
@@ -121,9 +120,18 @@ def describe_run(workflow: Any, rules: Mapping[str, Any], image: str) -> dict[st
     }
 
 
+def time_limit_in(workflow: Any) -> Callable[..., int | None]:
+    """Make the function of a job's time limit: minutes after which a cluster ends it; nobody ends it elsewhere."""
+
+    def minutes_of_job(wildcards: Any, input: Any, resources: Any) -> int | None:
+        return resources.get("runtime") if workflow.remote_exec else None
+
+    return minutes_of_job
+
+
 def _asked(rule: Any, wildcards: Any) -> dict[str, Any]:
     """Evaluate what a rule's first attempt asks for, before its input."""
-    resources = rule.expand_resources(wildcards, SimpleNamespace(size_mb=0.0), attempt=1)
+    resources = rule.expand_resources(wildcards, InputFiles(), attempt=1)
     return {name: value for name, value in resources.items() if isinstance(value, int | str)}
 
 

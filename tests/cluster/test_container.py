@@ -27,13 +27,17 @@ def in_container(project: Project, *arguments: str, check: bool = True) -> subpr
     return project.snakemake("--software-deployment-method", "apptainer", *arguments, check=check)
 
 
-def test_a_folder_elsewhere_gives_the_same_bytes(finished: Project, elsewhere: Path, image: Path) -> None:
-    """Neither program, data nor results lie where Apptainer looks by itself."""
+def test_a_folder_elsewhere_gives_the_same_bytes(
+    finished: Project, elsewhere: Path, image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither program, data nor results lie where Apptainer looks by itself; the host has coordinate systems, too."""
+    monkeypatch.setenv("PROJ_DATA", "/opt/conda/share/proj")
     project = clone(elsewhere / "work", finished, image)
     shutil.move(project.folder / "data", elsewhere / "data")
     (project.folder / "data").symlink_to(elsewhere / "data")
-    (elsewhere / "results").mkdir()
-    (project.folder / "results").symlink_to(elsewhere / "results")
+    (elsewhere / "large-disk" / "results").mkdir(parents=True)
+    (elsewhere / "scratch").symlink_to("large-disk")
+    (project.folder / "results").symlink_to(elsewhere / "scratch" / "results")
     in_container(project, "--until", "predict")
     same_bytes(project, finished, ("models/*/m*", "predictions/*/*/*"))
 
@@ -65,8 +69,9 @@ def test_nothing_is_taken_from_the_host(finished: Project, tmp_path: Path, image
     assert "No module named 'planted_on_the_host'" in done.stdout
 
 
-def test_the_image_by_hand(finished: Project, tmp_path: Path, image: Path) -> None:
+def test_the_image_by_hand(finished: Project, tmp_path: Path, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Swath itself is in the image, too."""
+    monkeypatch.setenv("PROJ_DATA", "/opt/conda/share/proj")
     project = clone(tmp_path / "work", finished, image)
     add_chips(project, finished)
     for name in ("Snakefile", "rules", "scripts"):

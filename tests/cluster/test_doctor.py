@@ -11,7 +11,7 @@ from clones import clone
 from project import Project
 from slurm import Slurm
 
-from swath.doctor import cluster
+from swath.doctor import cluster, machine, node
 from swath.doctor.lines import ERROR, FINE, WARNING
 from swath.files import write_json
 
@@ -137,8 +137,52 @@ def test_a_job_that_fails(here: Slurm) -> None:
     assert "not found" in line.found
 
 
+@pytest.mark.parametrize(
+    ("said", "code", "driver"),
+    [
+        ("580.65.06", 0, "580.65.06"),
+        ("NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.", 9, ""),
+        ("No devices were found", 0, ""),
+    ],
+)
+def test_what_nvidia_smi_says_of_itself_is_no_driver(
+    said: str, code: int, driver: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path / "nvidia-smi", said, code)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert node.look_around()["driver"] == driver
+
+
+@pytest.mark.parametrize(("files", "level"), [("81000 90000", FINE), ("91000* 90000", WARNING)])
+def test_a_quota_that_is_used_up(files: str, level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(tmp_path / "quota", f"/home 12G 30G {files} 100000")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    line = next(line for line in machine.places({}) if line.what == "quota")
+    assert line.level == level
+
+
+def plant(program: Path, said: str, code: int = 0) -> None:
+    """Put a program in the way that says something and ends."""
+    program.write_text(f'#!/bin/sh\necho "{said}"\nexit {code}\n')
+    program.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("resources", "expected"),
+    [
+        ({"gpu": 1}, True),
+        ({"gpu_model": "a100"}, True),
+        ({"gres": "gpu:a100_1g.10gb:1"}, True),
+        ({"gpu": 0, "slurm_extra": "--gpus-per-node=a100-sxm4:1"}, True),
+        ({"gpu": 0, "gres": "lscratch:10"}, False),
+    ],
+)
+def test_who_wants_a_gpu(resources: dict[str, object], expected: bool) -> None:
+    assert cluster.wants_gpu(resources) == expected
+
+
 def test_what_a_node_with_a_gpu_says() -> None:
-    node = {
+    seen = {
         "host": "gpu01",
         "node": "gpu01",
         "torch": "2.14.1+cu130",
@@ -150,11 +194,16 @@ def test_what_a_node_with_a_gpu_says() -> None:
         "temporary": "/tmp",
         "temporary_free": 50e9,
     }
-    lines = list(cluster.what_a_node_has(node, wants_gpus=True))
+    lines = list(cluster.what_a_node_has(seen, wants_gpus=True))
     assert [line.level for line in lines] == [FINE, FINE, FINE]
     assert lines[-1].found == "NVIDIA A100 (80 GB), driver 580.65, CUDA 13.0"
-    old = {**node, "gpus": [], "problem": "The NVIDIA driver on your system is too old (found version 11040)."}
-    assert list(cluster.what_a_node_has(old, wants_gpus=True))[-1].level == ERROR
-    without = {**node, "gpus": [], "cuda": ""}
+    old = {**seen, "gpus": [], "problem": "The NVIDIA driver on your system is too old (found version 11040)."}
+    line = list(cluster.what_a_node_has(old, wants_gpus=True))[-1]
+    assert line.level == ERROR
+    assert "pin an older torch" in line.cure
+    line = list(cluster.what_a_node_has({**seen, "gpus": []}, wants_gpus=True))[-1]
+    assert line.level == ERROR
+    assert "look at CUDA_VISIBLE_DEVICES" in line.cure
+    without = {**seen, "gpus": [], "cuda": ""}
     assert list(cluster.what_a_node_has(without, wants_gpus=True))[-1].level == WARNING
     assert list(cluster.what_a_node_has(without, wants_gpus=False))[-1].level == FINE

@@ -29,11 +29,14 @@ from training_on_cluster import (
 pytestmark = [pytest.mark.workflow, pytest.mark.cluster]
 
 
-def test_scancel_of_a_training(training_to_do: Project, undisturbed: Project, slurm: Slurm) -> None:
-    with training(training_to_do, slurm) as process:
+def test_scancel_of_a_training(training_to_do: Project, undisturbed: Project, slurm: Slurm, image: Path) -> None:
+    """In the container, which the signal has to reach."""
+    (training_to_do.folder / "envs" / "swath.sif").symlink_to(image)
+    with training(training_to_do, slurm, "--software-deployment-method", "apptainer") as process:
         job = trainings(slurm)[0]["id"]
         slurm.ask("scancel", job)
         ends_well(process, training_to_do, undisturbed)
+    assert "stopped by SIGTERM" in history(training_to_do)
     assert [state.split()[0] for state in states(slurm, job)] == ["CANCELLED"]
 
 

@@ -25,7 +25,10 @@ from training_on_cluster import (
     trainer,
     training,
     trainings,
+    type_it,
 )
+
+WAIT = "import threading; from swath.cluster.slurm import wait_for_controller; wait_for_controller(threading.Event())"
 
 pytestmark = [pytest.mark.workflow, pytest.mark.cluster]
 
@@ -76,11 +79,22 @@ def test_snakemake_is_killed(training_to_do: Project, undisturbed: Project, slur
     assert first["End"] <= second["Start"]  # never both
 
 
+def test_ctrl_c(training_to_do: Project, undisturbed: Project, slurm: Slurm) -> None:
+    with training(training_to_do, slurm) as process:
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(timeout=120) != 0
+        wait_until(lambda: not trainings(slurm))
+    assert "stopped by SIGTERM" in history(training_to_do)
+    done = type_it(training_to_do, slurm)
+    assert done.returncode == 0, done.stdout
+    is_complete(training_to_do, undisturbed)
+
+
 def test_the_controller_is_killed(training_to_do: Project, undisturbed: Project, slurm: Slurm) -> None:
     with training(training_to_do, slurm) as process:
         slurm.control("kill", "slurmctld")
         submission = subprocess.Popen(
-            [sys.executable, "-c", "from swath.cluster.slurm import wait_for_controller; wait_for_controller()"],
+            [sys.executable, "-c", WAIT],
             env={**slurm.environment, "PYTHONPATH": str(REPOSITORY / "scripts")},
         )
         time.sleep(40)  # Snakemake asks, and nobody answers

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from swath import container
-from swath.container import check_image, folders_to_mount, forget_host_packages, mount
+from swath.container import check_image, folders_to_mount, forget_host, mount
 from swath.errors import UserError
 
 
@@ -92,7 +92,9 @@ def test_a_missing_image(tmp_path: Path) -> None:
         check_image(tmp_path / "swath.sif")
 
 
-def test_packages_of_the_host_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packages_and_coordinate_systems_of_the_host_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", ["/a", "/mnt/snakemake_searchpaths/item_0", "/b"])
-    forget_host_packages()
+    monkeypatch.setenv("PROJ_DATA", "/opt/conda/share/proj")
+    forget_host()
     assert sys.path == ["/a", "/b"]
+    assert "PROJ_DATA" not in os.environ

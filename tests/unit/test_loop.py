@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +12,9 @@ import torch
 from swath.config.train import Train
 from swath.errors import UserError
 from swath.training import loop
-from swath.training.loop import best_epoch, choose_hardware, is_finished
+from swath.training.checkpoints import CheckpointFolder
+from swath.training.loop import Keeper, best_epoch, choose_hardware, is_finished
+from swath.training.stopping import StopRequest
 
 
 def train(**settings: Any) -> dict[str, Any]:
@@ -55,6 +59,16 @@ def test_training_is_over_when_its_hours_are_spent_but_not_before_one_validation
     assert not is_finished(rows(0.1), 3599, settings)
     assert is_finished(rows(0.1), 3600, settings) == "2 GPU hours spent"
     assert not is_finished([], 3600, settings)
+
+
+def test_the_first_validation_is_expected_to_take_as_long_as_so_many_steps(tmp_path: Path) -> None:
+    """Otherwise a time limit that falls into it would undo the whole epoch, in every attempt."""
+    trainer = SimpleNamespace(num_val_batches=[100], num_training_batches=300)
+    module: Any = SimpleNamespace(timings=[], seconds_per_step=2.0, trainer=trainer)
+    keeper = Keeper(CheckpointFolder(tmp_path), StopRequest(), lambda: None, train())
+    assert keeper._needed(module) == 202
+    module.timings = [{"training_seconds": 300.0, "seconds": 350.0}]
+    assert keeper._needed(module) == 51
 
 
 @pytest.fixture

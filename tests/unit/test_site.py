@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,10 +12,12 @@ from typing import Any
 import pytest
 from snakemake.common.tbdstring import TBDString
 from snakemake.iocontainers import ResourceList
+from snakemake_interface_common.exceptions import WorkflowError
 
 from swath.cluster import executor as cluster_executor
 from swath.cluster import queue, slurm
 from swath.cluster.executor import (
+    given_up_by,
     missing_in,
     prepare_executor,
     with_last_words,
@@ -191,6 +194,7 @@ def executor() -> Any:
         active_jobs=[],
         report_job_submission=lambda job: None,
         report_job_error=lambda job, msg: None,
+        cancel=lambda: None,
     )
 
 
@@ -227,10 +231,13 @@ def test_the_queue_is_looked_at_before_it_forgets(executor: Any, remembered: flo
     assert executor.next_seconds_between_status_checks == seconds
 
 
-def submitted(resources: dict[str, Any]) -> str:
+def submitted(resources: dict[str, Any], given_up: threading.Event | None = None) -> str:
     job = SimpleNamespace(rule=SimpleNamespace(name="train"), resources=ResourceList(fromdict=resources), threads=1)
-    submit = within_limits(lambda job, _: f"{job.resources.get('mem_mb')} {job.resources.get('runtime')} params", SITE)
-    return submit(job, "params")
+
+    def submit(job: Any, params: str) -> str:
+        return f"{job.resources.get('mem_mb')} {job.resources.get('runtime')} {params}"
+
+    return within_limits(submit, SITE, given_up or threading.Event())(job, "params")
 
 
 @pytest.fixture
@@ -267,6 +274,15 @@ def test_nothing_is_submitted_to_a_controller_that_does_not_answer(
     submitted({})
     assert controller == ["left"]
     assert capsys.readouterr().err.count("does not answer") == 1
+
+
+def test_nothing_is_submitted_for_a_run_that_was_given_up(executor: Any, controller: list[str]) -> None:
+    """Ctrl-C while the controller does not answer: Snakemake waits for its submissions."""
+    controller += ["", "", ""]
+    given_up = given_up_by(executor)
+    executor.cancel()
+    with pytest.raises(WorkflowError, match="Given up"):
+        submitted({}, given_up)
 
 
 def test_a_job_that_slurm_has_forgotten_is_looked_for_among_the_outputs(executor: Any) -> None:

@@ -5,8 +5,9 @@ requeued, for one that accounting calls ``CANCELLED by 1000``, and for one that 
 when the controller does not answer five times, and counts what it could not submit meanwhile as failed; it looks ever
 more seldom, every three minutes in the end, which many short stages spend waiting. It goes on asking for more memory
 and time until no node has as much, and sbatch refuses. It asks for the account's validity at every submission, and
-fails where nobody keeps accounts. Of more equal jobs than may be queued at once it submits none as an array, and it
-names logs of arrays that are not there.
+fails where nobody keeps accounts. It asks how long SLURM remembers jobs before every look; without an answer it turns
+to accounting, which it misreads where there are arrays. Of more equal jobs than may be queued at once it submits none
+as an array, and it names logs of arrays that are not there.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ from __future__ import annotations
 import functools
 import re
 import sys
+import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
+
+from snakemake_interface_common.exceptions import WorkflowError
 
 from swath.cluster.queue import note_name_of_jobs
 from swath.cluster.site import Nodes, longest, most_memory, request_of
@@ -53,13 +57,27 @@ def prepare_executor(executor: Any, experiment: str, site: Sequence[Nodes]) -> N
     executor.report_job_submission = with_log_of_array_task(executor.report_job_submission)
     executor.report_job_error = with_last_words(executor.report_job_error)
     plugin = vars(sys.modules[PLUGIN])
-    plugin["query_job_status"] = with_plain_states(executor, plugin["query_job_status"], plugin["get_min_job_age"]())
-    plugin["get_submit_command"] = within_limits(plugin["get_submit_command"], site)
+    remembered = plugin["get_min_job_age"]()
+    plugin["get_min_job_age"] = lambda: remembered
+    plugin["query_job_status"] = with_plain_states(executor, plugin["query_job_status"], remembered)
+    plugin["get_submit_command"] = within_limits(plugin["get_submit_command"], site, given_up_by(executor))
     plugin["validate_account"] = lambda account, logger: account  # `check_requests` has done that, once
     plugin["pending_jobs_for_rule"] = lambda dag, rule: 0  # none to wait for: those that come later are another array
 
 
-def within_limits(submit: Callable[..., str], site: Sequence[Nodes]) -> Callable[..., str]:
+def given_up_by(executor: Any) -> threading.Event:
+    """Have an executor that is cancelled, by Ctrl-C say, tell so before it waits for its last submissions."""
+    event, cancel = threading.Event(), executor.cancel
+
+    def tell_and_cancel() -> None:
+        event.set()
+        cancel()
+
+    executor.cancel = tell_and_cancel
+    return event
+
+
+def within_limits(submit: Callable[..., str], site: Sequence[Nodes], given_up: threading.Event) -> Callable[..., str]:
     """Wrap what writes a job's sbatch line: it waits for a controller that does not answer.
 
     Memory that grows with every attempt ends at the largest node's, time at the partition's limit.
@@ -67,6 +85,7 @@ def within_limits(submit: Callable[..., str], site: Sequence[Nodes]) -> Callable
     Args:
         submit: The executor's own function.
         site: What the cluster has.
+        given_up: Set when the run is: nothing is submitted any more.
     """
 
     @functools.wraps(submit)
@@ -75,7 +94,8 @@ def within_limits(submit: Callable[..., str], site: Sequence[Nodes]) -> Callable
         for name, most in (("mem_mb", most_memory(request, site)), ("runtime", longest(request, site))):
             if most and (job.resources.get(name) or 0) > most:
                 setattr(job.resources, name, most)
-        wait_for_controller()
+        if not wait_for_controller(given_up):
+            raise WorkflowError("Given up before it was submitted.")
         return submit(job, *arguments, **options)
 
     return patient

@@ -88,7 +88,7 @@ def _wait_until_gone(names: Collection[str]) -> None:
     while remaining := jobs_called(names):
         if time.monotonic() > end:
             if {job.state for job in remaining} == {"COMPLETING"}:
-                print("They take their time to end; they may not publish anything any more.", file=sys.stderr)
+                print("They take their time to end; they are replaced all the same.", file=sys.stderr)
                 return
             found = ", ".join(job.id for job in remaining)
             cure = "wait until they have left the queue (`squeue --me`), then type the same command again"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
+
+from snakemake.iocontainers import InputFiles
 
 from swath.cluster.executor import prepare_executor
 from swath.cluster.queue import cancel_lost_jobs
@@ -87,7 +88,7 @@ def _request(workflow: Any, job: Any) -> Request:
     if job.rule.name != "train":
         return request_of(job.rule.name, asked, job.threads)
     attempt = (workflow.execution_settings.retries or 0) + 1
-    last = job.rule.expand_resources(job.wildcards, SimpleNamespace(size_mb=0.0), attempt=attempt)
+    last = job.rule.expand_resources(job.wildcards, InputFiles(), attempt=attempt)
     spec = job.params.get("spec")
     used = int(spec["train"]["gpus"]) if spec else 0
     return request_of(job.rule.name, {**asked, "runtime": last.get("runtime")}, job.threads, used)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
+import threading
 
 from swath.errors import Problem, UserError
 
@@ -36,14 +36,22 @@ def ask(*command: str, missing: str | None = None) -> str:
         raise UserError(Problem("SLURM", command[0], said, "an answer", cure)) from None
 
 
-def wait_for_controller() -> None:
-    """Wait until SLURM's controller answers: what is submitted meanwhile would count as failed."""
+def wait_for_controller(given_up: threading.Event) -> bool:
+    """Wait until SLURM's controller answers: what is submitted meanwhile would count as failed.
+
+    Args:
+        given_up: Set when there is nothing to wait for any more.
+
+    Returns:
+        Whether it answers and something is waiting for it.
+    """
     told = False
-    while "is UP" not in ask("scontrol", "ping", missing=""):
+    while not given_up.is_set() and "is UP" not in ask("scontrol", "ping", missing=""):
         if not told:
             print("SLURM's controller does not answer: jobs wait to be submitted until it does.", file=sys.stderr)
             told = True
-        time.sleep(PAUSE)
+        given_up.wait(PAUSE)
+    return not given_up.is_set()
 
 
 def _environment() -> dict[str, str]:

@@ -22,6 +22,8 @@ PATIENCE = 180.0
 """Seconds that the GPU job may wait in the queue."""
 LITTLE = 5e9
 """Bytes; less room for temporary files than that is worth a warning."""
+LATENCY = 60.0
+"""Seconds after which a file that a node has written must be seen here, as the profile says (``latency-wait``)."""
 MEMORY, MINUTES = 6000, 5
 """What the GPU job asks for, in MB and minutes: torch alone needs some."""
 
@@ -130,11 +132,13 @@ def submit_command(probe: Probe, seen: Path, log: Path) -> str:
     }
     settings = {"requeue": False, "no_requeue": True, "qos": None, "reservation": None, **probe.submission}
     call = get_submit_command(job, params, SimpleNamespace(**settings))
-    program = Path(__file__).with_name("node.py")
-    look = shlex.join(["python" if probe.image else sys.executable, str(program), str(seen)])
+    script = Path(__file__).with_name("node.py")
+    look = shlex.join(["python" if probe.image else sys.executable, str(script), str(seen)])
     if probe.image:
         image = shlex.quote(str(probe.image))
-        look = f"`command -v apptainer || command -v singularity` exec {probe.container_arguments} {image} {look}"
+        binds = "".join(f"--bind {shlex.quote(folder)} " for folder in probe.scratch)  # only the node may have them
+        program = "`command -v apptainer || command -v singularity`"
+        look = f"{program} exec {probe.container_arguments} {binds}{image} {look}"
     scratch = [f"mkdir -p {folder} && export TMPDIR={folder}" for folder in map(shlex.quote, probe.scratch)]
     on_the_node = " && ".join([*scratch, look]).replace("`", "\\`")
     before = f"{probe.before} && " if probe.before else ""
@@ -149,8 +153,9 @@ class _Resources(dict[str, Any]):
 
 
 def wants_gpu(resources: Mapping[str, Any]) -> bool:
-    """Tell whether resources ask for a GPU."""
-    return bool(resources.get("gpu") or resources.get("gpu_model") or "gpu" in str(resources.get("gres") or ""))
+    """Tell whether resources ask for a GPU, in whichever of the ways."""
+    said = f"{resources.get('gres') or ''} {resources.get('slurm_extra') or ''}"
+    return bool(resources.get("gpu") or resources.get("gpu_model") or "gpu" in said)
 
 
 def _wait_for(number: str, seen: Path) -> str:
@@ -162,10 +167,17 @@ def _wait_for(number: str, seen: Path) -> str:
             end = time.monotonic() + 60 * MINUTES + PATIENCE
         state = told or state  # a controller that does not answer once says nothing
         if state not in ("PENDING", "RUNNING", "CONFIGURING", "COMPLETING"):
-            time.sleep(2)  # the file may take a moment on a shared file system
+            _wait_for_file(seen, LATENCY if state == "COMPLETED" else 2)
             break
         time.sleep(1)
     return state
+
+
+def _wait_for_file(file: Path, seconds: float) -> None:
+    """Wait for a file that a shared file system may show late; listing its folder has it look."""
+    end = time.monotonic() + seconds
+    while file not in file.parent.iterdir() and time.monotonic() < end:
+        time.sleep(1)
 
 
 def what_a_node_has(node: Mapping[str, Any], wants_gpus: bool) -> Iterator[Line]:
@@ -191,15 +203,19 @@ def what_a_node_has(node: Mapping[str, Any], wants_gpus: bool) -> Iterator[Line]
         yield Line(WARNING, "GPU", f"torch {node['torch']} is built without CUDA", cure)
     else:
         told = node["problem"] or "no GPU is seen"
-        yield Line(ERROR, "GPU", f"{told} (torch with CUDA {node['cuda']})", _cure_of_driver(node["driver"]))
+        yield Line(ERROR, "GPU", f"{told} (torch with CUDA {node['cuda']})", _cure_of_driver(node["driver"], told))
 
 
-def _cure_of_driver(driver: str) -> str:
-    """Say what to do on a node whose GPU torch does not see."""
+def _cure_of_driver(driver: str, told: str) -> str:
+    """Say what to do on a node whose GPU torch does not see; torch tells when its driver is too old."""
     if not driver:
         return (
-            'no NVIDIA driver is seen: in a container that takes apptainer-args: "--nv" in the profile; '
+            'no working NVIDIA driver is seen: in a container that takes apptainer-args: "--nv" in the profile; '
             "otherwise the node has none, so ask for another partition"
+        )
+    if "too old" not in told:
+        return (
+            f"driver {driver} is there: look at CUDA_VISIBLE_DEVICES, and ask for other nodes; `nvidia-smi` tells more"
         )
     return (
         f"driver {driver} is too old: ask for other nodes, or pin an older torch in envs/requirements.in "

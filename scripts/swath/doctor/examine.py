@@ -45,9 +45,10 @@ def examine_or_exit(run: Mapping[str, Any], weights: list[str], repository: str,
 
 def _lines(run: Mapping[str, Any], weights: list[str], repository: Path) -> Iterator[Line]:
     image = Path(run["image"]) if run["image"] else None
-    yield from machine.versions(repository / "envs" / "requirements.lock")
+    lock = repository / "envs" / "requirements.lock"
+    yield from machine.versions(lock)
     if image:
-        yield from machine.container(image)
+        yield from machine.container(image, lock)
     folders = {"results": RESULTS, "temporary files": Path(tempfile.gettempdir()), "home": Path.home()}
     yield from machine.places(folders)
     yield from machine.weights(map(Path, weights))

@@ -31,6 +31,7 @@ PATIENCE = 30
 """Seconds that a program of the system gets."""
 FEW = 10_000
 """Files that can still be made; fewer are worth a warning."""
+LOCK_IN_IMAGE = "/usr/local/share/swath/envs/requirements.lock"
 CLEAR = "`make setup` installs what envs/requirements.lock pins"
 
 
@@ -52,8 +53,8 @@ def versions(lock: Path) -> Iterator[Line]:
             yield Line(FINE, name, found)
 
 
-def container(image: Path) -> Iterator[Line]:
-    """Run the image."""
+def container(image: Path, lock: Path) -> Iterator[Line]:
+    """Run the image, and compare what it was built from with the lock file."""
     program = shutil.which("apptainer") or shutil.which("singularity")
     if not program:
         cure = "`module load apptainer`, or run without a container: software-deployment-method: env-modules"
@@ -71,7 +72,10 @@ def container(image: Path) -> Iterator[Line]:
         last = (done.stderr.strip().splitlines() or ["no output"])[-1]
         yield Line(ERROR, "image", f"{image} does not run: {last}", "build it anew: `make image`")
         return
-    yield Line(FINE, "image", f"{image}, {done.stdout.strip()}")
+    if _said(program, "exec", str(image), "cat", LOCK_IN_IMAGE) != lock.read_text().strip():
+        yield Line(WARNING, "image", f"{image} was built from another {lock.name}: results can differ", "`make image`")
+    else:
+        yield Line(FINE, "image", f"{image}, {done.stdout.strip()}")
 
 
 def places(folders: Mapping[str, Path]) -> Iterator[Line]:
@@ -98,7 +102,11 @@ def places(folders: Mapping[str, Path]) -> Iterator[Line]:
     }
     for what, command in quotas.items():
         if shutil.which(command[0]) and (told := _said(*command)):
-            yield Line(FINE, what, " ".join(told.split()))
+            found = " ".join(told.split())
+            if "*" in found:  # so both mark what is used up
+                yield Line(WARNING, what, found, "what is marked * is beyond your quota: make room, or ask for more")
+            else:
+                yield Line(FINE, what, found)
 
 
 def weights(files: Iterable[Path]) -> Iterator[Line]:

@@ -20,10 +20,6 @@ def look_around() -> dict[str, Any]:
     """Tell host, torch, GPUs with memory in bytes, the driver, and free bytes where temporary files go."""
     import torch
 
-    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-    driver = ""
-    if shutil.which(command[0]):
-        driver = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip().partition("\n")[0]
     gpus = []
     problem = ""
     try:
@@ -38,13 +34,23 @@ def look_around() -> dict[str, Any]:
         "node": os.environ.get("SLURMD_NODENAME", ""),
         "torch": torch.__version__,
         "cuda": torch.version.cuda or "",
-        "driver": driver,
+        "driver": _driver(),
         "visible": os.environ.get("CUDA_VISIBLE_DEVICES"),
         "gpus": gpus,
         "problem": problem,
         "temporary": tempfile.gettempdir(),
         "temporary_free": shutil.disk_usage(tempfile.gettempdir()).free,
     }
+
+
+def _driver() -> str:
+    """Tell the driver's version; what nvidia-smi says of its own failure is none."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    if not shutil.which(command[0]):
+        return ""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    first = done.stdout.partition("\n")[0].strip()
+    return first if done.returncode == 0 and first[:1].isdigit() else ""
 
 
 if __name__ == "__main__":

@@ -145,11 +145,14 @@ class Keeper(Checkpoint):  # of this type, because Lightning calls those after t
 
     def _needed(self, module: LearnerModule) -> float:
         """Estimate the seconds until training can next be stopped: steps, a validation and a checkpoint lie between."""
-        if not module.timings:
-            return self.folder.write_seconds
-        last = module.timings[-1]
-        steps = self._steps_between_looks * last["training_seconds"] / max(1, module.trainer.num_training_batches)
-        return steps + last["seconds"] - last["training_seconds"] + self.folder.write_seconds
+        if module.timings:
+            last = module.timings[-1]
+            step = last["training_seconds"] / max(1, module.trainer.num_training_batches)
+            validation = last["seconds"] - last["training_seconds"]
+        else:  # in the first epoch: a batch of validation takes no longer than one of training
+            step = module.seconds_per_step
+            validation = step * sum(module.trainer.num_val_batches)
+        return self._steps_between_looks * step + validation + self.folder.write_seconds
 
     def _farewell(self, module: LearnerModule, reason: str) -> str:
         epoch, step = module.position

@@ -71,6 +71,11 @@ class LearnerModule(pl.LightningModule):
         """Finished epochs, and steps done in the one after them."""
         return Position(len(self.rows), self._step)
 
+    @property
+    def seconds_per_step(self) -> float:
+        """How long a step of this epoch has taken so far."""
+        return self._epoch_seconds["training"] / max(1, self._step)
+
     # --- data
 
     def train_dataloader(self) -> DataLoader[Any]:

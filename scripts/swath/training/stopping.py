@@ -31,9 +31,9 @@ def deadline(minutes: float | None) -> float | None:
 
 
 def _start_of_job() -> float:
-    """Return when this process's job has started: the oldest process below SLURM's own, some seconds before this one.
+    """Return when this process's job has started, but for some seconds: the oldest process below SLURM's own.
 
-    Where there is no such process, this one is the job.
+    It is that of the job's step; where there is none, this process is the job.
     """
     line = [psutil.Process(), *psutil.Process().parents()]
     ends = [index for index, process in enumerate(line) if process.name() == "slurmstepd"]
