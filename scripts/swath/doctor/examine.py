@@ -63,4 +63,5 @@ def _lines(run: Mapping[str, Any], weights: list[str], repository: Path) -> Iter
     else:
         from swath.doctor.node import look_around
 
-        yield from cluster.what_a_node_has(look_around(), wants_gpus=False)
+        here = look_around()
+        yield from cluster.what_a_node_has(here, wants_gpus=bool(here["driver"]))  # where there are some, they are used
