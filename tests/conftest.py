@@ -19,6 +19,25 @@ from swath.scenes import havel as make_havel
 from swath.scenes import havel_chips as make_havel_chips
 from swath.scenes import neon_trees as make_neon_trees
 
+LONGEST = (
+    "test_faults_of_jobs",
+    "test_tasks",
+    "test_profile",
+    "test_bad_inputs",
+    "test_faults_of_machines",
+    "test_any_data",
+    "test_external_networks",
+    "test_examples",
+    "test_training",
+    "test_own_pipelines",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, those that wait for a cluster beside those that compute."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
+
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:

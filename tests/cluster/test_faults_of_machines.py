@@ -82,7 +82,7 @@ def test_snakemake_is_killed(training_to_do: Project, undisturbed: Project, slur
 def test_ctrl_c(training_to_do: Project, undisturbed: Project, slurm: Slurm) -> None:
     with training(training_to_do, slurm) as process:
         os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(timeout=120) != 0
+        assert process.wait(timeout=300) != 0
         wait_until(lambda: not trainings(slurm))
     assert "stopped by SIGTERM" in history(training_to_do)
     done = type_it(training_to_do, slurm)
