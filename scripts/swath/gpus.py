@@ -74,7 +74,7 @@ def _lock_free(names: Sequence[str], number: int) -> dict[str, int]:
     for name in names:
         if len(locks) == number:
             break
-        path = LOCKS / f"swath-gpu-{os.getuid()}-{job}{name}.lock"
+        path = LOCKS / f"swath-gpu-{os.getuid()}-{job}{name.replace('/', '-')}.lock"  # MIG-GPU-…/1/0, older drivers say
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

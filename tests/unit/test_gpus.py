@@ -87,7 +87,9 @@ def test_who_needs_all_gpus_waits_for_them(visible: str, number: int, environmen
     end(waiting)
 
 
-@pytest.mark.parametrize(("visible", "number"), [("2", 1), ("GPU-abc", 1), ("", 1), ("0,1", 2), ("0,1", 0), ("0", 2)])
+@pytest.mark.parametrize(
+    ("visible", "number"), [("2", 1), ("MIG-GPU-8932/1/0", 1), ("", 1), ("0,1", 2), ("0,1", 0), ("0", 2)]
+)
 def test_what_slurm_gave_is_left_alone(visible: str, number: int, environment: dict[str, str]) -> None:
     """Two jobs on one node, both of which count their GPUs from 0."""
     jobs = [start(number, {**environment, "CUDA_VISIBLE_DEVICES": visible, "SLURM_JOB_ID": job}) for job in "12"]
