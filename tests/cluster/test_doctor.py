@@ -161,6 +161,18 @@ def test_a_quota_that_is_used_up(files: str, level: str, tmp_path: Path, monkeyp
     assert line.level == level
 
 
+@pytest.mark.parametrize(("pinned", "level"), [("torch==2.14.1", FINE), ("torch==2.15.0", WARNING)])
+def test_an_image_of_another_lock_file(
+    pinned: str, level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path / "apptainer", "torch==2.14.1")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    (tmp_path / "requirements.lock").write_text(f"{pinned}\n")
+    (tmp_path / "swath.sif").touch()
+    line = list(machine.container(tmp_path / "swath.sif", tmp_path / "requirements.lock"))[-1]
+    assert line.level == level
+
+
 def plant(program: Path, said: str, code: int = 0) -> None:
     """Put a program in the way that says something and ends."""
     program.write_text(f'#!/bin/sh\necho "{said}"\nexit {code}\n')
