@@ -22,10 +22,10 @@ sys.path.insert(0, str(REPOSITORY / "scripts"))
 
 from swath.cluster.run import announce_run, check_cluster_or_exit, prepare_cluster_or_exit, print_what_jobs_said
 from swath.doctor.examine import examine_or_exit
-from swath.quick import end_without_waiting
+from swath.scheduler import mend_scheduler
 from swath.workflow import check_container_or_exit, print_summary, rules_to_run
 
-end_without_waiting()
+mend_scheduler(is_job=not workflow.is_main_process)
 
 if not workflow.config_settings.configfiles:  # a config on the command line replaces the demo's
 

@@ -67,6 +67,7 @@ def test_a_nodes_daemon_dies_while_its_job_lives(training_to_do: Project, undist
 
 def test_snakemake_is_killed(training_to_do: Project, undisturbed: Project, slurm: Slurm) -> None:
     with training(training_to_do, slurm) as process:
+        os.kill(trainer(training_to_do), signal.SIGSTOP)  # so that it is not done before
         process.send_signal(signal.SIGKILL)
         process.wait()
         lost = trainings(slurm)

@@ -48,9 +48,9 @@ import sys
 
 sys.path.insert(0, {scripts!r})
 
-from swath.quick import end_without_waiting
+from swath.scheduler import mend_scheduler
 
-end_without_waiting()
+mend_scheduler(is_job=False)
 
 rule all:
     output: "done"
