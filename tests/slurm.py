@@ -54,8 +54,8 @@ class Slurm:
         return done.stdout
 
     def jobs(self, *states: str) -> list[dict[str, str]]:
-        """The jobs in the queue: id, name, state, node, comment."""
-        fields = {"id": "%A", "name": "%j", "state": "%T", "node": "%N", "comment": "%k"}
+        """The jobs in the queue: id, name, state, node, comment, folder."""
+        fields = {"id": "%A", "name": "%j", "state": "%T", "node": "%N", "comment": "%k", "folder": "%Z"}
         lines = self.ask("squeue", "--noheader", "--all", "-o", "|".join(fields.values())).splitlines()
         jobs = [dict(zip(fields, line.split("|"), strict=True)) for line in lines]
         return [job for job in jobs if not states or job["state"] in states]

@@ -130,9 +130,10 @@ def said(project: Project) -> str:
     return (project.folder / "said.txt").read_text()
 
 
-def trainings(slurm: Slurm) -> list[dict[str, str]]:
-    """The trainings in the queue."""
-    return [job for job in slurm.jobs() if job["comment"].startswith("rule_train")]
+def trainings(slurm: Slurm, project: Project) -> list[dict[str, str]]:
+    """A project's trainings in the queue."""
+    here = [job for job in slurm.jobs() if job["folder"] == str(project.folder)]
+    return [job for job in here if job["comment"].startswith("rule_train")]
 
 
 def ends_well(process: subprocess.Popen[str], project: Project, undisturbed: Project, attempts: int = 2) -> None:

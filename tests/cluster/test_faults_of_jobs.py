@@ -33,7 +33,7 @@ def test_scancel_of_a_training(training_to_do: Project, undisturbed: Project, sl
     """In the container, which the signal has to reach."""
     (training_to_do.folder / "envs" / "swath.sif").symlink_to(image)
     with training(training_to_do, slurm, "--software-deployment-method", "apptainer") as process:
-        job = trainings(slurm)[0]["id"]
+        job = trainings(slurm, training_to_do)[0]["id"]
         slurm.ask("scancel", job)
         ends_well(process, training_to_do, undisturbed)
     assert "stopped by SIGTERM" in history(training_to_do)
@@ -42,7 +42,7 @@ def test_scancel_of_a_training(training_to_do: Project, undisturbed: Project, sl
 
 def test_a_training_runs_into_its_time_limit(training_to_do: Project, undisturbed: Project, slurm: Slurm) -> None:
     with training(training_to_do, slurm) as process:
-        job = trainings(slurm)[0]["id"]
+        job = trainings(slurm, training_to_do)[0]["id"]
         slurm.ask("scontrol", "update", f"JobId={job}", "TimeLimit=1")  # the training was told another one
         os.kill(trainer(training_to_do), signal.SIGSTOP)
         ends_well(process, training_to_do, undisturbed)
@@ -53,7 +53,7 @@ def test_a_training_that_does_not_fit_goes_on_in_the_next_job(
     training_to_do: Project, undisturbed: Project, slurm: Slurm
 ) -> None:
     with training(training_to_do, slurm, *ON_GPUS, "train:runtime=3 if attempt == 1 else 60") as process:
-        job = trainings(slurm)[0]["id"]
+        job = trainings(slurm, training_to_do)[0]["id"]
         stopped = trainer(training_to_do)
         os.kill(stopped, signal.SIGSTOP)
         begun = pd.Timestamp(slurm.ask("squeue", "--noheader", "--jobs", job, "--format", "%S").strip())
@@ -78,7 +78,7 @@ def test_a_training_needs_more_memory_than_it_asked_for(
 
 def test_a_training_is_preempted(training_to_do: Project, undisturbed: Project, slurm: Slurm) -> None:
     with training(training_to_do, slurm, "--set-resources", "train:slurm_partition=scavenge") as process:
-        job = trainings(slurm)[0]["id"]
+        job = trainings(slurm, training_to_do)[0]["id"]
         os.kill(trainer(training_to_do), signal.SIGSTOP)  # so that it is not done before
         urgent = ("sbatch", "--parsable", "-p", "gpu", "-N2", "--gpus-per-node=2", "--mem=100", "--wrap", "sleep 10")
         slurm.ask(*urgent, "--output", "/dev/null")

@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.workflow, pytest.mark.cluster]
 
 def test_a_node_crashes(training_to_do: Project, undisturbed: Project, slurm: Slurm) -> None:
     with training(training_to_do, slurm) as process:
-        job = trainings(slurm)[0]
+        job = trainings(slurm, training_to_do)[0]
         slurm.control("crash", job["node"])
         try:
             ends_well(process, training_to_do, undisturbed)
@@ -48,11 +48,14 @@ def test_a_node_crashes(training_to_do: Project, undisturbed: Project, slurm: Sl
 def test_a_nodes_daemon_dies_while_its_job_lives(training_to_do: Project, undisturbed: Project, slurm: Slurm) -> None:
     """SLURM gives the job up, Snakemake starts it anew, and the first one still trains: only one of them writes."""
     with training(training_to_do, slurm) as process:
-        job, orphan = trainings(slurm)[0], trainer(training_to_do)
+        job, orphan = trainings(slurm, training_to_do)[0], trainer(training_to_do)
         os.kill(orphan, signal.SIGSTOP)  # so that it is not done before SLURM gives it up
         slurm.control("kill", f"slurmd-{job['node']}")
         try:
-            wait_until(lambda: [again["node"] for again in trainings(slurm)] == [other(job["node"])], seconds=300)
+            wait_until(
+                lambda: [again["node"] for again in trainings(slurm, training_to_do)] == [other(job["node"])],
+                seconds=300,
+            )
             os.kill(orphan, signal.SIGCONT)
             ends_well(process, training_to_do, undisturbed)
             wait_until(lambda: is_dead_pid(orphan), seconds=60)
@@ -70,7 +73,7 @@ def test_snakemake_is_killed(training_to_do: Project, undisturbed: Project, slur
         os.kill(trainer(training_to_do), signal.SIGSTOP)  # so that it is not done before
         process.send_signal(signal.SIGKILL)
         process.wait()
-        lost = trainings(slurm)
+        lost = trainings(slurm, training_to_do)
         assert lost  # it lives on
         done = resume(training_to_do, slurm)
     assert done.returncode == 0, done.stdout
@@ -84,7 +87,7 @@ def test_ctrl_c(training_to_do: Project, undisturbed: Project, slurm: Slurm) -> 
     with training(training_to_do, slurm) as process:
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(timeout=300) != 0
-        wait_until(lambda: not trainings(slurm))
+        wait_until(lambda: not trainings(slurm, training_to_do))
     assert "stopped by SIGTERM" in history(training_to_do)
     done = type_it(training_to_do, slurm)
     assert done.returncode == 0, done.stdout
@@ -109,7 +112,7 @@ def test_the_controller_is_killed(training_to_do: Project, undisturbed: Project,
 def test_a_node_is_drained(training_to_do: Project, undisturbed: Project, slurm: Slurm) -> None:
     """What runs there goes on; what is submitted anew goes elsewhere."""
     with training(training_to_do, slurm) as process:
-        job = trainings(slurm)[0]
+        job = trainings(slurm, training_to_do)[0]
         slurm.ask("scontrol", "update", f"NodeName={job['node']}", "State=DRAIN", "Reason=test")
         try:
             done = epochs_done(training_to_do)

@@ -93,8 +93,9 @@ def submitted(project: Project, slurm: Slurm, arguments: Sequence[str], rule: st
         command, cwd=project.folder, env=slurm.environment, stdout=log, stderr=subprocess.STDOUT, text=True
     )
 
-    def queued() -> bool:
-        return any(job["comment"].startswith(f"rule_{rule}") for job in slurm.jobs())
+    def queued() -> bool:  # those of the last test may be there, too
+        here = [job for job in slurm.jobs() if job["folder"] == str(project.folder)]
+        return any(job["comment"].startswith(f"rule_{rule}") for job in here)
 
     def lines() -> list[str]:
         jobs = slurm.accounting("WorkDir", "Comment", "SubmitLine")
