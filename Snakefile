@@ -22,10 +22,12 @@ sys.path.insert(0, str(REPOSITORY / "scripts"))
 
 from swath.cluster.run import announce_run, check_cluster_or_exit, prepare_cluster_or_exit, print_what_jobs_said
 from swath.doctor.examine import examine_or_exit
+from swath.lock import release_lock_of_dead_run
 from swath.scheduler import mend_scheduler
 from swath.workflow import check_container_or_exit, print_summary, rules_to_run
 
 mend_scheduler(is_job=not workflow.is_main_process)
+release_lock_of_dead_run(is_job=not workflow.is_main_process)
 
 if not workflow.config_settings.configfiles:  # a config on the command line replaces the demo's
 
@@ -42,13 +44,8 @@ scattergather:
     predict=2,
 
 
-if "pipeline" in config:  # the way out: a Raster Vision module of the user's own
-
-    include: "rules/pipelines.smk"
-
-else:
-
-    include: "rules/experiment.smk"
+# the way out: a Raster Vision module of the user's own
+include: "rules/pipelines.smk" if "pipeline" in config else "rules/experiment.smk"
 
 
 localrules:

@@ -4,7 +4,6 @@ from swath import demo
 from swath.checks.survey import request_of
 from swath.code import code_of
 from swath.files import read_json
-from swath.lock import release_lock_of_dead_run
 from swath.plan import shards, shards_of_parts
 from swath.scenes.paths import local_paths_of
 from swath.scenes.splits import split_table
@@ -28,7 +27,6 @@ from swath.workflow import (
     time_limit_in,
 )
 
-release_lock_of_dead_run(is_job=not workflow.is_main_process)
 PLAN = plan_or_exit(config, workflow.configfiles)
 NAME = PLAN.experiment.experiment
 RESULTS = "results"

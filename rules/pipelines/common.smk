@@ -1,7 +1,6 @@
 # The plan of an experiment with a module of the user's own, and what its rules read.
 from swath.code import code_of
 from swath.config.train import WITHOUT_INFLUENCE, Train
-from swath.lock import release_lock_of_dead_run
 from swath.pipelines.plan import (
     OUTPUTS,
     describe_pipeline_runs,
@@ -21,7 +20,6 @@ from swath.workflow import (
     time_limit_in,
 )
 
-release_lock_of_dead_run(is_job=not workflow.is_main_process)
 PLAN = plan_pipeline_or_exit(config, workflow.configfiles)
 NAME = PLAN.experiment.experiment
 RESULTS = "results"
