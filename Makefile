@@ -46,7 +46,7 @@ lock: setup  ## pin what envs/requirements.in asks for
 		--python-version 3.11 --output-file envs/requirements.lock envs/requirements.in
 
 reference: setup  ## write the schema, config/config.yaml and docs/reference.md from the models
-	SWATH_DESCRIBED=1 PYTHONPATH=scripts $(BIN)/python -m swath.config.reference
+	SWATH_DESCRIBED=1 PYTHONPATH=scripts:tools $(BIN)/python -m reference
 
 clean:  ## remove the environment and caches; results and resources stay
 	rm -rf .venv .snakemake .pytest_cache .mypy_cache .ruff_cache .coverage*

@@ -20,13 +20,13 @@ min_version("9.27")
 REPOSITORY = Path(workflow.basedir)
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
-from swath.cluster.run import announce_run, check_cluster_or_exit, prepare_cluster_or_exit, print_what_jobs_said
+from swath.smk.hooks import announce_run, check_cluster_or_exit, prepare_cluster_or_exit, print_messages_of_failed_jobs
 from swath.doctor.examine import examine_or_exit
-from swath.lock import release_lock_of_dead_run
-from swath.scheduler import mend_scheduler
-from swath.workflow import check_container_or_exit, print_summary, rules_to_run
+from swath.coordination.run_registry import release_lock_of_dead_run
+from swath.smk.upstream import patch_scheduler
+from swath.smk.run import check_container_or_exit, print_summary, rules_to_run
 
-mend_scheduler(is_job=not workflow.is_main_process)
+patch_scheduler(is_job=not workflow.is_main_process)
 release_lock_of_dead_run(is_job=not workflow.is_main_process)
 
 if not workflow.config_settings.configfiles:  # a config on the command line replaces the demo's
@@ -77,4 +77,4 @@ onsuccess:
 
 
 onerror:
-    print_what_jobs_said(workflow)
+    print_messages_of_failed_jobs(workflow)

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 from swath.config import load_experiment, read_yaml
 from swath.files import read_json
-from swath.plan import make_plan
+from swath.plan.plan import make_plan
 from swath.report.figure import label_raster
 from swath.scenes.manifest import channel_order, read_manifests
 from swath.scenes.table import read_scenes

@@ -67,7 +67,6 @@ def swath(folder: Path, workers: int) -> float:
     from swath.training.data import remember_chips
     from swath.training.loop import fit
     from swath.training.module import LearnerModule
-    from swath.training.ownership import owned
     from swath.training.stopping import StopRequest
 
     learner = new_learner(folder)
@@ -75,7 +74,7 @@ def swath(folder: Path, workers: int) -> float:
     remember_chips(learner, job.train["cache_gb"], max(1, workers))
     module = LearnerModule(job.name, learner, job.classes[1:], job.train, job.seed)
     checkpoints = CheckpointFolder(folder / "model" / "checkpoints" / "0")
-    with owned(checkpoints.path) as ownership:
+    with leased(checkpoints.path) as ownership:
         fit(module, checkpoints, ownership, StopRequest())
     seconds = sum(timing["training_seconds"] for timing in module.timings[1:])
     return EPOCHS * len(learner.train_ds) / seconds

@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
 if TYPE_CHECKING:
-    from swath.training.train import TrainingJob, TrainingOutputs
+    from swath.training.job import TrainingJob, TrainingOutputs
 
 
 def demo_config(**changes: Any) -> dict[str, Any]:
@@ -53,12 +53,12 @@ def training_job(config: dict[str, Any], name: str, **train: Any) -> TrainingJob
         train: Changed `train` settings.
     """
     from swath.config import load_experiment
-    from swath.plan import make_plan
+    from swath.plan.plan import make_plan
     from swath.rv.pipeline import scene_options
     from swath.scenes.manifest import read_manifests
     from swath.scenes.table import read_scenes
-    from swath.training.train import TrainingJob
-    from swath.workflow import colours_by_id
+    from swath.smk.run import colours_by_id
+    from swath.training.job import TrainingJob
 
     experiment = load_experiment({**config, "sweep": {}})
     plan = make_plan(experiment, read_scenes(experiment.scenes), config)
@@ -86,7 +86,7 @@ def training_job(config: dict[str, Any], name: str, **train: Any) -> TrainingJob
 
 def outputs_in(folder: Path) -> TrainingOutputs:
     """Where a training of `folder` writes."""
-    from swath.training.train import TrainingOutputs
+    from swath.training.job import TrainingOutputs
 
     names = ("model-bundle.zip", "metrics.csv", "timing.csv", "pipeline-config.json")
     return TrainingOutputs(*(folder / name for name in names))

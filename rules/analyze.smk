@@ -17,7 +17,6 @@ rule analyze:
     params:
         spec=spec_of("stats"),
         ids=ids_of("stats"),
-        code=code_of("analyze"),
     message:
         "Computing band statistics of the training scenes"
     script:

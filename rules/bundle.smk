@@ -19,7 +19,6 @@ rule bundle:
     params:
         spec=spec_of("bundles"),
         settings=settings_of("bundles"),
-        code=code_of("bundle"),
         name=name_of("bundles"),
     message:
         "Bundling {params.name}"

@@ -20,7 +20,6 @@ rule chip:
         settings=settings_of("chips", "imagery", "chips", "labels"),
         classes=classes_of("chips"),
         ids=ids_of("chips"),
-        code=code_of("chip"),
     message:
         "Cutting {wildcards.split} chips: shard {wildcards.shard}"
     script:

@@ -1,15 +1,18 @@
 # The plan, and the functions that say what a rule reads and what its result depends on.
 # `x_of(stage)` makes a function for the rule whose `key` wildcard is a key of that stage.
-from swath import demo
-from swath.checks.survey import request_of
-from swath.code import code_of
+from functools import cache
+
+from swath.checks.context import request_of
+from swath.config.train import RUNTIME_ONLY
+from swath.demo import data_sets
 from swath.files import read_json
-from swath.plan import shards, shards_of_parts
+from swath.plan.plan import EVALUATED, LEARNED
+from swath.plan.shards import NAME as SHARD_NAME
+from swath.plan.shards import scenes_in_shard, shards_made, shards_to_use
 from swath.scenes.paths import local_paths_of
+from swath.scenes.scene import SPLITS
 from swath.scenes.splits import split_table
-from swath.scenes.table import SPLITS
-from swath.config.train import WITHOUT_INFLUENCE
-from swath.workflow import (
+from swath.smk.run import (
     MOST_TIMES,
     WEIGHTS,
     check_or_exit,
@@ -26,46 +29,51 @@ from swath.workflow import (
     rules_to_run,
     time_limit_in,
 )
+from swath.versions import EXPERIMENT as VERSIONS
 
 PLAN = plan_or_exit(config, workflow.configfiles)
 NAME = PLAN.experiment.experiment
-RESULTS = "results"
-EXPERIMENT = f"{RESULTS}/experiments/{NAME}"
-VALIDATION = f"{EXPERIMENT}/validation.html"
-LOGS = f"{RESULTS}/logs"
-BENCHMARKS = f"{RESULTS}/benchmarks"
+
+
+include: "paths.smk"
+
+
 mount_or_exit(workflow, REPOSITORY, places_of(PLAN, RESULTS, workflow.configfiles))
-
-# split → shard → its scenes
-SCENE_SHARDS = {split: shards(PLAN.scenes_of(split), len(gather.scenes("{scatteritem}"))) for split in SPLITS}
-
-
-def shards_in_folds(splits, number):
-    """Split and fold → shard → its scenes; a fold's scenes have shards of their own, which trainings share."""
-    return {
-        (split, fold): shards_of_parts(PLAN.parts_of(split, fold), number) for split in splits for fold in PLAN.folds
-    }
-
-
-CHIP_SHARDS = shards_in_folds(SPLITS[:2], len(gather.chip("{scatteritem}")))
-PREDICT_SHARDS = shards_in_folds(SPLITS[1:], len(gather.predict("{scatteritem}")))
 
 
 wildcard_constraints:
-    key="[0-9a-f]{12}",
-    shard=r"\d+-of-\d+-[0-9a-f]{6}",
+    shard=SHARD_NAME,
     split="train|validation|test",
 
 
-def manifests(key, scenes):
-    """The manifests that hold some scenes' facts."""
-    wanted = {scene.id for scene in scenes}
-    return [
-        f"{RESULTS}/scenes/{key}/{split}-{shard}.json"
-        for split in SPLITS
-        for shard, held in SCENE_SHARDS[split].items()
-        if wanted & {scene.id for scene in held}
-    ]
+# --- shards: as many as the profile says, or those that are there already -------------------------
+
+
+@cache
+def scene_shards(key, split):
+    """Shard → its scenes."""
+    made = shards_made(f"{RESULTS}/scenes/{key}", f"{split}-{{}}.json")
+    return shards_to_use(PLAN.parts_of(split), len(gather.scenes("{scatteritem}")), made)
+
+
+@cache
+def chip_shards(key, split, fold):
+    """Shard → its scenes; the scenes that take turns with a fold's have shards of their own, which folds share."""
+    made = shards_made(f"{RESULTS}/chips/{key}", f"{split}-{{}}.zip")
+    return shards_to_use(PLAN.parts_of(split, fold), len(gather.chip("{scatteritem}")), made)
+
+
+@cache
+def map_shards(key, split, fold):
+    """Shard → its scenes, all of them with labels or all without."""
+    made = shards_made(f"{RESULTS}/predictions/{key}", "{}.json")
+    return shards_to_use(PLAN.parts_of(split, fold), len(gather.predict("{scatteritem}")), made)
+
+
+@cache
+def scenes_of_shard(shard, splits, folds):
+    """The scenes of a shard, which is one of some splits and folds."""
+    return scenes_in_shard(shard, [part for split in splits for fold in folds for part in PLAN.parts_of(split, fold)])
 
 
 # --- the scenes behind a key ----------------------------------------------------------------------
@@ -74,13 +82,12 @@ def manifests(key, scenes):
 def scenes_behind(stage, wildcards):
     """The scenes that a job of a stage works on."""
     if stage == "scenes":
-        return SCENE_SHARDS[wildcards.split][wildcards.shard]
+        return scenes_of_shard(wildcards.shard, (wildcards.split,), (None,))
     if stage == "chips":  # several folds can share a shard
-        every_fold = (held for (split, _), held in CHIP_SHARDS.items() if split == wildcards.split)
-        return next(held[wildcards.shard] for held in every_fold if wildcards.shard in held)
+        return scenes_of_shard(wildcards.shard, (wildcards.split,), tuple(PLAN.folds))
     fold = PLAN.run_with(stage, wildcards.key).fold
     if stage == "predictions":
-        return PREDICT_SHARDS[PLAN.specs[stage][wildcards.key]["split"], fold][wildcards.shard]
+        return scenes_of_shard(wildcards.shard, EVALUATED, (fold,))
     if stage == "evals":
         return PLAN.labelled_scenes_of(wildcards.split, fold)
     if stage == "stats":  # a fixed range needs no scenes
@@ -114,7 +121,25 @@ def files_of_shard(wildcards):
 def made_files(wildcards):
     """The scenes' files that a rule makes."""
     cells = [cell for scene in PLAN.scenes for cell in (scene.image, scene.labels, scene.aoi)]
-    return [path for cell in cells for path in local_paths_of(cell) if path in demo.made_files()]
+    return [path for cell in cells for path in local_paths_of(cell) if path in data_sets.made_files()]
+
+
+def manifests(key, scenes):
+    """The manifests that hold some scenes' facts."""
+    wanted = {scene.id for scene in scenes}
+    return [
+        f"{RESULTS}/scenes/{key}/{split}-{shard}.json"
+        for split in SPLITS
+        for shard, held in scene_shards(key, split).items()
+        if wanted & {scene.id for scene in held}
+    ]
+
+
+def maps_of(run, split, labelled=False):
+    """The manifests of a run's maps: of all scenes of a split, or of those with labels."""
+    spread = map_shards(run.predictions, split, run.fold)
+    wanted = [shard for shard, held in spread.items() if held[0].labels or not labelled]
+    return [f"{RESULTS}/predictions/{run.predictions}/{shard}.json" for shard in wanted]
 
 
 def manifests_of(stage):
@@ -139,8 +164,8 @@ def chips_of_model(wildcards):
     run = PLAN.run_with("models", wildcards.key)
     return [
         f"{RESULTS}/chips/{run.chips}/{split}-{shard}.zip"
-        for split in SPLITS[:2]
-        for shard in CHIP_SHARDS[split, run.fold]
+        for split in LEARNED
+        for shard in chip_shards(run.chips, split, run.fold)
     ]
 
 
@@ -159,9 +184,7 @@ def model_of(stage, file):
 
 
 def predictions_of_eval(wildcards):
-    run = PLAN.run_with("evals", wildcards.key)
-    key = run.predictions[wildcards.split]
-    return [f"{RESULTS}/predictions/{key}/{shard}.json" for shard in PREDICT_SHARDS[wildcards.split, run.fold]]
+    return maps_of(PLAN.run_with("evals", wildcards.key), wildcards.split, labelled=True)
 
 
 def manifests_of_experiment(wildcards):

@@ -21,7 +21,7 @@ rule havel:
         runtime=minutes(15),
     params:
         splits=demo.HAVEL.shipped_table.read_text(),
-        code=code_of("havel"),
+        version=VERSIONS["havel"],
     message:
         "Fetching the demo's scenes: Sentinel-2 and OpenStreetMap land use"
     script:
@@ -46,7 +46,7 @@ rule havel_chips:
         runtime=minutes(15),
     params:
         splits=demo.HAVEL_CHIPS.shipped_table.read_text(),
-        code=code_of("havel_chips"),
+        version=VERSIONS["havel_chips"],
     message:
         "Making cells of the demo's scenes: one class each"
     script:
@@ -69,7 +69,7 @@ rule neon_trees:
         runtime=minutes(15),
     params:
         splits=demo.NEON_TREES.shipped_table.read_text(),
-        code=code_of("neon_trees"),
+        version=VERSIONS["neon_trees"],
     message:
         "Fetching the trees: NEON's aerial images and boxes drawn by hand"
     script:

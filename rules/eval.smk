@@ -24,7 +24,6 @@ rule eval:
         settings=settings_of("evals", "imagery", "chips", "labels"),
         classes=classes_of("evals"),
         ids=ids_of("evals"),
-        code=code_of("eval"),
         name=name_of("evals"),
     message:
         "Evaluating: {params.name}, {wildcards.split}"

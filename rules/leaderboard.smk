@@ -19,7 +19,7 @@ rule leaderboard:
     params:
         runs=RUNS,
         metric=PLAN.experiment.sweep.select.metric,
-        code=code_of("leaderboard"),
+        version=VERSIONS["leaderboard"],
     message:
         "Comparing the trials"
     script:

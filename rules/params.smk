@@ -1,5 +1,5 @@
 # The functions that give rules their params: what a result depends on, and what changes none.
-from swath.training.definition import definition_files
+from swath.networks.definition import definition_files
 
 # --- what a result depends on ---------------------------------------------------------------------
 
@@ -34,7 +34,7 @@ def classes_of(stage):
 def splits_of_model(wildcards):
     """Training and validation scenes, by id."""
     fold = PLAN.run_with("models", wildcards.key).fold
-    return {split: [scene.id for scene in PLAN.scenes_of(split, fold)] for split in SPLITS[:2]}
+    return {split: [scene.id for scene in PLAN.scenes_of(split, fold)] for split in LEARNED}
 
 
 def definition_of_model(wildcards):
@@ -65,8 +65,8 @@ def train_of_model(wildcards):
     return PLAN.run_with("models", wildcards.key).trial.settings.train
 
 
-def speed_of_model(wildcards, input):
-    return train_of_model(wildcards).model_dump(include=set(WITHOUT_INFLUENCE))
+def runtime_settings_of_model(wildcards, input):
+    return train_of_model(wildcards).model_dump(include=set(RUNTIME_ONLY))
 
 
 def threads_of_model(wildcards):

@@ -22,7 +22,6 @@ rule predict:
         spec=spec_of("predictions"),
         settings=settings_of("predictions", "imagery"),
         ids=ids_of("predictions"),
-        code=code_of("predict"),
         colours=colours,
         batch_size=batch_size_of_predictions,
         name=name_of("predictions"),

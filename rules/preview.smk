@@ -22,7 +22,7 @@ rule preview:
         settings=settings_of("models", "imagery", "chips", "labels")(FIRST),
         classes=classes_of("models")(FIRST),
         splits=splits_of_model(FIRST),
-        code=code_of("preview"),
+        version=VERSIONS["preview"],
         colours=colours,
     message:
         "Drawing a preview"

@@ -17,7 +17,6 @@ rule scenes:
     params:
         spec=spec_of("scenes"),
         rows=rows_of("scenes"),
-        code=code_of("scenes"),
     message:
         "Reading {wildcards.split} scenes: shard {wildcards.shard}"
     script:
@@ -41,7 +40,7 @@ rule splits:
         runtime=minutes(10),
     params:
         rows=split_table(PLAN.scenes),
-        code=code_of("splits"),
+        version=VERSIONS["splits"],
     message:
         "Writing down the splits"
     script:

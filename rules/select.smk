@@ -17,7 +17,7 @@ checkpoint select:
         runtime=minutes(10),
     params:
         metric=PLAN.experiment.sweep.select.metric,
-        code=code_of("select_winner"),
+        version=VERSIONS["select"],
     message:
         "Selecting the winner by validation"
     script:

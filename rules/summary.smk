@@ -24,7 +24,7 @@ rule summary:
         runs=RUNS,
         task=PLAN.experiment.task,
         metric=PLAN.experiment.sweep.select.metric,
-        code=code_of("summary"),
+        version=VERSIONS["summary"],
         colours=colours,
     message:
         "Summing up the experiment"

@@ -13,24 +13,21 @@ WEIGHTS_OF_ALL = sorted(
     {file for spec in PLAN.specs["models"].values() for file in first_weights(spec["model"], RESULTS, WEIGHTS)}
 )
 WEIGHTS_WANTED = [file for file in WEIGHTS_OF_ALL if file.startswith(f"{WEIGHTS}/")]
-MAPS = [
-    f"{RESULTS}/predictions/{run.predictions['validation']}/{shard}.json"
-    for run in PLAN.runs
-    for shard in PREDICT_SHARDS["validation", run.fold]
-]
+
+
+def validation_maps(wildcards):
+    return [manifest for run in PLAN.runs for manifest in maps_of(run, "validation")]
 
 
 def test_of_winner(wildcards):
     """The winner's test maps and metrics: which one it is, is known once the checkpoint `select` has run."""
     winner = read_json(checkpoints.select.get().output.winner)["run"]
     run = next(run for run in PLAN.runs if run.name == winner)
-    if not PLAN.experiment.evaluate.test or "test" not in run.predictions:
+    if not PLAN.experiment.evaluate.test:
         return []
-    shards_of_test = PREDICT_SHARDS["test", run.fold]
-    maps = [f"{RESULTS}/predictions/{run.predictions['test']}/{shard}.json" for shard in shards_of_test]
     metrics = [f"{RESULTS}/evals/{run.evals['test']}/test.json"] if "test" in run.evals else []
-    return maps + metrics
+    return maps_of(run, "test") + metrics
 
 
 RUNS = describe_runs(PLAN, RESULTS)
-TARGETS = [MODELS, MAPS, EVALS, BUNDLES, test_of_winner, f"{EXPERIMENT}/summary.txt"]
+TARGETS = [MODELS, validation_maps, EVALS, BUNDLES, test_of_winner, f"{EXPERIMENT}/summary.txt"]

@@ -31,9 +31,8 @@ rule train:
         classes=classes_of("models"),
         splits=splits_of_model,
         start=start_of_model,
-        code=code_of("train"),
         colours=colours,
-        without_influence=speed_of_model,
+        runtime_only=runtime_settings_of_model,
         time_limit=time_limit_in(workflow),
         name=name_of("models"),
     message:

@@ -1,6 +1,6 @@
 """Compute the band statistics of the training scenes."""
 
-from swath.job import job
+from swath.job.run_script import job
 
 with job(snakemake) as (inputs, output, params):
     from swath.scenes.analyze import analyze

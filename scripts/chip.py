@@ -1,6 +1,6 @@
 """Cut the chips of one shard of scenes."""
 
-from swath.job import job
+from swath.job.run_script import job
 
 with job(snakemake) as (inputs, output, params):
     from swath.rv.chip import cut_chips

@@ -1,9 +1,9 @@
 """Call a user's get_config for every trial; say what the stages' results depend on."""
 
-from swath.job import job
+from swath.job.run_script import job
 
 with job(snakemake) as (inputs, output, params):
-    from swath.rv.configure import configure
+    from swath.own_module.configure import configure
 
     configure(
         inputs.module,

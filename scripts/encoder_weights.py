@@ -1,6 +1,6 @@
 """Fetch an encoder's ImageNet weights."""
 
-from swath.job import job
+from swath.job.run_script import job
 
 with job(snakemake) as (_, output, params):
     from swath.training.pretrained import fetch_weights

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from swath.job import job
+from swath.job.run_script import job
 
 with job(snakemake) as (inputs, output, params):
     from swath.rv.evaluate import evaluate

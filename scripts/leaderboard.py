@@ -1,6 +1,6 @@
 """Compare the trials by their validation metrics."""
 
-from swath.job import job
+from swath.job.run_script import job
 from swath.report.leaderboard import compare
 
 with job(snakemake) as (_, output, params):

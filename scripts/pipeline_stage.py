@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from swath.gpus import take_gpus
-from swath.job import job
+from swath.job.gpus import take_gpus
+from swath.job.run_script import job
 
 with job(snakemake) as (_, output, params):
     take_gpus(snakemake.resources.get("gpu", 0))
-    from swath.rv.stages import STAGES, StageJob
+    from swath.own_module.stages import STAGES, StageJob
 
     stage = StageJob(params.module, params.run["custom"], Path(params.config), params.folders)
     STAGES[snakemake.rule](stage, vars(output))

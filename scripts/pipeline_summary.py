@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from swath.job import job
-from swath.report.pipelines import sum_up_pipelines
+from swath.job.run_script import job
+from swath.own_module.summary import sum_up_pipelines
 
 with job(snakemake) as (inputs, output, params):
     sum_up_pipelines(

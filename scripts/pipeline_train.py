@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
-from swath.gpus import take_gpus
-from swath.history import keep_history
-from swath.job import job
-from swath.training.processes import forget_launchers
+from swath.job.attempt_log import continue_attempt_log
+from swath.job.gpus import take_gpus
+from swath.job.run_script import job
+from swath.training.processes import drop_launcher_variables
 
 with job(snakemake) as (inputs, output, params):
     take_gpus(snakemake.resources.get("gpu", 0))
-    forget_launchers()
-    keep_history(Path(snakemake.output.bundle).parent / "train.log")
-    from swath.rv.stages import StageJob
-    from swath.training.pipelines import PipelineTraining, train_pipeline
+    drop_launcher_variables()
+    continue_attempt_log(Path(snakemake.output.bundle).parent / "train.log")
+    from swath.own_module.stages import StageJob
+    from swath.own_module.training import PipelineTraining, train_pipeline
+    from swath.training.job import TrainingOutputs
     from swath.training.stopping import deadline
-    from swath.training.train import TrainingOutputs
 
     train_pipeline(
         PipelineTraining(
@@ -23,7 +23,6 @@ with job(snakemake) as (inputs, output, params):
             seed=params.run["seed"],
             workers=params.run["workers"],
             chips=Path(inputs.chips[0]) if inputs.chips else None,
-            code=params.code,
             deadline=deadline(params.time_limit),
         ),
         TrainingOutputs(**vars(output)),

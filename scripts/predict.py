@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from swath.gpus import take_gpus
-from swath.job import job
+from swath.job.gpus import take_gpus
+from swath.job.run_script import job
 
 with job(snakemake) as (inputs, output, params):
     take_gpus(snakemake.resources.get("gpu", 0))

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from swath.job import job
+from swath.job.run_script import job
 
 with job(snakemake) as (inputs, output, params):
     from swath.report.preview import write_preview
     from swath.scenes.manifest import read_manifests
+    from swath.training.job import TrainingJob
     from swath.training.previews import band_names, sample_chips
-    from swath.training.train import TrainingJob
 
     training = TrainingJob.of_rule(inputs, params, Path(snakemake.output.page).parent)
     chips, counts = sample_chips(training, number=24)

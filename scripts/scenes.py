@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from swath.job import job
+from swath.job.run_script import job
 from swath.scenes.prepare import prepare_scenes
 
 with job(snakemake) as (_, output, params):

@@ -1,6 +1,6 @@
 """Select the winner by its validation metric."""
 
-from swath.job import job
+from swath.job.run_script import job
 from swath.report.leaderboard import select_winner
 
 with job(snakemake) as (inputs, output, params):

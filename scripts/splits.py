@@ -1,6 +1,6 @@
 """Write down which scenes train, validate and test."""
 
-from swath.job import job
+from swath.job.run_script import job
 from swath.scenes.splits import write_splits
 
 with job(snakemake) as (_, output, params):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from swath.job import job
+from swath.job.run_script import job
 from swath.report.summary import sum_up
 from swath.scenes.manifest import read_manifests
 

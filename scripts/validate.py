@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from swath.checks.preflight import preflight
-from swath.job import job
+from swath.job.run_script import job
 
 with job(snakemake) as (_, _, params):
     passed = preflight(params.request, Path(params.report))

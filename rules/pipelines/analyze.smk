@@ -15,7 +15,6 @@ rule analyze:
         mem_mb=memory(3000),
         runtime=minutes(120),
     params:
-        code=code_of("pipeline_stage"),
         module=module,
         run=run_of("analyze"),
         config=config_of("analyze"),

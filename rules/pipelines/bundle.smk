@@ -16,7 +16,6 @@ rule bundle:
         mem_mb=memory(3000, per_input=2),
         runtime=minutes(20),
     params:
-        code=code_of("pipeline_stage"),
         module=module,
         run=run_of("bundle"),
         config=config_of("bundle"),

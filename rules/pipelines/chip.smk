@@ -16,7 +16,6 @@ rule chip:
         mem_mb=memory(4000),
         runtime=minutes(240),
     params:
-        code=code_of("pipeline_stage"),
         module=module,
         run=run_of("chip"),
         config=config_of("chip"),

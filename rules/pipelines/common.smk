@@ -1,7 +1,5 @@
 # The plan of an experiment with a module of the user's own, and what its rules read.
-from swath.code import code_of
-from swath.config.train import WITHOUT_INFLUENCE, Train
-from swath.pipelines.plan import (
+from swath.own_module.plan import (
     OUTPUTS,
     describe_pipeline_runs,
     folders_of,
@@ -10,8 +8,8 @@ from swath.pipelines.plan import (
     run_with,
     targets,
 )
-from swath.pipelines.signature import ROOT_URI
-from swath.workflow import (
+from swath.own_module.signature import ROOT_URI
+from swath.smk.run import (
     describe_run,
     memory,
     minutes,
@@ -19,23 +17,19 @@ from swath.workflow import (
     rules_to_run,
     time_limit_in,
 )
+from swath.versions import EXPERIMENT as VERSIONS
 
 PLAN = plan_pipeline_or_exit(config, workflow.configfiles)
 NAME = PLAN.experiment.experiment
-RESULTS = "results"
-EXPERIMENT = f"{RESULTS}/experiments/{NAME}"
-LOGS = f"{RESULTS}/logs"
-BENCHMARKS = f"{RESULTS}/benchmarks"
-PIPELINES = f"{RESULTS}/pipelines"
+
+
+include: "../paths.smk"
+
+
 CONFIGURED = f"{PIPELINES}/configure/{PLAN.key}"
 ARGUMENTS = [value for trial in PLAN.trials for value in trial.arguments.values() if isinstance(value, str)]
 PLACES = [RESULTS, PLAN.experiment.pipeline, *workflow.configfiles, *ARGUMENTS]  # an argument can be a path
 mount_or_exit(workflow, REPOSITORY, PLACES)
-
-
-wildcard_constraints:
-    key="[0-9a-f]{12}",
-
 
 # --- what is known once `configure` has run -------------------------------------------------------
 

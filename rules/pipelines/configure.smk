@@ -21,7 +21,6 @@ checkpoint configure:
         trials={trial.name: trial.arguments for trial in PLAN.trials},
         runs={name: (trial.name, seed) for name, (trial, seed) in PLAN.runs.items()},
         metric=PLAN.experiment.sweep.select.metric,
-        code=code_of("configure"),
     message:
         "Asking {PLAN.experiment.pipeline} for the config of every trial"
     script:

@@ -17,7 +17,6 @@ rule eval:
         mem_mb=memory(4000),
         runtime=minutes(120),
     params:
-        code=code_of("pipeline_stage"),
         module=module,
         run=run_of("eval"),
         config=config_of("eval"),

@@ -18,7 +18,6 @@ rule predict:
         mem_mb=memory(5000, per_input=2),
         runtime=minutes(120),
     params:
-        code=code_of("pipeline_stage"),
         module=module,
         run=run_of("predict"),
         config=config_of("predict"),

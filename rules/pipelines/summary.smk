@@ -19,7 +19,7 @@ rule summary:
     params:
         runs=RUNS,
         metric=PLAN.experiment.sweep.select.metric,
-        code=code_of("pipeline_summary"),
+        version=VERSIONS["own_module_summary"],
     message:
         "Summing up the experiment"
     script:

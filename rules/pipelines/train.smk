@@ -22,8 +22,6 @@ rule train:
         mem_mb=memory(8000, per_input=5),
         runtime=240,  # what does not fit in goes on in the next job
     params:
-        defaults=Train().model_dump(mode="json", exclude=set(WITHOUT_INFLUENCE)),
-        code=code_of("pipeline_train"),
         module=module,
         run=run_of("train"),
         config=config_of("train"),

@@ -2,10 +2,10 @@
 
 import os
 
-from swath.container import forget_host
+from swath.job.container import drop_host_environment
 
 __version__ = "0.1.0"
 
 # before anything else is imported
-forget_host()
+drop_host_environment()
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask the network for news

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rastervision.pytorch_learner.object_detection_utils import BoxList, compute_coco_eval
 
-from swath.rv.average_precision import Boxes, average_precision
+from swath.metrics.average_precision import Boxes, average_precision
 
 CLASSES = ["null", "tree", "car"]
 

@@ -22,16 +22,16 @@ from project import REPOSITORY
 from tiny import CRS, TINY, grid, pixels, write_image, write_tiny
 
 from swath.checks import preflight
-from swath.checks.catalogue import LEVEL_OF, LEVELS, MEANING
+from swath.checks.catalog import LEVEL_OF, LEVELS, MEANING
+from swath.checks.context import request_of
 from swath.checks.findings import Finding, PreflightError, grouped, sorted_findings, tally, text_of
 from swath.checks.machine import looks_like_weights
 from swath.checks.pixels import MOST, SIDE, footprint, metres_per_pixel, sample_pixels, sample_windows
-from swath.checks.reading import read_scene
+from swath.checks.read_scenes import read_scene
 from swath.checks.splits import overlap
-from swath.checks.survey import request_of
 from swath.config import load_experiment
 from swath.errors import Problem
-from swath.plan import make_plan
+from swath.plan.plan import make_plan
 from swath.scenes.images import read_header
 from swath.scenes.table import read_scenes
 
@@ -67,7 +67,7 @@ def test_a_large_image_costs_no_more_than_a_small_one(tmp_path: Path) -> None:
 
 
 def test_reading_imports_neither_torch_nor_raster_vision() -> None:
-    probe = "import sys, swath.checks.reading; print([m for m in ('torch', 'rastervision') if m in sys.modules])"
+    probe = "import sys, swath.checks.read_scenes; print([m for m in ('torch', 'rastervision') if m in sys.modules])"
     command = [sys.executable, "-c", probe]
     done = subprocess.run(command, cwd=REPOSITORY / "scripts", capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

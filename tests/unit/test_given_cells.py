@@ -12,7 +12,7 @@ import rasterio
 from tiny import TINY, square, write_image, write_labels
 
 from swath.config import load_experiment
-from swath.plan import make_plan
+from swath.plan.plan import make_plan
 from swath.rv.chip import cut_chips
 from swath.rv.pipeline import scene_options
 from swath.scenes.manifest import read_manifests

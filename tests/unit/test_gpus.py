@@ -14,7 +14,7 @@ from project import REPOSITORY
 TAKE = """
 import os, pathlib, sys, time
 sys.path.insert(0, {scripts!r})
-from swath import gpus
+from swath.job import gpus
 gpus.WAIT = 0.1
 gpus.LOCKS = pathlib.Path(os.environ["LOCKS"])
 gpus.take_gpus({number})

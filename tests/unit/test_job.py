@@ -15,7 +15,7 @@ import sys
 from types import SimpleNamespace
 sys.path.insert(0, {scripts!r})
 from swath.errors import Problem, UserError
-from swath.job import job
+from swath.job.run_script import job
 class Named(dict):
     __getattr__ = dict.get
 snakemake = SimpleNamespace(
@@ -93,7 +93,7 @@ def test_work_to_be_continued_ends_with_a_code_of_its_own(tmp_path: Path) -> Non
         """,
     )
     assert done.returncode == 75
-    (told,) = (tmp_path / ".snakemake" / "swath-told").iterdir()  # for the run that waits, should it give up
+    (told,) = (tmp_path / ".snakemake" / "swath-messages").iterdir()  # for the run that waits, should it give up
     assert "the same command goes on" in told.read_text()
     assert "the same command goes on" in done.stderr
     assert "Traceback" not in done.stderr
@@ -111,8 +111,8 @@ def test_a_job_that_snakemake_has_given_up_publishes_nothing(tmp_path: Path) -> 
                 path.write_text("written while it may")
             import os
             if os.fork() == 0:  # the job that Snakemake starts anew
-                import swath.claims
-                swath.claims.Claim(["out/k1/two.txt", "out/k1/one.txt"], token="its own").take()
+                import swath.coordination.fencing
+                swath.claims.FencingToken(["out/k1/two.txt", "out/k1/one.txt"], token="its own").acquire()
                 os._exit(0)
             os.wait()
             output.one.write_text("1"); output.two.write_text("2")
@@ -150,9 +150,9 @@ def test_the_log_begins_with_what_earlier_attempts_said(tmp_path: Path) -> None:
     work = """
         import logging
         from pathlib import Path
-        from swath.history import keep_history
+        from swath.job.attempt_log import continue_attempt_log
         with job(snakemake) as (inputs, output, params):
-            keep_history(Path("history.log"))
+            continue_attempt_log(Path("history.log"))
             logging.getLogger("swath.train").info("epoch {epoch}")
             Path(output.one).touch(); Path(output.two).touch()
     """

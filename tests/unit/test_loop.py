@@ -13,7 +13,7 @@ from swath.config.train import Train
 from swath.errors import UserError
 from swath.training import loop
 from swath.training.checkpoints import CheckpointFolder
-from swath.training.loop import Keeper, best_epoch, choose_hardware, is_finished
+from swath.training.loop import CheckpointCallback, best_epoch, choose_hardware, is_finished
 from swath.training.stopping import StopRequest
 
 
@@ -65,7 +65,7 @@ def test_the_first_validation_is_expected_to_take_as_long_as_so_many_steps(tmp_p
     """Otherwise a time limit that falls into it would undo the whole epoch, in every attempt."""
     trainer = SimpleNamespace(num_val_batches=[100], num_training_batches=300)
     module: Any = SimpleNamespace(timings=[], seconds_per_step=2.0, trainer=trainer)
-    keeper = Keeper(CheckpointFolder(tmp_path), StopRequest(), lambda: None, train())
+    keeper = CheckpointCallback(CheckpointFolder(tmp_path), StopRequest(), lambda: None, train())
     assert keeper._needed(module) == 202
     module.timings = [{"training_seconds": 300.0, "seconds": 350.0}]
     assert keeper._needed(module) == 51

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from swath.files import read_json, write_json
+from swath.metrics.confusion import confusion_metrics
 from swath.report.leaderboard import compare, select_winner
-from swath.rv.confusion import confusion_metrics
 
 CLASSES = ["null", "field", "forest", "water"]
 

@@ -9,7 +9,7 @@ from rastervision.pytorch_learner.object_detection_learner_config import ObjectD
 from torch.nn import BatchNorm2d
 from torchvision.models.segmentation import deeplabv3_resnet50
 
-from swath.training.architectures.hubconf import segmentation_model
+from swath.networks.architectures.hubconf import segmentation_model
 from swath.training.learner import let_all_layers_learn, silence_null_class
 
 

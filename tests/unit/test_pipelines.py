@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from swath.errors import UserError
-from swath.pipelines.plan import PipelinePlan, make_pipeline_plan
-from swath.pipelines.signature import modules_behind, read_signature
+from swath.own_module.plan import PipelinePlan, make_pipeline_plan
+from swath.own_module.signature import modules_behind, read_signature
 
 MODULE = """import torch_that_is_not_there
 from tools import helper

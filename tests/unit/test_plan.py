@@ -16,9 +16,12 @@ from project import REPOSITORY, SMALL, with_setting
 from swath.config import load_experiment
 from swath.config.experiment import Experiment
 from swath.errors import UserError
-from swath.plan import STAGES, SWEEPABLE, Plan, make_plan, shards, shards_of_parts, trial_name
-from swath.scenes.table import Scene
-from swath.workflow import first_weights
+from swath.plan.keys import STAGES
+from swath.plan.plan import Plan, make_plan
+from swath.plan.shards import shards, shards_to_use
+from swath.plan.trials import SWEEPABLE, trial_name
+from swath.scenes.scene import Scene
+from swath.smk.run import first_weights
 
 SCENES = [
     Scene(name, split, f"{name}.tif", f"{name}.geojson")
@@ -285,7 +288,7 @@ def test_folds_share_the_shards_of_the_scenes_they_share(folds: int, number: int
     plan = plan_of(base(), scenes)
     held: dict[str, list[str]] = {}
     for fold in plan.folds:
-        spread = shards_of_parts(plan.parts_of("train", fold), number)
+        spread = shards_to_use(plan.parts_of("train", fold), number)
         assert sorted(scene.id for some in spread.values() for scene in some) == sorted(
             scene.id for scene in plan.scenes_of("train", fold)
         )
@@ -430,7 +433,7 @@ def test_a_thousand_trials_plan_in_two_seconds() -> None:
 
 def test_planning_imports_neither_torch_nor_raster_vision() -> None:
     code = (
-        "import sys; import swath.workflow, swath.code; "
+        "import sys; import swath.smk.run, swath.code; "
         "print([m for m in ('torch', 'rastervision', 'rasterio', 'geopandas', 'pandas', 'numpy') if m in sys.modules])"
     )
     done = subprocess.run(

@@ -9,11 +9,11 @@ from typing import Any
 import psutil
 import pytest
 
-from swath import lock
 from swath.cluster import queue
+from swath.coordination import run_registry
+from swath.coordination.process_identity import this_process
 from swath.errors import UserError
 from swath.files import write_json
-from swath.processes import this_process
 
 DEAD = next(pid for pid in range(2**22, 2, -1) if not psutil.pid_exists(pid))
 
@@ -56,9 +56,9 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Slurm:
         "pid": os.getppid(),
         "started": psutil.Process(os.getppid()).create_time(),
     }
-    write_json(lock.RUNS / "living.json", living)
-    write_json(queue.NAMES / "other-alive.json", living)
-    write_json(queue.NAMES / "small-dead.json", {**this_process(), "pid": DEAD})
+    write_json(run_registry.RUNS / "living.json", living)
+    write_json(run_registry.NAMES_OF_JOBS / "other-alive.json", living)
+    write_json(run_registry.NAMES_OF_JOBS / "small-dead.json", {**this_process(), "pid": DEAD})
     return planted
 
 
@@ -66,7 +66,7 @@ def test_jobs_of_a_dead_run_are_cancelled_and_no_others(slurm: Slurm, capsys: py
     queue.cancel_lost_jobs()
     assert slurm.cancelled == ["1"]
     assert set(slurm.jobs) == {"2", "3"}
-    assert [file.stem for file in queue.NAMES.iterdir()] == ["other-alive"]
+    assert [file.stem for file in run_registry.NAMES_OF_JOBS.iterdir()] == ["other-alive"]
     assert "1 (running): rule_train_wildcards_a|b" in capsys.readouterr().err
 
 
@@ -75,7 +75,7 @@ def test_jobs_that_do_not_go_are_told_and_found_again(slurm: Slurm, monkeypatch:
     slurm.lingers = 10**9
     with pytest.raises(UserError, match="1 still there"):
         queue.cancel_lost_jobs()
-    assert queue.names_of_dead_runs() == {"small-dead"}
+    assert run_registry.names_of_dead_runs() == {"small-dead"}
 
 
 def test_jobs_that_are_ending_are_replaced(
@@ -86,4 +86,4 @@ def test_jobs_that_are_ending_are_replaced(
     slurm.jobs["1"] = slurm.jobs["1"].replace("RUNNING", "COMPLETING")
     queue.cancel_lost_jobs()
     assert "replaced all the same" in capsys.readouterr().err
-    assert queue.names_of_dead_runs() == set()
+    assert run_registry.names_of_dead_runs() == set()

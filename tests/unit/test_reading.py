@@ -1,4 +1,4 @@
-"""Windows read straight from the image: the same bytes as Raster Vision's own reading."""
+"""Windows read straight from the image: the same bytes as Raster Vision's own windows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rastervision.core.box import Box
 from rastervision.core.data import RasterioSource
 from rastervision.core.data.raster_source import rasterio_source
 
-from swath.rv import reading
+from swath.rv import windows
 
 HEIGHT, WIDTH = 120, 140
 INSIDE = [Box(0, 0, HEIGHT, WIDTH), Box(0, 0, 1, 1), Box(7, 11, 71, 75), Box(90, 100, HEIGHT, WIDTH)]
@@ -71,7 +71,7 @@ def as_raster_vision(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], 
 
     def call(function: Callable[[], Any]) -> Any:
         with monkeypatch.context() as patch:
-            patch.setattr(rasterio_source, "read_window", reading.read_boundless)
+            patch.setattr(rasterio_source, "read_window", windows.read_boundless)
             return function()
 
     return call
@@ -79,7 +79,7 @@ def as_raster_vision(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], 
 
 @pytest.fixture
 def never_boundless(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "read_boundless", lambda *_: pytest.fail("read by Raster Vision's function"))
+    monkeypatch.setattr(windows, "read_boundless", lambda *_: pytest.fail("read by Raster Vision's function"))
 
 
 IMAGES: dict[str, dict[str, Any]] = {
@@ -164,8 +164,8 @@ def test_the_function_itself_takes_what_raster_visions_takes(
 ) -> None:
     with rasterio.open(image(**IMAGES[kind])) as dataset:
         for bands in (None, [dataset.count, 1]):
-            ours = reading.read_window(dataset, bands, window, is_masked)
-            theirs = reading.read_boundless(dataset, bands, window, is_masked)
+            ours = windows.read_window(dataset, bands, window, is_masked)
+            theirs = windows.read_boundless(dataset, bands, window, is_masked)
             assert (ours.dtype, ours.shape, ours.tobytes()) == (theirs.dtype, theirs.shape, theirs.tobytes())
 
 
@@ -200,7 +200,7 @@ def test_a_handle_that_is_not_ours_alone_is_left_to_raster_vision(
 ) -> None:
     source = RasterioSource(str(image(3, "uint8")))
     left = []
-    monkeypatch.setattr(reading, "read_boundless", lambda *arguments: left.append(arguments) or np.zeros((1, 1, 3)))
+    monkeypatch.setattr(windows, "read_boundless", lambda *arguments: left.append(arguments) or np.zeros((1, 1, 3)))
     source.get_chip(INSIDE[1])
     assert not left
     with ThreadPoolExecutor(1) as thread:

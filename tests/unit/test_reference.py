@@ -11,15 +11,19 @@ from pathlib import Path
 import pytest
 from project import REPOSITORY
 
+from reference import DEMO
 from swath.config import load_experiment, read_yaml
 from swath.config.pipeline import PipelineExperiment
-from swath.config.reference import DEMO
-from swath.pipelines.plan import make_pipeline_plan
+from swath.own_module.plan import make_pipeline_plan
 
 
 def test_generated_files_are_up_to_date(tmp_path: Path) -> None:
-    environment = {**os.environ, "SWATH_DESCRIBED": "1", "PYTHONPATH": str(REPOSITORY / "scripts")}
-    command = [sys.executable, "-m", "swath.config.reference", str(tmp_path)]
+    environment = {
+        **os.environ,
+        "SWATH_DESCRIBED": "1",
+        "PYTHONPATH": f"{REPOSITORY / 'scripts'}:{REPOSITORY / 'tools'}",
+    }
+    command = [sys.executable, "-m", "reference", str(tmp_path)]
     written = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.split()
     assert len(written) == 4
     for path in written:

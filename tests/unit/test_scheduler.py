@@ -8,7 +8,7 @@ import sys
 
 import psutil
 
-from swath.scheduler import scripts_below
+from swath.smk.upstream import scripts_below
 
 SCRIPT = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(7)); print(flush=True); signal.pause()"
 

@@ -14,9 +14,11 @@ from snakemake.common.tbdstring import TBDString
 from snakemake.iocontainers import ResourceList
 from snakemake_interface_common.exceptions import WorkflowError
 
-from swath.cluster import executor as cluster_executor
 from swath.cluster import queue, slurm
-from swath.cluster.executor import (
+from swath.cluster.site import Request, check_requests, gpus_of, minutes_of, nodes_of, request_of
+from swath.errors import UserError
+from swath.smk import executor as cluster_executor
+from swath.smk.executor import (
     given_up_by,
     missing_in,
     prepare_executor,
@@ -25,8 +27,6 @@ from swath.cluster.executor import (
     with_plain_states,
     within_limits,
 )
-from swath.cluster.site import Request, check_requests, gpus_of, minutes_of, nodes_of, request_of
-from swath.errors import UserError
 
 SITE = [
     nodes_of("cpu|1-00:00:00|48|190000|20|(null)"),

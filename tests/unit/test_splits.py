@@ -23,8 +23,9 @@ from swath.config.scenes import Scenes, Split
 from swath.errors import UserError
 from swath.scenes import blocks
 from swath.scenes.blocks import MEMORY, blocks_of, overlapping, read_footprints, square
+from swath.scenes.scene import Scene
 from swath.scenes.splits import deal, in_split, read_split, split_scenes, split_table, write_splits
-from swath.scenes.table import Scene, read_scenes
+from swath.scenes.table import read_scenes
 
 THREE = ("train", "validation", "test")
 

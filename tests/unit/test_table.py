@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from shapely.geometry import Point
 
-from swath import demo
 from swath.config.scenes import Scenes
+from swath.demo import data_sets
 from swath.errors import UserError
 from swath.scenes.paths import local_paths_of, paths_of
 from swath.scenes.table import read_scenes
@@ -104,15 +104,15 @@ class TestTable:
         assert "'a/b'" in told(table("a/b,a.tif,a.gpkg,train\n"))
 
     def test_the_demos_table_is_known_before_it_is_made(self) -> None:
-        scenes = read_scenes(Scenes(table=demo.HAVEL.table))
+        scenes = read_scenes(Scenes(table=data_sets.HAVEL.table))
         assert len(scenes) == 8
         assert {scene.split for scene in scenes} == {"train", "validation", "test"}
-        assert len(read_scenes(Scenes(table=demo.NEON_TREES.table))) == 7
+        assert len(read_scenes(Scenes(table=data_sets.NEON_TREES.table))) == 7
 
     def test_a_demos_files_have_the_names_of_their_rule_in_every_table(self) -> None:
-        cells = read_scenes(Scenes(table=demo.HAVEL_CHIPS.table))
+        cells = read_scenes(Scenes(table=data_sets.HAVEL_CHIPS.table))
         assert [scene.image for scene in cells] == [
-            scene.image for scene in read_scenes(Scenes(table=demo.HAVEL.table))
+            scene.image for scene in read_scenes(Scenes(table=data_sets.HAVEL.table))
         ]
         rows = "a,{0}/{1}.tif,{0}/a.gpkg,train\nb,{0}/{1}.tif,{0}/a.gpkg,validation\n"
         message = told(table(rows.format("../resources/havel/images", "s2_havel_r0c0")))

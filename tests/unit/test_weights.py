@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torchvision.models.detection import fasterrcnn_resnet50_fpn
 from torchvision.models.segmentation import deeplabv3_resnet50
 
-from swath.config.names import weights_name
+from swath.config.library_names import weights_name
 from swath.errors import UserError
 from swath.files import read_json, sha256, write_json
 from swath.training.pretrained import check_weights, fetch_weights
@@ -340,7 +340,7 @@ def test_a_name_for_every_encoders_weights() -> None:
 
 
 def test_the_name_is_told_without_torch() -> None:
-    code = "import sys, swath.config.names; assert 'torch' not in sys.modules"
+    code = "import sys, swath.config.library_names; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, check=True)
 
 

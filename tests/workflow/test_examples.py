@@ -14,7 +14,7 @@ from training_jobs import outputs_in, training_job
 
 from swath.config import load_experiment, read_yaml
 from swath.files import read_json
-from swath.plan import make_plan
+from swath.plan.plan import make_plan
 from swath.rv.chip import cut_chips
 from swath.scenes.analyze import analyze
 from swath.scenes.manifest import read_manifests

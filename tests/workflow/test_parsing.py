@@ -48,9 +48,9 @@ import sys
 
 sys.path.insert(0, {scripts!r})
 
-from swath.scheduler import mend_scheduler
+from swath.smk.upstream import patch_scheduler
 
-mend_scheduler(is_job=False)
+patch_scheduler(is_job=False)
 
 rule all:
     output: "done"

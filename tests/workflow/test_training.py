@@ -26,7 +26,7 @@ from training_jobs import outputs_in, training_job
 from workshop import Workshop, bytes_of, metrics, weights
 
 from swath.errors import ToBeContinuedError
-from swath.terminal import show_on
+from swath.job.terminal import show_on
 from swath.training import loop
 from swath.training.processes import LAUNCHERS
 from swath.training.stopping import StopRequest
@@ -242,9 +242,9 @@ def test_two_processes_train_one_model_and_go_on_together(workshop: Workshop, mo
         monkeypatch.setenv(name, "3")
     monkeypatch.setenv("SLURM_NTASKS", "4")
     monkeypatch.setenv("SLURM_JOB_ID", "1")
-    from swath.training.processes import forget_launchers
+    from swath.training.processes import drop_launcher_variables
 
-    forget_launchers()
+    drop_launcher_variables()
     settings = {"gpus": 2, "epochs": 12, "batch_size": 4}
     expected = workshop.train("undisturbed", **settings)
     alone = workshop.train("alone", **{**settings, "gpus": 1})

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from swath.checks.context import LEARNED, Survey, finding
 from swath.checks.findings import Finding
-from swath.checks.survey import LEARNED, Survey, finding
 
 WITH_DECODER_CHANNELS = ("unet", "unetplusplus", "manet")
 """Networks of segmentation-models-pytorch that take one number of channels per step of the encoder."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
-from swath.checks.catalogue import LEVEL_OF, LEVELS, Level
+from swath.checks.catalog import LEVEL_OF, LEVELS, Level
 from swath.errors import Problem, UserError
 
 

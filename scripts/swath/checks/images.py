@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from swath.checks.context import Reading, Survey, finding
 from swath.checks.findings import Finding
-from swath.checks.survey import Reading, Survey, finding
 from swath.config.imagery import MEASURED, Range
 from swath.errors import UserError
 from swath.scenes.manifest import channel_order, check_imagery

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from swath.checks.context import Reading, Survey, finding
 from swath.checks.findings import Finding
-from swath.checks.survey import Reading, Survey, finding
 
 MANY_INVALID = 0.1
 MANY_OUTSIDE = 0.9

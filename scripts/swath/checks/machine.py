@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from swath.checks.chips import number_of_chips
+from swath.checks.context import Survey, finding
 from swath.checks.findings import Finding
-from swath.checks.survey import Survey, finding
-from swath.config.names import weights_name
+from swath.config.library_names import weights_name
 
 RESULTS, WEIGHTS = Path("results"), Path("resources/weights")
 PICKLE, ONE_MORE_COPY = b"\x80", 2

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from swath.checks import chips, images, labels, machine, splits
+from swath.checks.context import Reading, Survey, finding
 from swath.checks.findings import Finding, PreflightError, sorted_findings, tally, text_of
-from swath.checks.page import write_page
-from swath.checks.survey import Reading, Survey, finding
-from swath.code import hash_of_code
+from swath.checks.report import write_page
 from swath.errors import Problem
 from swath.files import read_json, short_hash, write_json
 from swath.scenes.paths import local_paths_of
+from swath.versions import READINGS
 
 CHECKS = (*images.CHECKS, *labels.CHECKS, *splits.CHECKS, *chips.CHECKS, *machine.CHECKS)
 REMEMBERED = Path(".snakemake/swath-readings")
@@ -44,7 +44,7 @@ def preflight(request: Mapping[str, Any], report: Path) -> Passed:
     """Check an experiment before anything is computed.
 
     Args:
-        request: What :func:`swath.checks.survey.request_of` returned.
+        request: What :func:`swath.checks.context.request_of` returned.
         report: The HTML page to write.
 
     Returns:
@@ -83,9 +83,8 @@ def look_at(request: Mapping[str, Any]) -> Survey:
     pending = [row["id"] for row in request["scenes"] if not all(Path(path).exists() for path in _paths(row))]
     rows = [row for row in request["scenes"] if row["id"] not in set(pending)]
     memory = REMEMBERED / f"{request['experiment']}.json"
-    code = hash_of_code("swath/checks/reading")
     beside = _files_by_stem(path for row in rows for path in _paths(row))
-    keys = {row["id"]: short_hash([row, request["labels"], _state(row, beside), code]) for row in rows}
+    keys = {row["id"]: short_hash([row, request["labels"], _state(row, beside), READINGS]) for row in rows}
     known = read_json(memory) if memory.exists() else {}
     unknown = [row for row in rows if keys[row["id"]] not in known]
     read = _read(unknown, request["labels"]) if unknown else []
@@ -120,7 +119,7 @@ def _files_by_stem(paths: Iterable[str]) -> dict[Path, list[os.DirEntry[str]]]:
 def _read(rows: list[Mapping[str, Any]], specs: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Let a process of its own read scenes: it imports what Snakemake's must not."""
     done = subprocess.run(
-        [sys.executable, "-m", "swath.checks.reading"],
+        [sys.executable, "-m", "swath.checks.read_scenes"],
         input=json.dumps({"scenes": rows, "labels": specs}),
         stdout=subprocess.PIPE,
         text=True,

@@ -8,8 +8,8 @@ from typing import Any
 
 from shapely.geometry import Polygon
 
+from swath.checks.context import Reading, Survey, finding
 from swath.checks.findings import Finding
-from swath.checks.survey import Reading, Survey, finding
 from swath.scenes.paths import paths_of
 
 EDGE = 0.01

@@ -11,16 +11,11 @@ import sys
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 
 from swath.cluster.slurm import ask
+from swath.coordination.run_registry import forget_names, names_of_dead_runs
 from swath.errors import Problem, UserError
-from swath.files import read_json, write_json
-from swath.lock import other_runs
-from swath.processes import this_process
 
-NAMES = Path(".snakemake/swath-jobs")
-"""A file for every run that submits jobs, named as they are; it says which process the run is."""
 PATIENCE = 120.0
 """Seconds that cancelled jobs get to be gone; training writes a checkpoint before it ends."""
 LOOK = 1.0
@@ -42,11 +37,6 @@ class QueuedJob:
     task: str
 
 
-def note_name_of_jobs(name: str) -> None:
-    """Note what the jobs of this run are called."""
-    write_json(NAMES / f"{name}.json", this_process())
-
-
 def cancel_lost_jobs() -> None:
     """Cancel the jobs that dead runs in this working directory have left in the queue; wait until they are gone.
 
@@ -59,15 +49,7 @@ def cancel_lost_jobs() -> None:
         print(f"An earlier run has left {len(lost)} jobs in the queue, they are cancelled: {told}", file=sys.stderr)
         ask("scancel", *(job.id for job in lost), missing="")  # fails for jobs that have just ended
         _wait_until_gone(names)
-    for name in names:
-        (NAMES / f"{name}.json").unlink(missing_ok=True)
-
-
-def names_of_dead_runs() -> set[str]:
-    """Name the jobs of runs that are at work here no more."""
-    alive = {(run["host"], run["pid"]) for run in [*other_runs(), this_process()]}
-    runs = {file.stem: read_json(file) for file in NAMES.glob("*.json")}
-    return {name for name, run in runs.items() if (run["host"], run["pid"]) not in alive}
+    forget_names(names)
 
 
 def jobs_called(names: Collection[str]) -> list[QueuedJob]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from swath.checks.catalogue import MEANING
+from swath.checks.catalog import MEANING
 from swath.config.base import Section
 from swath.errors import did_you_mean
 

@@ -13,8 +13,8 @@ from swath.config.classes import Classes
 from swath.config.evaluate import Evaluate
 from swath.config.imagery import Imagery
 from swath.config.labels import Labels
+from swath.config.library_names import EXTERNAL
 from swath.config.model import Model
-from swath.config.names import EXTERNAL
 from swath.config.predict import Predict
 from swath.config.scenes import Scenes
 from swath.config.sweep import Sweep

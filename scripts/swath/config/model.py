@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, NonNegativeInt, model_validator
 
 from swath.config.base import FileSafeName, Section
-from swath.config.names import ARCHITECTURES, ENCODERS, EXTERNAL, PLACEHOLDERS, TORCHVISION_BACKBONES
+from swath.config.library_names import ARCHITECTURES, ENCODERS, EXTERNAL, PLACEHOLDERS, TORCHVISION_BACKBONES
 from swath.errors import did_you_mean
 
 WEIGHT_FILES = (".pth", ".pt", ".ckpt", ".safetensors", ".zip")

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from swath.config.base import Section
-from swath.config.names import AUGMENTATIONS
+from swath.config.library_names import AUGMENTATIONS
 from swath.errors import did_you_mean
 
 
@@ -168,5 +168,5 @@ def loss_weights(loss: str | Mapping[Any, float]) -> dict[str, float]:
     return {loss: 1.0} if isinstance(loss, str) else dict(loss)
 
 
-WITHOUT_INFLUENCE = ("num_workers", "cache_gb", "checkpoint_minutes")
+RUNTIME_ONLY = ("num_workers", "cache_gb", "checkpoint_minutes")
 """Settings that change speed, not results."""

@@ -12,9 +12,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from swath.cluster.queue import jobs_called, names_of_dead_runs
+from swath.cluster.queue import jobs_called
 from swath.cluster.site import Request, check_requests, read_accounts, read_site
 from swath.cluster.slurm import ask
+from swath.coordination.run_registry import names_of_dead_runs
 from swath.doctor.lines import ERROR, FINE, WARNING, Line, lines_of
 from swath.errors import UserError
 

@@ -12,11 +12,11 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
+from swath.coordination.lease import is_gone, newest_claim, read_claim
+from swath.coordination.process_identity import describe
+from swath.coordination.run_registry import live_runs
 from swath.doctor.lines import ERROR, FINE, WARNING, Line
-from swath.lock import describe, other_runs
-from swath.training.ownership import is_gone, newest_claim, read_claim
 
 PACKAGES = {
     "Snakemake": "snakemake",
@@ -121,15 +121,15 @@ def weights(files: Iterable[Path]) -> Iterator[Line]:
 
 def locks(models: Path) -> Iterator[Line]:
     """Look for runs and trainings that are at work here, or were killed."""
-    if runs := other_runs():
+    if runs := live_runs():
         cure = "another experiment can run beside it; the same one is refused until the first has ended"
-        yield Line(WARNING, "runs", f"at work here: {describe(runs)}", cure)
+        yield Line(WARNING, "runs", f"at work here: {describe(*runs)}", cure)
     alive = []
     for folder in sorted(models.glob("*/checkpoints/*")):
         number = newest_claim(folder)
-        claim: dict[str, Any] = read_claim(folder, number) if number else {}
-        if number and not is_gone(claim):
-            alive.append(f"{folder.parents[1].name} (process {claim.get('pid', '?')} on {claim.get('host', '?')})")
+        claim = read_claim(folder, number) if number else None
+        if claim and not is_gone(claim):
+            alive.append(f"{folder.parents[1].name} ({describe(claim)})")
     if alive:
         cure = "none needed: a training that is dead is taken over after 90 s"
         yield Line(WARNING, "trainings", f"running, or killed elsewhere: {', '.join(alive)}", cure)

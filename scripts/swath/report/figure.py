@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import ImageColor
 
 from swath.config.classes import NULL_CLASS_ID
-from swath.scenes.manifest import Facts
+from swath.scenes.manifest import SceneFacts
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -27,7 +27,7 @@ UNLABELLED = (0.92, 0.92, 0.92)
 
 
 def draw_prediction(
-    facts: Facts, prediction: Path, classes: Sequence[str], colours: Sequence[str], title: str, path: Path
+    facts: SceneFacts, prediction: Path, classes: Sequence[str], colours: Sequence[str], title: str, path: Path
 ) -> None:
     """Draw imagery, labels and prediction of a scene side by side.
 
@@ -60,7 +60,9 @@ def draw_prediction(
     plt.close(figure)
 
 
-def _outline(axis: Axes, boxes: gpd.GeoDataFrame, facts: Facts, colours: Sequence[str], scale: float = 1.0) -> None:
+def _outline(
+    axis: Axes, boxes: gpd.GeoDataFrame, facts: SceneFacts, colours: Sequence[str], scale: float = 1.0
+) -> None:
     """Draw boxes over an image whose axes are pixels, ``scale`` times as many as the scene has."""
     if boxes.empty:  # such a file has no columns, either
         return
@@ -73,7 +75,7 @@ def _outline(axis: Axes, boxes: gpd.GeoDataFrame, facts: Facts, colours: Sequenc
         axis.plot(scale * columns - 0.5, scale * rows - 0.5, color=colours[index], linewidth=1)
 
 
-def true_colour(facts: Facts, most: int | None = None) -> NDArray[np.float64]:
+def true_colour(facts: SceneFacts, most: int | None = None) -> NDArray[np.float64]:
     """Read an image as red, green and blue in 0..1, each band stretched from its 2nd to its 98th percentile.
 
     Args:
@@ -103,7 +105,7 @@ def shown_bands(names: Sequence[str | None]) -> list[int]:
     return [0, 1, 2] if len(names) >= 3 else [0, 0, 0]
 
 
-def draw_labels(axis: Axes, facts: Facts, shape: tuple[int, ...], colours: Sequence[str], outlines: bool) -> None:
+def draw_labels(axis: Axes, facts: SceneFacts, shape: tuple[int, ...], colours: Sequence[str], outlines: bool) -> None:
     """Draw a scene's labels over its image, which may be shown smaller.
 
     Args:
@@ -130,7 +132,7 @@ def lay_over(axis: Axes, ids: NDArray[Any], colours: Sequence[str]) -> None:
     axis.imshow(overlay[ids], interpolation="nearest")
 
 
-def label_raster(facts: Facts) -> NDArray[np.uint8]:
+def label_raster(facts: SceneFacts) -> NDArray[np.uint8]:
     """Read a scene's class ids, height × width; all unlabelled for a scene without labels."""
     if facts["label_raster"] is None:
         return np.zeros((facts["height"], facts["width"]), np.uint8)

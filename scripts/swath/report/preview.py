@@ -19,10 +19,10 @@ from swath.config.classes import NULL_CLASS
 from swath.config.tasks import DETECTION
 from swath.files import publish
 from swath.report.figure import draw_labels, lay_over, shown_bands, true_colour
-from swath.scenes.manifest import Facts
+from swath.scenes.manifest import SceneFacts
 
 if TYPE_CHECKING:
-    from swath.training.train import TrainingJob
+    from swath.training.job import TrainingJob
 
 TEMPLATE = "preview.html.jinja"
 MOST_SCENES = 12
@@ -45,7 +45,7 @@ class PreviewChip:
 def write_preview(
     path: Path,
     training: TrainingJob,
-    scenes: Sequence[Facts],
+    scenes: Sequence[SceneFacts],
     chips: Sequence[PreviewChip],
     counts: Mapping[str, int],
     bands: Sequence[str],
@@ -80,7 +80,7 @@ def write_preview(
         temporary.write_text(page, encoding="utf-8")
 
 
-def _balance(scenes: Sequence[Facts], classes: Sequence[str]) -> dict[str, float]:
+def _balance(scenes: Sequence[SceneFacts], classes: Sequence[str]) -> dict[str, float]:
     """Share of every class among a split's labelled pixels."""
     pixels = {
         name: sum((scene["labelled_pixels"] or {}).get(name, 0) for scene in scenes)
@@ -91,14 +91,14 @@ def _balance(scenes: Sequence[Facts], classes: Sequence[str]) -> dict[str, float
     return {name: number / total if total else 0.0 for name, number in pixels.items()}
 
 
-def _evenly(scenes: Sequence[Facts]) -> list[Facts]:
+def _evenly(scenes: Sequence[SceneFacts]) -> list[SceneFacts]:
     """Choose at most ``MOST_SCENES``, evenly."""
     if len(scenes) <= MOST_SCENES:
         return list(scenes)
     return [scenes[round(index)] for index in np.linspace(0, len(scenes) - 1, MOST_SCENES)]
 
 
-def _scene_pictures(scenes: Sequence[Facts], colours: Sequence[str], outlines: bool) -> list[dict[str, str]]:
+def _scene_pictures(scenes: Sequence[SceneFacts], colours: Sequence[str], outlines: bool) -> list[dict[str, str]]:
     pictures = []
     for facts in _evenly(scenes):
         figure, axes = plt.subplots(1, 2, figsize=(7, 3.6), constrained_layout=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import pandas as pd
 from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION
 from swath.files import publish_directory, read_json
 from swath.report.figure import draw_prediction
-from swath.scenes.manifest import Facts
+from swath.scenes.manifest import SceneFacts
 from swath.scenes.splits import read_split
 
 Run = Mapping[str, Any]
+Maps = str | Mapping[str, str]
+"""The maps of a split: their folder, or scene → folder."""
 THINGS = {SEGMENTATION: "pixels", DETECTION: "boxes", CLASSIFICATION: "cells"}
 
 
@@ -27,7 +30,7 @@ def sum_up(
     leaderboard: str | Path,
     splits: str | Path,
     metric: str,
-    scenes: Sequence[Facts],
+    scenes: Sequence[SceneFacts],
     colours: Sequence[str],
     outputs: Mapping[str, Path],
 ) -> None:
@@ -45,31 +48,39 @@ def sum_up(
     """
     chosen = read_json(winner)
     run = next(run for run in runs if run["run"] == chosen["run"])
-    link_runs(folder, runs)
+    by_id = {scene["id"]: scene for scene in scenes}
+    maps = partial(maps_of, splits=splits, scenes=by_id)
+    link_runs(folder, runs, maps)
     with publish_directory(folder / "winner") as target:
-        link_run(target, folder / "winner", run, test=True)
+        link_run(target, folder / "winner", run, {split: maps(run, split) for split in ("validation", "test")})
     split = "test" if _metrics(run, "test") else "validation"
     metrics = _metrics(run, split)
     assert metrics
-    ids = read_split(splits, split, run["fold"])
-    scene = max((scene for scene in scenes if scene["id"] in ids), key=_labelled_pixels)
-    prediction = Path(run["predictions"][split]) / scene["id"]
+    predicted = maps(run, split)
+    scene = max((by_id[name] for name in predicted), key=_labelled_pixels)
+    prediction = Path(predicted[scene["id"]])
     title = f"{scene['id']} ({split}), {chosen['run']}"
     draw_prediction(scene, prediction, metrics["classes"], colours, title, outputs["picture"])
-    unlabelled = _unlabelled_tests(run, scenes)
+    unlabelled = sum(by_id[name]["label_raster"] is None for name in maps(run, "test"))
     text = _text(folder, task, runs, run, chosen, pd.read_csv(leaderboard), metric, unlabelled)
     outputs["summary"].write_text(text)
 
 
-def _labelled_pixels(scene: Facts) -> int:
+def _labelled_pixels(scene: SceneFacts) -> int:
     return sum(list((scene["labelled_pixels"] or {}).values())[1:])
 
 
-def _unlabelled_tests(run: Run, scenes: Sequence[Facts]) -> int:
-    """Count the test scenes that were predicted, but could not be evaluated."""
-    maps = Path(run["predictions"].get("test", ""))
-    without = [s["id"] for s in scenes if s["split"] == "test" and s["label_raster"] is None]
-    return sum((maps / scene).is_dir() for scene in without) if "test" in run["predictions"] else 0
+def maps_of(run: Run, split: str, splits: str | Path, scenes: Mapping[str, SceneFacts]) -> dict[str, str]:
+    """Find the maps of a run: scene of a split → folder.
+
+    Args:
+        run: The run.
+        split: validation or test.
+        splits: What the stage `splits` wrote.
+        scenes: Facts by id.
+    """
+    places = {name: f"{run['maps']}/{scenes[name]['maps']}" for name in read_split(splits, split, run["fold"])}
+    return {name: place for name, place in places.items() if Path(place).is_dir()}
 
 
 def _metrics(run: Run, split: str) -> dict[str, Any] | None:
@@ -77,24 +88,40 @@ def _metrics(run: Run, split: str) -> dict[str, Any] | None:
     return read_json(path) if split in run["evals"] and path.is_file() else None
 
 
-def link_runs(folder: Path, runs: Sequence[Run]) -> None:
-    """Link the results of all runs under readable names."""
+def link_runs(folder: Path, runs: Sequence[Run], maps: Callable[[Run, str], Maps]) -> None:
+    """Link the results of all runs under readable names.
+
+    Args:
+        folder: The experiment's folder.
+        runs: The runs.
+        maps: Finds a run's maps of a split.
+    """
     with publish_directory(folder / "trials") as target:
         for run in runs:
             (target / run["run"]).mkdir()
-            link_run(target / run["run"], folder / "trials" / run["run"], run, test=False)
+            link_run(target / run["run"], folder / "trials" / run["run"], run, {"validation": maps(run, "validation")})
 
 
-def link_run(target: Path, published: Path, run: Run, test: bool) -> None:
-    """Link a run's results into ``target``, which will be renamed to ``published``."""
+def link_run(target: Path, published: Path, run: Run, maps: Mapping[str, Maps]) -> None:
+    """Link a run's results into ``target``, which will be renamed to ``published``.
+
+    Args:
+        target: A folder that is there.
+        published: Where it will be.
+        run: The run.
+        maps: Split → its maps.
+    """
     links = {"model": run["model"], "model-bundle.zip": f"{run['bundle']}/model-bundle.zip"}
-    for split in ("validation", "test") if test else ("validation",):
-        if Path(run["predictions"].get(split, "nowhere")).is_dir():
-            links[f"predictions-{split}"] = run["predictions"][split]
+    for split, places in maps.items():
+        if isinstance(places, str):
+            links[f"predictions-{split}"] = places
+        else:
+            links |= {f"predictions-{split}/{scene}": place for scene, place in places.items()}
         if _metrics(run, split):
             links[f"metrics-{split}.json"] = f"{run['evals'][split]}/{split}.json"
     for name, place in links.items():
-        (target / name).symlink_to(os.path.relpath(place, published))
+        (target / name).parent.mkdir(exist_ok=True)
+        (target / name).symlink_to(os.path.relpath(place, (published / name).parent))
 
 
 def _text(

@@ -5,6 +5,6 @@ import os
 os.environ["RASTERVISION_USE_DDP"] = "NO"  # never by accident, because two GPUs are visible
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # compute nodes have no internet
 
-from swath.rv import compat
+from swath.rv import upstream
 
-compat.apply()
+upstream.apply()

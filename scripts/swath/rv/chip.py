@@ -13,11 +13,11 @@ from rastervision.core.rv_pipeline import ChipOptions
 
 from swath.errors import Problem, UserError
 from swath.files import short_hash, unzip, zip_directory
-from swath.rv.parts import parts_of
+from swath.rv.datasets import parts_of
 from swath.rv.pipeline import class_config, pipeline_config, scene_config
 from swath.rv.task import SceneOptions, Task
 from swath.rv.tasks import TASKS
-from swath.scenes.manifest import Facts, check_imagery
+from swath.scenes.manifest import SceneFacts, check_imagery
 from swath.seeds import seed_everything
 
 FOLDERS = {"train": "train", "validation": "valid"}
@@ -27,7 +27,7 @@ log = logging.getLogger("swath.chip")
 
 
 def cut_chips(
-    scenes: Sequence[Facts],
+    scenes: Sequence[SceneFacts],
     split: str,
     chips: Mapping[str, Any],
     options: SceneOptions,
@@ -63,7 +63,7 @@ def cut_chips(
 
 
 def _cut_scene(
-    facts: Facts,
+    facts: SceneFacts,
     split: str,
     chips: Mapping[str, Any],
     options: SceneOptions,
@@ -111,7 +111,7 @@ def _cut_prepared(
         cut(part, chip_options=chip_options, **arguments)
 
 
-def _check_sizes(scenes: Sequence[Facts], chips: Mapping[str, Any]) -> None:
+def _check_sizes(scenes: Sequence[SceneFacts], chips: Mapping[str, Any]) -> None:
     if chips["sampling"] != "random":
         return
     problems = [

@@ -31,11 +31,11 @@ from rastervision.pytorch_learner.classification_learner_config import (
 from rastervision.pytorch_learner.learner_config import ModelConfig
 
 from swath.config.classes import NULL_CLASS, NULL_CLASS_ID
+from swath.metrics.confusion import confusion_metrics
 from swath.products.boxes import PIXELS, box_table
 from swath.products.maps import without_data, write_label_raster
-from swath.rv.confusion import confusion_metrics
 from swath.rv.task import FOR_RASTER_VISION, Prediction, SceneOptions, Task, external_model, renamed, sampling_options
-from swath.scenes.manifest import Facts
+from swath.scenes.manifest import SceneFacts
 
 CELLS, RASTER = "cells.parquet", "labels.tif"
 
@@ -55,7 +55,7 @@ class ChipClassification(Task):
     data = ClassificationImageDataConfig
     model = ClassificationModelConfig
 
-    def label_source(self, facts: Facts, options: SceneOptions) -> LabelSourceConfig:
+    def label_source(self, facts: SceneFacts, options: SceneOptions) -> LabelSourceConfig:
         """Infer the cells' classes from the harmonised polygons."""
         vectors = GeoJSONVectorSourceConfig(uris=[facts["labels"]], transformers=[ClassInferenceTransformerConfig()])
         return ChipClassificationLabelSourceConfig(
@@ -72,7 +72,7 @@ class ChipClassification(Task):
         """Keep cells as GeoJSON in EPSG:4326, Raster Vision's way."""
         return ChipClassificationGeoJSONStoreConfig(uri=f"{folder}/{FOR_RASTER_VISION}")
 
-    def chip_options(self, chips: Mapping[str, Any], facts: Facts, classes: Sequence[str]) -> ChipOptions:
+    def chip_options(self, chips: Mapping[str, Any], facts: SceneFacts, classes: Sequence[str]) -> ChipOptions:
         """Take the grid's cells, or random windows."""
         return ChipOptions(
             sampling=WindowSamplingConfig(**sampling_options(chips)), nodata_threshold=chips["max_nodata"]
@@ -146,13 +146,13 @@ class ChipClassification(Task):
         prediction.save(ChipClassificationLabels(found), folder)
 
     def metrics(
-        self, result: Mapping[str, Any], scenes: Sequence[Scene], predictions: Path, classes: Sequence[str]
+        self, result: Mapping[str, Any], scenes: Sequence[Scene], maps: Mapping[str, Path], classes: Sequence[str]
     ) -> dict[str, Any]:
         """Compute accuracy and F1 over the labelled cells."""
         return confusion_metrics(result, classes)
 
 
-def _within(cell: Box, facts: Facts) -> tuple[slice, slice]:
+def _within(cell: Box, facts: SceneFacts) -> tuple[slice, slice]:
     """Return the part of a cell that lies on the image."""
     return slice(max(cell.ymin, 0), min(cell.ymax, facts["height"])), slice(
         max(cell.xmin, 0), min(cell.xmax, facts["width"])

@@ -36,11 +36,11 @@ from rastervision.pytorch_learner.object_detection_learner_config import (
 )
 
 from swath.files import write_json
+from swath.metrics.average_precision import Boxes, average_precision
+from swath.metrics.confusion import class_scores
 from swath.products.boxes import PIXELS, box_table
-from swath.rv.average_precision import Boxes, average_precision
-from swath.rv.confusion import class_scores
 from swath.rv.task import FOR_RASTER_VISION, Prediction, SceneOptions, Task, renamed, sampling_options
-from swath.scenes.manifest import Facts
+from swath.scenes.manifest import SceneFacts
 
 BOXES, GEOJSON, CANDIDATES = "boxes.parquet", "boxes.geojson", "candidates.parquet"
 LOWEST_SCORE = 0.05
@@ -58,7 +58,7 @@ class ObjectDetection(Task):
     candidates = MappingProxyType({"score_threshold": LOWEST_SCORE})
     background = 1  # torchvision's detectors have theirs first
 
-    def label_source(self, facts: Facts, options: SceneOptions) -> LabelSourceConfig:
+    def label_source(self, facts: SceneFacts, options: SceneOptions) -> LabelSourceConfig:
         """Take the bounding boxes of the harmonised polygons."""
         vectors = GeoJSONVectorSourceConfig(uris=[facts["labels"]], transformers=[ClassInferenceTransformerConfig()])
         return ObjectDetectionLabelSourceConfig(vector_source=vectors)
@@ -67,7 +67,7 @@ class ObjectDetection(Task):
         """Keep boxes as GeoJSON in EPSG:4326, Raster Vision's way."""
         return ObjectDetectionGeoJSONStoreConfig(uri=f"{folder}/{FOR_RASTER_VISION}")
 
-    def chip_options(self, chips: Mapping[str, Any], facts: Facts, classes: Sequence[str]) -> ChipOptions:
+    def chip_options(self, chips: Mapping[str, Any], facts: SceneFacts, classes: Sequence[str]) -> ChipOptions:
         """Sample windows, boxes among them as often as `negative_ratio` says; a scene without boxes has no such."""
         has_boxes = any(list(facts["labelled_pixels"].values())[1:])
         sampling = ObjectDetectionWindowSamplingConfig(
@@ -147,10 +147,10 @@ class ObjectDetection(Task):
         prediction.save(ObjectDetectionLabels(edges, ids, scores), folder)
 
     def metrics(
-        self, result: Mapping[str, Any], scenes: Sequence[Scene], predictions: Path, classes: Sequence[str]
+        self, result: Mapping[str, Any], scenes: Sequence[Scene], maps: Mapping[str, Path], classes: Sequence[str]
     ) -> dict[str, Any]:
         """Compute average precision over all candidates, and F1 and counts of the boxes above the threshold."""
-        found = [_boxes(scene, predictions) for scene in scenes]
+        found = [_boxes(scene, maps[scene.id]) for scene in scenes]
         by_scene = {}
         for scene, boxes in zip(scenes, found, strict=True):
             items = result["per_scene"][scene.id]
@@ -161,7 +161,7 @@ class ObjectDetection(Task):
         return {"classes": list(classes), "overall": overall, "scenes": by_scene}
 
 
-def within_scene(labels: ObjectDetectionLabels, facts: Facts) -> ObjectDetectionLabels:
+def within_scene(labels: ObjectDetectionLabels, facts: SceneFacts) -> ObjectDetectionLabels:
     """Cut boxes off at the scene's edge; those beyond it, where windows reach over, are no boxes."""
     limits = np.array([facts["height"], facts["width"], facts["height"], facts["width"]])
     boxes = np.clip(labels.get_npboxes(), 0, limits)
@@ -186,10 +186,10 @@ def _scores(items: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> dict[
     }
 
 
-def _boxes(scene: Scene, predictions: Path) -> Boxes:
+def _boxes(scene: Scene, maps: Path) -> Boxes:
     """Read what is there and what was found in a scene, within its area of interest."""
     actual = scene.label_source.get_labels()
-    table = pd.read_parquet(predictions / scene.id / CANDIDATES, columns=[*PIXELS, "class_id", "score"])
+    table = pd.read_parquet(maps / CANDIDATES, columns=[*PIXELS, "class_id", "score"])
     found = ObjectDetectionLabels(table[PIXELS].to_numpy(), table["class_id"].to_numpy(), table["score"].to_numpy())
     if scene.aoi_polygons:
         actual, found = actual.filter_by_aoi(scene.aoi_polygons), found.filter_by_aoi(scene.aoi_polygons)

@@ -11,11 +11,11 @@ from swath.files import read_json, write_json
 from swath.rv.pipeline import pipeline_config, read_config, scene_config, write_config
 from swath.rv.task import SceneOptions
 from swath.rv.tasks import TASKS
-from swath.scenes.manifest import Facts
+from swath.scenes.manifest import SceneFacts
 
 
 def evaluate(
-    scenes: Sequence[Facts],
+    scenes: Sequence[SceneFacts],
     split: str,
     options: SceneOptions,
     model: Path,
@@ -30,7 +30,7 @@ def evaluate(
         split: validation or test.
         options: Imagery settings, statistics, unlabelled class.
         model: The model's folder.
-        predictions: Folder with a folder per scene.
+        predictions: Folder of the model's maps, with a folder per scene.
         folder: Where the evaluation is published, as the written pipeline config names it.
         outputs: Files to write: ``metrics`` (see :meth:`swath.rv.task.Task.metrics`), ``raster_vision`` (Raster
             Vision's own eval.json) and ``config`` (with which Raster Vision's command line evaluates again).
@@ -46,7 +46,7 @@ def evaluate(
         classes=trained.dataset.class_config,
         **{
             split: [
-                scene_config(facts, options, aoi=facts["evaluated"], predictions=str(predictions / facts["id"]))
+                scene_config(facts, options, aoi=facts["evaluated"], predictions=str(predictions / facts["maps"]))
                 for facts in labelled
             ]
         },
@@ -66,6 +66,7 @@ def evaluate(
         result = read_json(Path(temporary) / f"{split}_scenes" / "eval.json")
         classes = config.dataset.class_config
         built = [scene.build(classes, temporary) for scene in config.dataset.all_scenes]
-        metrics = task.metrics(result, built, predictions, classes.names)
+        maps = {facts["id"]: predictions / facts["maps"] for facts in labelled}
+        metrics = task.metrics(result, built, maps, classes.names)
     write_json(outputs["raster_vision"], result)
     write_json(outputs["metrics"], {"split": split, **metrics})

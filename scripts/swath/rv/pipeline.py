@@ -27,7 +27,7 @@ from swath.files import publish
 from swath.rv.task import SceneOptions, Task
 from swath.rv.tasks import TASKS
 from swath.scenes.label_raster import unlabelled_id
-from swath.scenes.manifest import Facts, channel_order
+from swath.scenes.manifest import SceneFacts, channel_order
 
 STATS_IN_ANALYZE = Path("stats/train_scenes/stats.json")
 """Where Raster Vision looks for statistics inside its analyze folder."""
@@ -53,7 +53,7 @@ def scene_options(
     )
 
 
-def transformers(facts: Facts, options: SceneOptions) -> list[RasterTransformerConfig]:
+def transformers(facts: SceneFacts, options: SceneOptions) -> list[RasterTransformerConfig]:
     """List Raster Vision's transformers that make a scene's values 0..255; its own, so that its bundles know them.
 
     The StatsTransformer leaves 8-bit values as they are: for a range they are cast first. It makes anything of
@@ -75,7 +75,7 @@ def class_config(classes: Sequence[str], colours: Sequence[str]) -> ClassConfig:
 
 
 def scene_config(
-    facts: Facts,
+    facts: SceneFacts,
     options: SceneOptions,
     *,
     labels: bool = True,

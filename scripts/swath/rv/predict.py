@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import rasterio
 import torch
 
 from swath.files import publish_directory, sha256, write_json
-from swath.gpus import warn_of_unseen_gpus
+from swath.job.gpus import warn_of_unseen_gpus
 from swath.rv.bundle import bundle_for_window
 from swath.rv.pipeline import read_config, scene_config
 from swath.rv.task import Prediction, SceneOptions
 from swath.rv.tasks import TASKS
-from swath.scenes.manifest import Facts, channel_order, check_imagery
+from swath.scenes.manifest import SceneFacts, channel_order, check_imagery
+
+MADE_FROM = "made-from.json"
+"""Lies beside a scene's maps: checksums of the model and of the image's files."""
+BUNDLE = "model-bundle.zip"
 
 log = logging.getLogger("swath.predict")
 
 
 def predict_scenes(
-    scenes: Sequence[Facts],
+    scenes: Sequence[SceneFacts],
     options: SceneOptions,
     model: Path,
     window: Mapping[str, Any],
@@ -33,7 +40,8 @@ def predict_scenes(
 ) -> None:
     """Predict whole scenes.
 
-    Every scene gets a folder ``<folder>/<scene>/`` with the task's products, published whole.
+    Every scene gets a folder ``<folder>/<its facts' maps>/`` with the task's products, published whole. A scene whose
+    maps were made from the same model and image already is passed over: shards are made anew when they get one more.
 
     Args:
         scenes: Facts of the scenes.
@@ -43,7 +51,7 @@ def predict_scenes(
         batch_size: Windows per step.
         colours: Colours by class id.
         folder: Where the scenes' folders go.
-        manifest: JSON to write: scene id → files with their SHA-256.
+        manifest: JSON to write: scene id → folder, and files with their SHA-256.
     """
     warn_of_unseen_gpus(torch.cuda.device_count())
     check_imagery(scenes, options.imagery)
@@ -56,21 +64,46 @@ def predict_scenes(
         pipeline.build_backend(str(bundle_for_window(model, window, Path(temporary) / "bundle")))
         published = {}
         for facts in scenes:
-            raw = str(Path(temporary) / "predictions" / facts["id"])
-            scene = scene_config(facts, options, labels=False, predictions=raw, window=window)
-            built = scene.build(config.dataset.class_config, temporary)
-            prediction = Prediction(
-                facts=facts,
-                scene=built,
-                labels=pipeline.predict_scene(built),
-                class_config=config.dataset.class_config,
-                colours=colours,
-                bands=channel_order(facts, options.imagery["bands"]),
-                window=window,
-            )
-            with publish_directory(folder / facts["id"]) as target:
-                task.write_products(prediction, target)
-            files = sorted((folder / facts["id"]).iterdir())
-            published[facts["id"]] = {file.name: sha256(file) for file in files}
-            log.info("%s: predicted", facts["id"])
+            target, made_from = folder / facts["maps"], Path(temporary) / MADE_FROM
+            write_json(made_from, {"model": sha256(model / BUNDLE), "image": checksums_of_image(facts["image"])})
+            if is_made_from(target, made_from):
+                log.info("%s: its maps are there already", facts["id"])
+            else:
+                raw = str(Path(temporary) / "predictions" / facts["id"])
+                scene = scene_config(facts, options, labels=False, predictions=raw, window=window)
+                built = scene.build(config.dataset.class_config, temporary)
+                prediction = Prediction(
+                    facts=facts,
+                    scene=built,
+                    labels=pipeline.predict_scene(built),
+                    class_config=config.dataset.class_config,
+                    colours=colours,
+                    bands=channel_order(facts, options.imagery["bands"]),
+                    window=window,
+                )
+                with publish_directory(target) as unfinished:
+                    task.write_products(prediction, unfinished)
+                    shutil.copy(made_from, unfinished)
+                log.info("%s: predicted", facts["id"])
+            files = {file.name: sha256(file) for file in sorted(target.iterdir())}
+            published[facts["id"]] = {"folder": target.name, "files": files}
     write_json(manifest, {"scenes": published})
+
+
+def checksums_of_image(image: str) -> list[str]:
+    """List the checksums of the files that an image stands on, whatever they are called; none of what is elsewhere."""
+    with rasterio.open(image) as dataset:
+        files = [Path(file) for file in dataset.files]
+    return sorted(sha256(file) for file in files if file.is_file())
+
+
+def is_made_from(folder: Path, made_from: Path) -> bool:
+    """Tell whether a scene's maps were made from the very same model and image.
+
+    Args:
+        folder: The scene's folder of maps.
+        made_from: What they would be made from now.
+    """
+    before = folder / MADE_FROM
+    known = json.loads(made_from.read_text())["image"]  # nothing is known of an image on another machine
+    return bool(known) and before.is_file() and before.read_bytes() == made_from.read_bytes()

@@ -27,10 +27,10 @@ from rastervision.pytorch_learner import SemanticSegmentationImageDataConfig, Se
 from rastervision.pytorch_learner.learner_config import ModelConfig
 
 from swath.config.classes import NULL_CLASS_ID
+from swath.metrics.confusion import confusion_metrics
 from swath.products.maps import label_polygons, without_data, write_label_raster
-from swath.rv.confusion import confusion_metrics
 from swath.rv.task import Prediction, SceneOptions, Task, external_model, renamed, sampling_options
-from swath.scenes.manifest import Facts
+from swath.scenes.manifest import SceneFacts
 
 RASTER, POLYGONS = "labels.tif", "polygons.parquet"
 
@@ -43,7 +43,7 @@ class SemanticSegmentation(Task):
     data = SemanticSegmentationImageDataConfig
     model = SemanticSegmentationModelConfig
 
-    def label_source(self, facts: Facts, options: SceneOptions) -> LabelSourceConfig:
+    def label_source(self, facts: SceneFacts, options: SceneOptions) -> LabelSourceConfig:
         """Read class ids burned on the image's grid: Raster Vision's rasteriser rounds every corner down to a pixel."""
         return SemanticSegmentationLabelSourceConfig(
             raster_source=RasterioSourceConfig(uris=[facts["label_raster"]], channel_order=[0])
@@ -53,7 +53,7 @@ class SemanticSegmentation(Task):
         """Keep a raster of class ids."""
         return SemanticSegmentationLabelStoreConfig(uri=folder, smooth_output=bool(window and window["smooth"]))
 
-    def chip_options(self, chips: Mapping[str, Any], facts: Facts, classes: Sequence[str]) -> ChipOptions:
+    def chip_options(self, chips: Mapping[str, Any], facts: SceneFacts, classes: Sequence[str]) -> ChipOptions:
         """Sample windows; leave out those with too few labelled pixels."""
         filters: dict[str, Any] = {"nodata_threshold": chips["max_nodata"]}
         if chips["min_labelled"] > 0:
@@ -111,7 +111,7 @@ class SemanticSegmentation(Task):
         label_polygons(labels, facts["image"], classes, facts["id"]).to_parquet(folder / POLYGONS)
 
     def metrics(
-        self, result: Mapping[str, Any], scenes: Sequence[Scene], predictions: Path, classes: Sequence[str]
+        self, result: Mapping[str, Any], scenes: Sequence[Scene], maps: Mapping[str, Path], classes: Sequence[str]
     ) -> dict[str, Any]:
         """Compute accuracy and F1 over the labelled pixels."""
         return confusion_metrics(result, classes)

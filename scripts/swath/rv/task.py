@@ -17,7 +17,7 @@ from rastervision.pytorch_backend.pytorch_learner_backend_config import PyTorchL
 from rastervision.pytorch_learner.learner_config import ImageDataConfig, ModelConfig
 
 from swath.config.classes import NULL_CLASS_ID
-from swath.scenes.manifest import Facts
+from swath.scenes.manifest import SceneFacts
 
 FOR_RASTER_VISION = "raster-vision.json"
 """Boxes or cells of a predicted scene, as Raster Vision reads them."""
@@ -58,7 +58,7 @@ class Prediction:
         window: The resolved prediction window.
     """
 
-    facts: Facts
+    facts: SceneFacts
     scene: Scene
     labels: Labels
     class_config: ClassConfig
@@ -96,7 +96,7 @@ class Task(ABC):
     ignores_null: bool = True
 
     @abstractmethod
-    def label_source(self, facts: Facts, options: SceneOptions) -> LabelSourceConfig:
+    def label_source(self, facts: SceneFacts, options: SceneOptions) -> LabelSourceConfig:
         """Describe where a scene's labels come from."""
 
     @abstractmethod
@@ -104,7 +104,7 @@ class Task(ABC):
         """Describe where a scene's predictions lie: a folder of the scene's own."""
 
     @abstractmethod
-    def chip_options(self, chips: Mapping[str, Any], facts: Facts, classes: Sequence[str]) -> ChipOptions:
+    def chip_options(self, chips: Mapping[str, Any], facts: SceneFacts, classes: Sequence[str]) -> ChipOptions:
         """Turn the `chips` settings into Raster Vision's, for one scene."""
 
     def prepare_scene(self, scene: Scene, chips: ChipOptions, options: SceneOptions) -> Sequence[Box] | None:
@@ -171,14 +171,14 @@ class Task(ABC):
 
     @abstractmethod
     def metrics(
-        self, result: Mapping[str, Any], scenes: Sequence[Scene], predictions: Path, classes: Sequence[str]
+        self, result: Mapping[str, Any], scenes: Sequence[Scene], maps: Mapping[str, Path], classes: Sequence[str]
     ) -> dict[str, Any]:
         """Compute the metrics that matter.
 
         Args:
             result: The content of Raster Vision's eval.json.
             scenes: The evaluated scenes, as Raster Vision built them.
-            predictions: Folder with a folder per scene.
+            maps: Scene id → folder of its maps.
             classes: Class names by id, the null class first.
 
         Returns:

@@ -22,7 +22,7 @@ from rasterio.windows import Window
 from swath.config.imagery import Range
 from swath.errors import Problem, UserError
 from swath.files import write_json
-from swath.scenes.manifest import Facts, band_name, channel_order, check_imagery
+from swath.scenes.manifest import SceneFacts, band_name, channel_order, check_imagery
 
 STANDARD_DEVIATIONS = 3  # what Raster Vision's StatsTransformer clips at
 WINDOW = 1024  # pixels, of a side
@@ -31,7 +31,7 @@ DARK = 8 / 255  # of the range: a pixel of value 0 that should be no darker is t
 log = logging.getLogger("swath.analyze")
 
 
-def analyze(scenes: Sequence[Facts], imagery: Mapping[str, Any], output: Path) -> None:
+def analyze(scenes: Sequence[SceneFacts], imagery: Mapping[str, Any], output: Path) -> None:
     """Write the statistics that normalise the imagery.
 
     Raster Vision's StatsTransformer maps mean ± 3 standard deviations to 0..255; for ranges, means and deviations are

@@ -10,16 +10,16 @@ from swath.config.imagery import Range
 from swath.errors import Problem, UserError, did_you_mean
 from swath.files import read_json
 
-Facts = Mapping[str, Any]
+SceneFacts = Mapping[str, Any]
 
 
-def read_manifests(manifests: Iterable[str | Path], ids: Iterable[str] | None = None) -> list[Facts]:
+def read_manifests(manifests: Iterable[str | Path], ids: Iterable[str] | None = None) -> list[SceneFacts]:
     """Read scenes' facts from manifests, sorted by id; only those of ``ids`` if given."""
     facts = {name: scene for manifest in manifests for name, scene in read_json(manifest)["scenes"].items()}
     return [facts[name] for name in sorted(facts if ids is None else ids)]
 
 
-def read_splits(manifests: Iterable[str | Path], splits: Mapping[str, Iterable[str]]) -> list[Facts]:
+def read_splits(manifests: Iterable[str | Path], splits: Mapping[str, Iterable[str]]) -> list[SceneFacts]:
     """Read the facts of some splits' scenes, by split and id.
 
     Args:
@@ -29,7 +29,7 @@ def read_splits(manifests: Iterable[str | Path], splits: Mapping[str, Iterable[s
     return [{**facts, "split": split} for split, ids in splits.items() for facts in read_manifests(manifests, ids)]
 
 
-def channel_order(facts: Facts, bands: Sequence[str | int] | None) -> list[int]:
+def channel_order(facts: SceneFacts, bands: Sequence[str | int] | None) -> list[int]:
     """Find the wanted bands in an image.
 
     Args:
@@ -47,12 +47,12 @@ def channel_order(facts: Facts, bands: Sequence[str | int] | None) -> list[int]:
     return [_index(facts, band) for band in bands]
 
 
-def band_name(facts: Facts, index: int) -> str:
+def band_name(facts: SceneFacts, index: int) -> str:
     """Name a band for people: its name if it has one, else its number, from 1."""
     return str(facts["bands"][index] or index + 1)
 
 
-def _index(facts: Facts, band: str | int) -> int:
+def _index(facts: SceneFacts, band: str | int) -> int:
     names = facts["bands"]
     if isinstance(band, int) and 1 <= band <= facts["count"]:
         return band - 1
@@ -66,7 +66,7 @@ def _index(facts: Facts, band: str | int) -> int:
     raise UserError(Problem(facts["image"], f"imagery.bands: {band}", found, f"a band {band!r}", cure))
 
 
-def check_imagery(scenes: Iterable[Facts], imagery: Mapping[str, Any]) -> int:
+def check_imagery(scenes: Iterable[SceneFacts], imagery: Mapping[str, Any]) -> int:
     """Check that every scene has the bands, and that their values can be normalised as the settings say.
 
     Returns:
@@ -77,7 +77,7 @@ def check_imagery(scenes: Iterable[Facts], imagery: Mapping[str, Any]) -> int:
     """
     problems: list[Problem] = []
     counts: dict[int, str] = {}
-    types: dict[bool, Facts] = {}
+    types: dict[bool, SceneFacts] = {}
     for facts in scenes:
         try:
             counts.setdefault(len(channel_order(facts, imagery["bands"])), facts["image"])
@@ -102,7 +102,7 @@ def check_imagery(scenes: Iterable[Facts], imagery: Mapping[str, Any]) -> int:
     return next(iter(counts))
 
 
-def _problems_of_values(facts: Facts, normalize: Any) -> list[Problem]:
+def _problems_of_values(facts: SceneFacts, normalize: Any) -> list[Problem]:
     if normalize != "none" or facts["dtype"] == "uint8":
         return []
     return [

@@ -15,6 +15,7 @@ from swath.scenes.images import read_image
 from swath.scenes.label_raster import burned, evaluated_area, unlabelled_id, write_ids
 from swath.scenes.paths import paths_of
 from swath.scenes.rasters import write_label_raster
+from swath.scenes.scene import folder_of_maps
 from swath.scenes.vectors import read_aoi, read_labels
 
 
@@ -31,8 +32,8 @@ def prepare_scenes(rows: Sequence[Mapping[str, Any]], spec: Mapping[str, Any], f
         spec: The stage's spec: task, class names by id, imagery and label settings.
         folder: Where the scenes' folders are published, all at once.
         manifest: JSON to write: scene id → facts (paths, width and height in pixels, bands, dtype, CRS, nodata,
-            labelled pixels by class). `labels`, `label_raster` and `labelled_pixels` are None where a scene has no
-            labels, `labels` where they are rasters.
+            labelled pixels by class, the folder of its maps). `labels`, `label_raster` and `labelled_pixels` are None
+            where a scene has no labels, `labels` where they are rasters.
 
     Raises:
         UserError: For images and labels that cannot be used, all of them at once.
@@ -67,7 +68,8 @@ def _prepare_scene(row: Mapping[str, Any], spec: Mapping[str, Any], folder: Path
     checked = ("labels", "label_raster", "aoi")
     checksums = {name: sha256(folder / places[name]) for name in checked if files[name]}
     nothing = {"labelled_pixels": None, "repaired": 0, "outside_labels": 0.0}
-    return {**row, **header, **nothing, **(labels or {}), **files, "sha256": checksums}
+    maps = folder_of_maps(row["id"], row["image"])
+    return {**row, **header, **nothing, **(labels or {}), **files, "maps": maps, "sha256": checksums}
 
 
 def write_labels(

@@ -10,15 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from swath.config.scenes import Split
 from swath.errors import Problem, UserError
 from swath.scenes.blocks import blocks_of
 from swath.scenes.paths import paths_of
-
-if TYPE_CHECKING:
-    from swath.scenes.table import Scene
+from swath.scenes.scene import Scene
 
 DRAWS = 100
 """How many orders of uneven groups are tried before the best of them is taken."""

@@ -8,17 +8,16 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from swath import demo
 from swath.config.scenes import Scenes
+from swath.demo import data_sets
 from swath.errors import Problem, UserError, did_you_mean
 from swath.scenes.paths import as_glob, each_part, is_remote, local_paths_of, parts_of, paths_of
+from swath.scenes.scene import SPLITS, Scene
 from swath.scenes.splits import split_scenes
 
-SPLITS = ("train", "validation", "test")
 SPLIT_WORDS = {
     "train": ("train", "training"),
     "validation": ("validation", "valid", "val"),
@@ -26,35 +25,6 @@ SPLIT_WORDS = {
 }
 COLUMNS = ("scene", "image", "labels", "split", "aoi")
 SCENE_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-
-
-@dataclass(frozen=True)
-class Scene:
-    """One image with its labels.
-
-    Attributes:
-        id: Unique name, usable as a file name.
-        split: train, validation or test; train for scenes that take turns in folds.
-        image: Path of the image, from the working directory; or several paths with `;` between them, and wildcards.
-        labels: The same of the labels; None for a test scene that is predicted, but not evaluated.
-        aoi: The same of the area of interest, if there is one.
-        common_labels: Whether other scenes have the same labels files.
-        fold: The fold in which it is a validation scene, if scenes take turns.
-        block: Name of its block on the ground, if the config asks for blocks.
-    """
-
-    id: str
-    split: str
-    image: str
-    labels: str | None
-    aoi: str | None = None
-    common_labels: bool = False
-    fold: int | None = None
-    block: str | None = None
-
-    def row(self) -> dict[str, Any]:
-        """Return the scene as plain JSON values: what it is known by, however it came to its split."""
-        return {name: value for name, value in asdict(self).items() if name not in ("fold", "block")}
 
 
 def read_scenes(scenes: Scenes) -> list[Scene]:
@@ -87,7 +57,7 @@ def _with_common_labels(scenes: Sequence[Scene]) -> list[Scene]:
 
 
 def _read_table(table: Path, labels: str | None, splits_later: bool) -> list[Scene]:
-    file = demo.SETS[str(table)].shipped_table if not table.exists() and str(table) in demo.SETS else table
+    file = data_sets.SETS[str(table)].shipped_table if not table.exists() and str(table) in data_sets.SETS else table
     if not file.is_file():
         raise UserError(
             Problem(
@@ -171,7 +141,7 @@ def _named(table: Path, path: str) -> str:
     """Name a table's file from the working directory; one of a demo as its rule does, without `..`."""
     beside = str(table.parent / path)
     plain = os.path.normpath(beside)
-    return plain if plain in demo.made_files() else beside
+    return plain if plain in data_sets.made_files() else beside
 
 
 def _match_patterns(scenes: Scenes) -> Iterable[Scene]:
@@ -224,7 +194,7 @@ def _missing_files(source: str, scenes: list[Scene], most: int = 5) -> list[Prob
         for scene in scenes
         for field, cell in (("image", scene.image), ("labels", scene.labels), ("aoi", scene.aoi))
         for path in local_paths_of(cell)
-        if path not in demo.made_files() and not Path(path).exists()
+        if path not in data_sets.made_files() and not Path(path).exists()
     ]
     problems = [
         Problem(source, f"{field} of scene {scene}", f"{path}: no such file", "an existing file", "check the path")

@@ -17,7 +17,7 @@ from rastervision.pytorch_learner.dataset.transform import TF_TYPE_TO_TF_FUNC
 from rastervision.pytorch_learner.learner import Learner
 from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 
-from swath.rv.parts import parts_of
+from swath.rv.datasets import parts_of
 from swath.seeds import mixed_seed, seed_everything
 from swath.training.checkpoints import Position
 

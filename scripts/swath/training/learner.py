@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from rastervision.core.rv_pipeline import RVPipelineConfig
@@ -14,12 +13,13 @@ from rastervision.pytorch_learner.object_detection_learner import ObjectDetectio
 from torchvision.ops.misc import FrozenBatchNorm2d
 
 from swath.config.classes import NULL_CLASS, NULL_CLASS_ID
-from swath.config.names import EXTERNAL
+from swath.config.library_names import EXTERNAL
 from swath.config.train import loss_weights
 from swath.errors import Problem, UserError
 from swath.files import unzip
+from swath.networks.definition import ARCHITECTURES, HUBCONF, publish_definition
 from swath.rv.chip import FOLDERS
-from swath.rv.parts import parts_of
+from swath.rv.datasets import parts_of
 from swath.rv.pipeline import (
     augmentation,
     class_config,
@@ -30,15 +30,11 @@ from swath.rv.pipeline import (
 from swath.rv.tasks import TASKS
 from swath.scenes.manifest import channel_order
 from swath.seeds import seed_everything
-from swath.training.definition import HUBCONF, publish_definition
+from swath.training.job import TrainingJob
 from swath.training.losses import balanced_weights, build_loss, count_classes
 from swath.training.pretrained import check_weights
 from swath.training.weights import load_weights
 
-if TYPE_CHECKING:
-    from swath.training.train import TrainingJob
-
-ARCHITECTURES = Path(__file__).parent / "architectures"
 NEVER = -1.0e4  # a logit whose probability is zero in every floating-point format
 log = logging.getLogger("swath.train")
 

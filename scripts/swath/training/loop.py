@@ -17,13 +17,13 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 
+from swath.coordination.lease import Lease
 from swath.errors import Problem, ToBeContinuedError, UserError
-from swath.gpus import warn_of_unseen_gpus
+from swath.job.gpus import warn_of_unseen_gpus
+from swath.training.callbacks import callbacks_of_training
 from swath.training.checkpoints import CheckpointFolder, DurableCheckpointIO
 from swath.training.module import LearnerModule
-from swath.training.ownership import Ownership
 from swath.training.stopping import StopRequest
-from swath.training.watching import watchers
 
 LOOK_EVERY = 10
 """Steps between two looks at whether to stop, where several processes have to agree."""
@@ -68,7 +68,7 @@ def is_spent(seconds: float, train: Mapping[str, Any]) -> bool:
 # --- keeping --------------------------------------------------------------------------------------
 
 
-class Keeper(Checkpoint):  # of this type, because Lightning calls those after the module
+class CheckpointCallback(Checkpoint):  # of this type, because Lightning calls those after the module
     """Write checkpoints, and stop when it is time to.
 
     Args:
@@ -211,7 +211,7 @@ def _cpu_has_bf16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def fit(module: LearnerModule, folder: CheckpointFolder, ownership: Ownership | None, stop: StopRequest) -> None:
+def fit(module: LearnerModule, folder: CheckpointFolder, ownership: Lease | None, stop: StopRequest) -> None:
     """Train to the end, from the newest checkpoint if there is one, and put the chosen weights into the model.
 
     Args:
@@ -247,7 +247,7 @@ def fit(module: LearnerModule, folder: CheckpointFolder, ownership: Ownership | 
 
 
 def build_trainer(
-    module: LearnerModule, folder: CheckpointFolder, ownership: Ownership | None, stop: StopRequest
+    module: LearnerModule, folder: CheckpointFolder, ownership: Lease | None, stop: StopRequest
 ) -> pl.Trainer:
     """Build Lightning's trainer of the `train` settings."""
     train = module.train_settings
@@ -260,7 +260,7 @@ def build_trainer(
         # encoders cut short have layers that nothing uses, frozen ones layers without gradients
         strategy = DDPStrategy(find_unused_parameters=True)
     check = ownership.check if ownership else _nothing
-    callbacks, bar = watchers(folder.path.parents[1] / "tensorboard", check)
+    callbacks, bar = callbacks_of_training(folder.path.parents[1] / "tensorboard", check)
     trainer = pl.Trainer(
         max_epochs=train["epochs"],
         accelerator=hardware.accelerator,
@@ -276,7 +276,7 @@ def build_trainer(
         enable_progress_bar=bar,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        callbacks=[*callbacks, Keeper(folder, stop, check, train)],
+        callbacks=[*callbacks, CheckpointCallback(folder, stop, check, train)],
         # LightningEnvironment: SLURM's variables alone would switch on Lightning's own requeueing
         plugins=[LightningEnvironment(), DurableCheckpointIO(check)],
     )

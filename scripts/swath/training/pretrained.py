@@ -18,7 +18,7 @@ from huggingface_hub import constants, get_session
 from segmentation_models_pytorch.encoders import TimmViTEncoder, encoders, get_encoder
 from torch import Tensor
 
-from swath.config.names import weights_name
+from swath.config.library_names import weights_name
 from swath.errors import Problem, UserError
 from swath.files import read_json, sha256, write_json
 

@@ -15,8 +15,8 @@ from swath.rv.chip import FOLDERS
 from swath.rv.tasks import TASKS
 from swath.scenes.manifest import channel_order
 from swath.training.data import augmented
+from swath.training.job import TrainingJob
 from swath.training.learner import describe_training, unpack_chips
-from swath.training.train import TrainingJob
 
 
 def sample_chips(job: TrainingJob, number: int) -> tuple[list[PreviewChip], dict[str, int]]:

@@ -16,10 +16,10 @@ from typing import Any
 
 import psutil
 
-from swath.claims import work_for_job
+from swath.coordination.fencing import work_for_job
 from swath.errors import ToBeContinuedError, UserError
-from swath.history import go_on
-from swath.terminal import show_on, terminal_descriptor
+from swath.job.attempt_log import go_on
+from swath.job.terminal import show_on, terminal_descriptor
 from swath.training.stopping import SIGNALS
 
 LAUNCHERS = (
@@ -29,7 +29,7 @@ LAUNCHERS = (
 TERMINAL = "SWATH_TERMINAL"
 
 
-def forget_launchers() -> None:
+def drop_launcher_variables() -> None:
     """Drop what srun, mpirun or torchrun left in the environment: nothing but `train.gpus` says who trains together.
 
     Has to be called before torch or Lightning are imported.

@@ -12,7 +12,7 @@ from types import FrameType
 
 import psutil
 
-from swath.training.ownership import Ownership
+from swath.coordination.lease import Lease
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 LEAST_MARGIN = 60.0  # seconds
@@ -48,7 +48,7 @@ class StopRequest:
         ownership: The right to write what training makes; None in processes that only help to compute.
     """
 
-    def __init__(self, limit: float | None = None, ownership: Ownership | None = None):
+    def __init__(self, limit: float | None = None, ownership: Lease | None = None):
         self.signal: str | None = None
         self._limit, self._ownership = limit, ownership
 

@@ -9,7 +9,6 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,114 +18,20 @@ from rastervision.pytorch_learner import ImageDataConfig
 from rastervision.pytorch_learner.learner import Learner
 
 from swath.config.classes import NULL_CLASS
-from swath.config.train import WITHOUT_INFLUENCE
-from swath.files import sha256, short_hash, unzip, zip_directory
-from swath.rv.pipeline import scene_options, write_config
-from swath.rv.task import SceneOptions
-from swath.scenes.manifest import Facts, read_splits
+from swath.coordination.lease import leased
+from swath.files import unzip, zip_directory
+from swath.rv.pipeline import write_config
 from swath.training.checkpoints import CheckpointFolder
 from swath.training.data import remember_chips
-from swath.training.definition import definition_files
+from swath.training.job import TrainingJob, TrainingOutputs
 from swath.training.learner import build_learner, describe_training
 from swath.training.loop import fit
 from swath.training.module import LearnerModule
-from swath.training.ownership import owned
 from swath.training.processes import run_together
 from swath.training.stopping import StopRequest
 from swath.training.weights import encoder_of
 
 log = logging.getLogger("swath.train")
-
-
-@dataclass(frozen=True)
-class TrainingJob:
-    """What a training is made of.
-
-    Attributes:
-        name: Readable name, for messages.
-        folder: The model's folder, from the working directory; checkpoints lie in its `checkpoints/`.
-        chips: Chip zips of the training and validation scenes.
-        scenes: Facts of the training and validation scenes.
-        options: Imagery settings, statistics, unlabelled class.
-        classes: Class names by id.
-        colours: Colours by id.
-        chip_size: Pixels.
-        model: The `model` settings.
-        train: The `train` settings.
-        seed: The training seed.
-        weights: File of the first weights, or None.
-        code: Hash of the code that trains.
-        deadline: Seconds since 1970 at which this process will be killed, if that was told.
-    """
-
-    name: str
-    folder: Path
-    chips: Sequence[str]
-    scenes: Sequence[Facts]
-    options: SceneOptions
-    classes: Sequence[str]
-    colours: Sequence[str]
-    chip_size: int
-    model: Mapping[str, Any]
-    train: Mapping[str, Any]
-    seed: int
-    weights: Path | None = None
-    code: str = ""
-    deadline: float | None = None
-
-    @classmethod
-    def of_rule(
-        cls, inputs: Any, params: Any, folder: Path, without_influence: Mapping[str, Any] | None = None, **others: Any
-    ) -> TrainingJob:
-        """Put a job together from what a rule reads.
-
-        Args:
-            inputs: chips, scenes (manifests), stats.
-            params: name, spec, settings, classes, colours, splits.
-            folder: The model's folder.
-            without_influence: `train` settings that are not in the spec.
-            others: Further attributes.
-        """
-        return cls(
-            name=params.name,
-            folder=folder,
-            chips=list(inputs.chips),
-            scenes=read_splits(inputs.scenes, params.splits),
-            options=scene_options(params.settings, inputs.stats, params.classes),
-            classes=params.classes,
-            colours=params.colours,
-            chip_size=params.settings["chips"]["size"],
-            model=params.spec["model"],
-            train={**params.spec["train"], **(without_influence or {})},
-            seed=params.spec["seed"],
-            **others,
-        )
-
-    @property
-    def fingerprint(self) -> str:
-        """Name what checkpoints depend on, so that none is ever taken up by another training."""
-        train = {name: value for name, value in self.train.items() if name not in WITHOUT_INFLUENCE}
-        weights = [self.weights] if self.weights else []
-        paths: list[str | Path] = [*sorted(self.chips), *weights, *definition_files(self.model)]
-        files = [sha256(path) for path in paths]
-        return short_hash([self.model, train, self.seed, files, self.code])
-
-
-@dataclass(frozen=True)
-class TrainingOutputs:
-    """Files that a training writes.
-
-    Attributes:
-        bundle: Raster Vision's train bundle.
-        metrics: CSV, a row per epoch: what was learned; the same in every run.
-        timing: CSV, a row per epoch: how long it took and what it needed.
-        config: The pipeline config, as Raster Vision takes it.
-    """
-
-    bundle: Path
-    metrics: Path
-    timing: Path
-    config: Path
 
 
 def use_threads(number: int) -> None:
@@ -161,7 +66,7 @@ def train_here(job: TrainingJob, outputs: TrainingOutputs) -> None:
     checkpoints = CheckpointFolder(job.folder / "checkpoints" / job.fingerprint)
     if torch.cuda.is_available() and job.train["gpus"] > 1:
         torch.cuda.set_device(rank)
-    owner = owned(checkpoints.path) if rank == 0 else nullcontext()
+    owner = leased(checkpoints.path) if rank == 0 else nullcontext()
     with owner as ownership, tempfile.TemporaryDirectory() as temporary:
         config = describe_training(job)
         learner = build_learner(job, config, Path(temporary))

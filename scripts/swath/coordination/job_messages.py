@@ -1,0 +1,40 @@
+"""What jobs that failed on other machines have said, for the run that waits for them.
+
+A job on a cluster node speaks into SLURM's log. What a user has to know belongs on the user's terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from swath.files import publish, short_hash
+
+FOLDER = Path(".snakemake/swath-messages")
+
+
+def write(outputs: Iterable[str], text: str) -> None:
+    """Keep a failed job's message; a later attempt's takes its place."""
+    with publish(_file(outputs)) as file:
+        file.write_text(text, encoding="utf-8")
+
+
+def clear(outputs: Iterable[str]) -> None:
+    """Drop a job's message: the job has succeeded."""
+    _file(outputs).unlink(missing_ok=True)
+
+
+def clear_all() -> None:
+    """Drop what earlier runs were told."""
+    for file in FOLDER.glob("*.txt"):
+        file.unlink(missing_ok=True)
+
+
+def read_all() -> list[str]:
+    """List the messages of jobs that have failed for good, each once."""
+    texts = [file.read_text(encoding="utf-8") for file in sorted(FOLDER.glob("*.txt"))]
+    return list(dict.fromkeys(texts))
+
+
+def _file(outputs: Iterable[str]) -> Path:
+    return FOLDER / f"{short_hash(sorted(outputs))}.txt"

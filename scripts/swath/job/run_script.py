@@ -1,0 +1,125 @@
+"""What every script of a rule does around its one function: log, messages, temporary names, rename."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import gc
+import logging
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import yaml
+
+from swath.coordination import job_messages
+from swath.coordination.fencing import FencingToken, TokenLostError
+from swath.errors import Problem, ToBeContinuedError, UserError
+from swath.files import publish, replace, temporary_name
+from swath.job.attempt_log import FORMAT, add
+from swath.job.terminal import show_on
+
+TO_BE_CONTINUED = 75  # EX_TEMPFAIL: try again
+GDAL_CACHE = "512"  # MB; GDAL would take a twentieth of the machine's memory, whatever the job was given
+
+
+@contextmanager
+def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
+    """Run a rule's work: everything printed goes to the rule's log, outputs appear whole or not at all.
+
+    Args:
+        snakemake: The object Snakemake gives to a script.
+
+    Yields:
+        The rule's inputs, its outputs under temporary names (attributes as in the rule; renamed
+        into place on success, removed otherwise), and its params.
+
+    A ``UserError`` is shown on the terminal as its message; anything else goes to the log with
+    its traceback and to the terminal as one line. Both end the process with exit status 1; ``ToBeContinuedError``
+    ends it with 75: the same command goes on.
+    """
+    os.environ.setdefault("GDAL_CACHEMAX", GDAL_CACHE)
+    log_path = Path(str(snakemake.log[0]))
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    terminal = os.fdopen(os.dup(2), "w", buffering=1)
+    outputs = {name: Path(str(path)) for name, path in snakemake.output.items()}
+    temporary = {name: temporary_name(path) for name, path in outputs.items()}
+    for path in outputs.values():
+        path.parent.mkdir(parents=True, exist_ok=True)
+    if outputs:
+        FencingToken(map(str, outputs.values())).acquire()
+    with log_path.open("w") as log_file:
+        os.dup2(log_file.fileno(), 1)
+        os.dup2(log_file.fileno(), 2)
+    _configure_logging(terminal)
+    try:
+        yield snakemake.input, SimpleNamespace(**temporary), snakemake.params
+        _write_spec(snakemake, outputs.values())
+        for name, path in outputs.items():
+            replace(temporary[name], path)
+        job_messages.clear(map(str, outputs.values()))
+    except UserError as error:
+        print(f"\n{error}\n", file=terminal)
+        print(error, file=sys.stderr)
+        _tell_run(outputs.values(), str(error))
+        raise SystemExit(1) from None
+    except ToBeContinuedError as stop:
+        print(f"\n{stop}\n", file=terminal)
+        print(stop, file=sys.stderr)
+        _tell_run(outputs.values(), str(stop))
+        raise SystemExit(TO_BE_CONTINUED) from None
+    except Exception as error:
+        traceback.print_exc()
+        told = str(_no_room(error) or f"{type(error).__name__}: {error} (more in {log_path})")
+        print(told, file=terminal)
+        _tell_run(outputs.values(), told)
+        raise SystemExit(1) from None
+    finally:
+        for path in temporary.values():
+            path.unlink(missing_ok=True)
+        gc.freeze()  # the process ends: looking for garbage in all that was loaded would take two seconds
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def _tell_run(outputs: Iterable[Path], text: str) -> None:
+    """Tell the history, and the run that waits; a full disk has no room, and whoever took over speaks for itself."""
+    with contextlib.suppress(OSError, TokenLostError):
+        add(text)
+        job_messages.write(map(str, outputs), text)
+
+
+def _no_room(error: BaseException) -> UserError | None:
+    """Find a full disk or quota behind an error; libraries hide it behind errors of their own."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            place = cause.filename or "results"
+            found = f"{os.strerror(cause.errno)}; temporary files go to {tempfile.gettempdir()}"
+            cure = "make room, then type the same command again: nothing that was done is lost"
+            return UserError(Problem(str(place), "", found, "room for what is written", cure))
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+def _write_spec(snakemake: Any, outputs: Iterable[Path]) -> None:
+    """Leave the spec in the folder that is named by its key."""
+    spec, key = snakemake.params.get("spec"), snakemake.wildcards.get("key")
+    if spec is not None and key is not None:
+        folder = next(parent for path in outputs for parent in path.parents if parent.name == key)
+        with publish(folder / "spec.yaml") as file:
+            file.write_text(yaml.safe_dump(spec, sort_keys=False, allow_unicode=True))
+
+
+def _configure_logging(terminal: Any) -> None:
+    """Send Swath's own lines to the terminal and the log, everyone else's to the log alone."""
+    everything = logging.StreamHandler(sys.stderr)
+    everything.setFormatter(FORMAT)
+    logging.basicConfig(level=logging.INFO, handlers=[everything], force=True)
+    show_on(terminal)

@@ -1,0 +1,178 @@
+"""The trials of a sweep: its points, each with the whole experiment's settings and a readable name."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from swath.config.base import Section
+from swath.config.experiment import Experiment
+from swath.config.load import Location, problems_of, where, without_empty_sections
+from swath.config.sweep import Distribution, Sweep
+from swath.errors import Problem, UserError, did_you_mean
+from swath.files import short_hash
+
+SWEEPABLE = ("imagery", "labels", "chips", "model", "train", "predict")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One point of the sweep.
+
+    Attributes:
+        name: Its values, readable: ``learning_rate=0.001,size=128``.
+        values: Dotted setting → value, as swept.
+        settings: The whole experiment with these values.
+    """
+
+    name: str
+    values: dict[str, Any]
+    settings: Experiment
+
+
+def trials_of(experiment: Experiment, config: Mapping[str, Any], files: Sequence[Any]) -> Iterator[Trial]:
+    """Make the trials of an experiment's sweep, in the order given.
+
+    Args:
+        experiment: The checked config.
+        config: The config as read, into which swept values are put.
+        files: The config's files, to say where a mistake stands.
+
+    Raises:
+        UserError: For swept settings or values that the config does not allow.
+    """
+    points = list(sweep_points(experiment.sweep))
+    problems = [problem for place, values in points for problem in _unknown_settings(place, values, files)]
+    if problems:
+        raise UserError(problems)
+    swept = sorted({setting for _, values in points for setting in values})
+    seen: set[str] = set()
+    for place, values in points:
+        resolved = _with_values(experiment, config, files, place, values)
+        values = {setting: _value_of(resolved, setting) for setting in values}
+        name = trial_name(values, swept)
+        if name not in seen:
+            seen.add(name)
+            yield Trial(name, values, resolved)
+
+
+def sweep_points(sweep: Sweep) -> Iterator[tuple[Location, dict[str, Any]]]:
+    """List a sweep's points with the place each comes from: grid, then listed, then random ones."""
+    if sweep.grid:
+        for values in itertools.product(*sweep.grid.values()):
+            yield ("sweep", "grid"), dict(zip(sweep.grid, values, strict=True))
+    for number, trial in enumerate(sweep.trials):
+        yield ("sweep", "trials", number), dict(trial)
+    if sweep.random:
+        generator = random.Random(sweep.random.seed)
+        for _ in range(sweep.random.samples):
+            yield (
+                ("sweep", "random", "settings"),
+                {setting: _draw(generator, distribution) for setting, distribution in sweep.random.settings.items()},
+            )
+    if not (sweep.grid or sweep.trials or sweep.random):
+        yield ("sweep",), {}
+
+
+def _draw(generator: random.Random, distribution: Distribution) -> Any:
+    """Draw a value; numbers are rounded to four significant digits, to be readable."""
+    if distribution.choices is not None:
+        return generator.choice(distribution.choices)
+    assert distribution.min is not None and distribution.max is not None
+    if distribution.log:
+        value = math.exp(generator.uniform(math.log(distribution.min), math.log(distribution.max)))
+    else:
+        value = generator.uniform(distribution.min, distribution.max)
+    return round(value) if distribution.integer else float(f"{value:.4g}")
+
+
+def _unknown_settings(place: Location, values: Mapping[str, Any], files: Sequence[Any]) -> Iterator[Problem]:
+    for setting in values:
+        head, _, rest = setting.partition(".")
+        if head not in SWEEPABLE or rest.split(".")[0] not in _fields(head):
+            known = [f"{section}.{name}" for section in SWEEPABLE for name in _fields(section)]
+            position = (*place, setting)
+            yield Problem(
+                where(files, position),
+                f"{'.'.join(str(part) for part in place)}: {setting}",
+                f"unknown setting {setting!r}",
+                "a dotted setting of " + ", ".join(SWEEPABLE),
+                did_you_mean(setting, known),
+            )
+
+
+def _fields(section: str) -> list[str]:
+    annotation = Experiment.model_fields[section].annotation
+    assert isinstance(annotation, type) and issubclass(annotation, Section)
+    return list(annotation.model_fields)
+
+
+def _with_values(
+    experiment: Experiment, config: Mapping[str, Any], files: Sequence[Any], place: Location, values: Mapping[str, Any]
+) -> Experiment:
+    if not values:
+        return experiment
+    changed = deepcopy(without_empty_sections(config))
+    for setting, value in values.items():
+        *parents, last = setting.split(".")
+        target = changed
+        for parent in parents:
+            if not isinstance(target.get(parent), dict):
+                target[parent] = {}
+            target = target[parent]
+        target[last] = value
+    try:
+        return Experiment.model_validate(changed)
+    except ValidationError as error:
+        problems = problems_of(error, changed, files)
+        point = ", ".join(f"{setting}={value!r}" for setting, value in values.items())
+        raise UserError(
+            [
+                Problem(
+                    where(files, place),
+                    f"{'.'.join(map(str, place))} → {problem.field}",
+                    problem.found,
+                    problem.expected,
+                    f"{problem.cure} (trial {point})",
+                )
+                for problem in problems
+            ]
+        ) from None
+
+
+def _value_of(experiment: Experiment, setting: str) -> Any:
+    value: Any = experiment
+    for part in setting.split("."):
+        value = value[part] if isinstance(value, dict) else getattr(value, part)
+    return value.model_dump(mode="json") if isinstance(value, Section) else value
+
+
+def trial_name(values: Mapping[str, Any], swept: Sequence[str] = ()) -> str:
+    """Write swept values as a folder name: ``learning_rate=0.001,size=128``; long ones are cut and hashed."""
+    last = [setting.rpartition(".")[2] for setting in swept]
+    parts = []
+    for setting, value in values.items():
+        short = setting.rpartition(".")[2]
+        parts.append(f"{short if last.count(short) <= 1 else setting}={readable(value)}")
+    name = ",".join(parts) or "default"
+    return name if len(name) <= 120 else f"{name[:100]}~{short_hash(dict(values), 6)}"
+
+
+def readable(value: Any) -> str:
+    """Write a swept value as a word that can stand in a folder's name."""
+    if isinstance(value, float):
+        text = f"{value:g}"
+        return text if float(text) == value else repr(value)
+    if isinstance(value, Mapping):
+        value = "+".join(f"{key}-{readable(entry)}" for key, entry in value.items() if entry is not None) or "none"
+    elif isinstance(value, list | tuple):
+        value = "+".join(readable(entry) for entry in value) or "none"
+    text = str(value)
+    return "".join(character if character.isalnum() or character in "._+-" else "_" for character in text)

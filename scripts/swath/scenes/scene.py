@@ -1,0 +1,49 @@
+"""A scene: one image with its labels, as a row of the scene table names it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from swath.files import short_hash
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One image with its labels.
+
+    Attributes:
+        id: Unique name, usable as a file name.
+        split: train, validation or test; train for scenes that take turns in folds.
+        image: Path of the image, from the working directory; or several paths with `;` between them, and wildcards.
+        labels: The same of the labels; None for a test scene that is predicted, but not evaluated.
+        aoi: The same of the area of interest, if there is one.
+        common_labels: Whether other scenes have the same labels files.
+        fold: The fold in which it is a validation scene, if scenes take turns.
+        block: Name of its block on the ground, if the config asks for blocks.
+    """
+
+    id: str
+    split: str
+    image: str
+    labels: str | None
+    aoi: str | None = None
+    common_labels: bool = False
+    fold: int | None = None
+    block: str | None = None
+
+    def row(self) -> dict[str, Any]:
+        """Return the scene as plain JSON values: what it is known by, however it came to its split."""
+        return {name: value for name, value in asdict(self).items() if name not in ("fold", "block")}
+
+
+def folder_of_maps(scene: str, image: str) -> str:
+    """Name a scene's folder among the maps of a model: experiments can share a model, and mean different scenes.
+
+    Args:
+        scene: The scene's id.
+        image: Its image, as the scene table names it.
+    """
+    return f"{scene}-{short_hash(image, 6)}"

@@ -1,0 +1,48 @@
+"""The version of every stage: part of its spec, and so of its key.
+
+A stage whose results can change from the same settings and inputs gets a higher number: its results, and those that
+follow from them, get a new place, and the old ones stay where they are. A test compares the code that stands behind
+each stage with what was recorded (`scripts/swath/recorded/code.json`) and says which stage has to be looked at;
+`make record` records anew. Nothing else of the code is in a key: what cannot change a
+result makes nothing anew.
+"""
+
+from __future__ import annotations
+
+KEYED = {
+    "scenes": 1,
+    "stats": 1,
+    "chips": 1,
+    "models": 1,
+    "predictions": 1,
+    "evals": 1,
+    "bundles": 1,
+}
+"""Stages of an experiment in YAML, by the name of their folder of results."""
+
+OWN_MODULE = {
+    "configure": 1,
+    "analyze": 1,
+    "chip": 1,
+    "train": 1,
+    "predict": 1,
+    "eval": 1,
+    "bundle": 1,
+}
+"""Stages of a Raster Vision module of the user's own."""
+
+EXPERIMENT = {
+    "splits": 1,
+    "leaderboard": 1,
+    "select": 1,
+    "summary": 1,
+    "own_module_summary": 1,
+    "preview": 1,
+    "havel": 1,
+    "havel_chips": 1,
+    "neon_trees": 1,
+}
+"""Rules whose results have one place, without a key: the version is among their params, and they are made anew."""
+
+READINGS = 1
+"""What the preflight reads of a scene and remembers."""
