@@ -8,7 +8,7 @@ ARGS ?=
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test setup image resume lint lock reference clean
+.PHONY: demo test setup image resume lint lock reference record clean
 
 demo: setup  ## run the default experiment on all cores, or another one of config/examples: EXPERIMENT=neon-trees
 	$(BIN)/snakemake --cores $(CORES) $(if $(EXPERIMENT),--configfile config/examples/$(EXPERIMENT).yaml)
@@ -47,6 +47,9 @@ lock: setup  ## pin what envs/requirements.in asks for
 
 reference: setup  ## write the schema, config/config.yaml and docs/reference.md from the models
 	SWATH_DESCRIBED=1 PYTHONPATH=scripts:tools $(BIN)/python -m reference
+
+record: setup  ## record the code behind every stage, and what stages make of tiny inputs; see docs/architecture.md
+	PYTHONPATH=scripts:tools:tests $(BIN)/python -m stage_code
 
 clean:  ## remove the environment and caches; results and resources stay
 	rm -rf .venv .snakemake .pytest_cache .mypy_cache .ruff_cache .coverage*

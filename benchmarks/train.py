@@ -63,6 +63,7 @@ def bare(folder: Path) -> float:
 
 def swath(folder: Path, workers: int) -> float:
     """Train as the stage `train` does; return chips per second."""
+    from swath.coordination.lease import leased
     from swath.training.checkpoints import CheckpointFolder
     from swath.training.data import remember_chips
     from swath.training.loop import fit

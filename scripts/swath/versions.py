@@ -2,7 +2,7 @@
 
 A stage whose results can change from the same settings and inputs gets a higher number: its results, and those that
 follow from them, get a new place, and the old ones stay where they are. A test compares the code that stands behind
-each stage with what was recorded (`scripts/swath/recorded/code.json`) and says which stage has to be looked at;
+each stage with what was recorded (`tests/recorded/code.json`) and says which stage has to be looked at;
 `make record` records anew. Nothing else of the code is in a key: what cannot change a
 result makes nothing anew.
 """

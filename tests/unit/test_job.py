@@ -112,7 +112,7 @@ def test_a_job_that_snakemake_has_given_up_publishes_nothing(tmp_path: Path) -> 
             import os
             if os.fork() == 0:  # the job that Snakemake starts anew
                 import swath.coordination.fencing
-                swath.claims.FencingToken(["out/k1/two.txt", "out/k1/one.txt"], token="its own").acquire()
+                swath.coordination.fencing.FencingToken(["out/k1/two.txt", "out/k1/one.txt"], token="its own").acquire()
                 os._exit(0)
             os.wait()
             output.one.write_text("1"); output.two.write_text("2")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,13 +16,15 @@ from project import REPOSITORY, SMALL, with_setting
 
 from swath.config import load_experiment
 from swath.config.experiment import Experiment
+from swath.config.imagery import Range
 from swath.errors import UserError
 from swath.plan.keys import STAGES
 from swath.plan.plan import Plan, make_plan
-from swath.plan.shards import shards, shards_to_use
+from swath.plan.shards import scenes_in_shard, shards, shards_made, shards_to_use
 from swath.plan.trials import SWEEPABLE, trial_name
 from swath.scenes.scene import Scene
 from swath.smk.run import first_weights
+from swath.versions import KEYED
 
 SCENES = [
     Scene(name, split, f"{name}.tif", f"{name}.geojson")
@@ -209,11 +212,68 @@ def test_a_new_scene_reaches_these_keys(split: str, expected: frozenset[str]) ->
     assert reached(plan_of(base()), plan_of(base(), more)) == expected
 
 
-def test_a_new_test_scene_changes_the_test_predictions() -> None:
+def test_a_new_test_scene_changes_the_evaluation_of_test_scenes_alone() -> None:
     before = plan_of(base()).runs[0]
     after = plan_of(base(), [*SCENES, Scene("z", "test", "z.tif", "z.geojson")]).runs[0]
-    assert before.predictions["test"] != after.predictions["test"]
-    assert before.models == after.models
+    assert before.evals["test"] != after.evals["test"]
+    assert before.evals["validation"] == after.evals["validation"]
+    assert (before.models, before.predictions) == (after.models, after.predictions)
+
+
+def test_a_new_test_scene_without_labels_changes_no_key_at_all() -> None:
+    before, after = plan_of(base()), plan_of(base(), [*SCENES, Scene("z", "test", "z.tif", None)])
+    assert before.specs == after.specs
+
+
+def test_a_range_counts_as_the_limits_it_means(monkeypatch: pytest.MonkeyPatch) -> None:
+    ranged, measured = with_setting(base(), "imagery.normalize", {"min": 0, "max": 9}), base()
+    before = plan_of(ranged), plan_of(measured)
+    limits = Range.limits
+    monkeypatch.setattr(Range, "limits", lambda self: ([low + 1 for low in limits(self)[0]], limits(self)[1]))
+    assert reached(before[0], plan_of(ranged)) == EVERYTHING - {"scenes"}
+    assert reached(before[1], plan_of(measured)) == set()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_of_a_higher_version_gets_a_new_place_and_so_does_what_follows(
+    stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = plan_of(base())
+    monkeypatch.setitem(KEYED, stage, KEYED[stage] + 1)
+    follows = {
+        "scenes": FROM_LABELS,
+        "stats": EVERYTHING - {"scenes"},
+        "chips": FROM_CHIPS,
+        "models": FROM_MODEL,
+        "predictions": {"predictions", "evals"},
+        "evals": {"evals"},
+        "bundles": {"bundles"},
+    }
+    assert reached(before, plan_of(base())) == follows[stage]
+
+
+@given(st.sets(st.text("abcdef0123456789", min_size=1, max_size=6), min_size=1, max_size=60), st.integers(1, 9))
+def test_shards_that_have_been_made_are_taken_whatever_their_number(names: set[str], number: int) -> None:
+    scenes = [Scene(name, "train", name, name) for name in sorted(names)]
+    other = shards(scenes, number + 1)
+    assert shards_to_use([scenes], number, set(other)) == other
+    assert shards_to_use([scenes], number, list(other)[1:]) == shards(scenes, number)
+    assert shards_to_use([scenes], number, [*other, *shards(scenes, number)]) == shards(scenes, number)
+    for name, held in other.items():
+        assert scenes_in_shard(name, [[], scenes]) == held
+
+
+def test_a_shard_of_other_scenes_is_not_found() -> None:
+    name = next(iter(shards([Scene("a", "train", "a", "a")], 2)))
+    with pytest.raises(KeyError):
+        scenes_in_shard(name, [[Scene("b", "train", "b", "b")]])
+
+
+def test_what_is_no_shard_counts_for_nothing(tmp_path: Path) -> None:
+    for name in ("train-1-of-2-abc123.zip", ".train-2-of-2-abc124.tmp.zip", "test-1-of-2-abc125.zip", "train.zip"):
+        (tmp_path / name).touch()
+    assert shards_made(str(tmp_path), "train-{}.zip") == {"1-of-2-abc123"}
+    assert shards_made(str(tmp_path / "nowhere"), "train-{}.zip") == set()
 
 
 @given(st.sets(st.text("abcdef0123456789", min_size=1, max_size=6), min_size=1, max_size=60), st.integers(1, 9))
@@ -433,7 +493,7 @@ def test_a_thousand_trials_plan_in_two_seconds() -> None:
 
 def test_planning_imports_neither_torch_nor_raster_vision() -> None:
     code = (
-        "import sys; import swath.smk.run, swath.code; "
+        "import sys; import swath.smk.run; "
         "print([m for m in ('torch', 'rastervision', 'rasterio', 'geopandas', 'pandas', 'numpy') if m in sys.modules])"
     )
     done = subprocess.run(

@@ -15,7 +15,7 @@ import pytest
 from project import REPOSITORY
 from slurm import wait_until
 
-from swath.coordination import run_registry
+from swath.coordination import heartbeat, run_registry
 from swath.coordination.process_identity import this_process
 from swath.files import write_json
 
@@ -25,7 +25,7 @@ DEAD = next(pid for pid in range(2**22, 2, -1) if not psutil.pid_exists(pid))
 @pytest.fixture
 def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(run_registry, "SILENCE", 1.0)
+    monkeypatch.setattr(heartbeat, "SILENCE", 1.0)
     run_registry.LOCKS.mkdir(parents=True)
     (run_registry.LOCKS / "0.input.lock").touch()
     time.sleep(0.01)
@@ -107,8 +107,8 @@ def test_a_lock_nobody_claimed_stays(locked: Path) -> None:
 CLAIM = """
 import atexit, sys, time
 sys.path.insert(0, {scripts!r})
-from swath.coordination import run_registry
-run_registry.HEARTBEAT = 0.05
+from swath.coordination import heartbeat, run_registry
+heartbeat.HEARTBEAT = 0.05
 atexit.register(time.sleep, 1)  # the last that is done
 run_registry.register_run()
 print("claimed", flush=True)

@@ -14,7 +14,7 @@ from snakemake.common.tbdstring import TBDString
 from snakemake.iocontainers import ResourceList
 from snakemake_interface_common.exceptions import WorkflowError
 
-from swath.cluster import queue, slurm
+from swath.cluster import slurm
 from swath.cluster.site import Request, check_requests, gpus_of, minutes_of, nodes_of, request_of
 from swath.errors import UserError
 from swath.smk import executor as cluster_executor
@@ -217,8 +217,8 @@ def test_jobs_are_named_after_the_experiment(executor: Any, tmp_path: Path, monk
     monkeypatch.setitem(sys.modules, "snakemake_executor_plugin_slurm", plugin)
     prepare_executor(executor, "land use, 2", SITE)
     assert executor.run_uuid == "land-use-2-abc"
-    assert queue.names_of_dead_runs() == set()
-    assert [file.stem for file in queue.NAMES.iterdir()] == ["land-use-2-abc"]
+    assert run_registry.names_of_dead_runs() == set()
+    assert [file.stem for file in run_registry.NAMES_OF_JOBS.iterdir()] == ["land-use-2-abc"]
     assert asyncio.run(plugin.query_job_status()) == ({}, 0.0)  # no answer: all jobs are as they were
 
 

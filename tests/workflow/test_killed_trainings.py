@@ -26,8 +26,8 @@ import json, logging, os, sys, yaml
 from pathlib import Path
 logging.basicConfig(level=logging.INFO, stream=sys.stdout)
 from swath.errors import ToBeContinuedError, UserError
-from swath.coordination import lease
-lease.HEARTBEAT, lease.SILENCE = 0.2, 3.0
+from swath.coordination import heartbeat
+heartbeat.HEARTBEAT, heartbeat.SILENCE = 0.2, 3.0
 from swath.training.train import train_model
 from training_jobs import outputs_in, training_job
 config = yaml.safe_load(Path("config.yaml").read_text())
