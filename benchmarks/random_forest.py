@@ -15,7 +15,7 @@ from sklearn.metrics import accuracy_score, f1_score
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from swath.config import load_experiment, read_yaml
+from swath.config.load import load_experiment, read_yaml
 from swath.files import read_json
 from swath.plan.plan import make_plan
 from swath.report.figure import label_raster

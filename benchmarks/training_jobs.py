@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def demo_config(**changes: Any) -> dict[str, Any]:
     """The demo's config, with some sections' settings changed: ``demo_config(train={"epochs": 3})``."""
-    from swath.config import read_yaml
+    from swath.config.load import read_yaml
 
     config = read_yaml(REPOSITORY / "config" / "config.yaml")
     for section, settings in changes.items():
@@ -52,7 +52,7 @@ def training_job(config: dict[str, Any], name: str, **train: Any) -> TrainingJob
         name: Folder of the model, from the working directory.
         train: Changed `train` settings.
     """
-    from swath.config import load_experiment
+    from swath.config.load import load_experiment
     from swath.plan.plan import make_plan
     from swath.rv.pipeline import scene_options
     from swath.scenes.manifest import read_manifests

@@ -11,7 +11,7 @@ from typing import Any
 import example_data as data
 from project import Project, with_setting
 
-from swath.config import read_yaml
+from swath.config.load import read_yaml
 
 SHORT = {"train.epochs": 1, "train.batch_size": 4, "train.num_workers": 0, "train.threads": 1, "model.weights": "none"}
 SMALL_CHIPS = {"chips.size": 32}

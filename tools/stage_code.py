@@ -47,9 +47,7 @@ def record_of_code() -> dict[str, Any]:
     used = sorted({name for names in modules.values() for name in names})
     return {
         "stages": {stage: {"version": STAGES[stage][1], "modules": names} for stage, names in modules.items()},
-        "modules": {
-            name: digests_of(path_of(name)) for name in sorted({name for names in modules.values() for name in names})
-        },
+        "modules": {name: digests_of(path_of(name)) for name in used},
     }
 
 

@@ -29,7 +29,7 @@ from swath.checks.machine import looks_like_weights
 from swath.checks.pixels import MOST, SIDE, footprint, metres_per_pixel, sample_pixels, sample_windows
 from swath.checks.read_scenes import read_scene
 from swath.checks.splits import overlap
-from swath.config import load_experiment
+from swath.config.load import load_experiment
 from swath.errors import Problem
 from swath.plan.plan import make_plan
 from swath.scenes.images import read_header

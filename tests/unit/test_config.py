@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from project import SMALL, with_setting
 
-from swath.config import load_experiment, read_yaml
+from swath.config.load import load_experiment, read_yaml
 from swath.errors import Problem, UserError
 
 GOOD: dict[str, Any] = {**SMALL, "scenes": {"table": "scenes.csv"}}

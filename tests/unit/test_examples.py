@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 from project import REPOSITORY
 
-from swath.config import load_experiment, read_yaml
+from swath.config.load import load_experiment, read_yaml
 
 EXAMPLES = sorted((REPOSITORY / "config" / "examples").glob("*.yaml"))
 EXPERIMENTS = [path for path in EXAMPLES if "pipeline" not in read_yaml(path)]

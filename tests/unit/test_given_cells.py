@@ -11,7 +11,7 @@ import pytest
 import rasterio
 from tiny import TINY, square, write_image, write_labels
 
-from swath.config import load_experiment
+from swath.config.load import load_experiment
 from swath.plan.plan import make_plan
 from swath.rv.chip import cut_chips
 from swath.rv.pipeline import scene_options

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from project import SMALL, with_setting
 
-from swath.config import load_experiment
+from swath.config.load import load_experiment
 from swath.errors import Problem, UserError
 from swath.networks.definition import definition_files, files_of, problems_of_definition, publish_definition
 from swath.rv.tasks import TASKS

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from project import REPOSITORY, SMALL, with_setting
 
-from swath.config import load_experiment
 from swath.config.experiment import Experiment
 from swath.config.imagery import Range
+from swath.config.load import load_experiment
 from swath.errors import UserError
 from swath.plan.keys import STAGES
 from swath.plan.plan import Plan, make_plan

@@ -12,7 +12,7 @@ import pytest
 from project import REPOSITORY
 
 from reference import DEMO
-from swath.config import load_experiment, read_yaml
+from swath.config.load import load_experiment, read_yaml
 from swath.config.pipeline import PipelineExperiment
 from swath.own_module.plan import make_pipeline_plan
 

@@ -16,6 +16,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 
 from swath.cluster import slurm
 from swath.cluster.site import Request, check_requests, gpus_of, minutes_of, nodes_of, request_of
+from swath.coordination import run_registry
 from swath.errors import UserError
 from swath.smk import executor as cluster_executor
 from swath.smk.executor import (

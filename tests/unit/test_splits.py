@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from project import REPOSITORY
 from rasterio.crs import CRS
 
-from swath.config import load_experiment
+from swath.config.load import load_experiment
 from swath.config.scenes import Scenes, Split
 from swath.errors import UserError
 from swath.scenes import blocks

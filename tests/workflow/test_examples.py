@@ -12,7 +12,7 @@ from project import Project
 from small_examples import EXAMPLES, project_of
 from training_jobs import outputs_in, training_job
 
-from swath.config import load_experiment, read_yaml
+from swath.config.load import load_experiment, read_yaml
 from swath.files import read_json
 from swath.plan.plan import make_plan
 from swath.rv.chip import cut_chips
