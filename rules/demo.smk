@@ -8,7 +8,7 @@ localrules:
 # Sentinel-2 and OpenStreetMap land use of the Havel, west of Berlin: land cover
 rule havel:
     output:
-        demo.HAVEL.files,
+        data_sets.HAVEL.files,
     log:
         f"{LOGS}/havel.log",
     benchmark:
@@ -20,7 +20,7 @@ rule havel:
         mem_mb=memory(2000),
         runtime=minutes(15),
     params:
-        splits=demo.HAVEL.shipped_table.read_text(),
+        splits=data_sets.HAVEL.shipped_table.read_text(),
         version=VERSIONS["havel"],
     message:
         "Fetching the demo's scenes: Sentinel-2 and OpenStreetMap land use"
@@ -31,9 +31,9 @@ rule havel:
 # the same scenes in cells that one class covers: chip classification
 rule havel_chips:
     input:
-        demo.HAVEL.files,
+        data_sets.HAVEL.files,
     output:
-        demo.HAVEL_CHIPS.files,
+        data_sets.HAVEL_CHIPS.files,
     log:
         f"{LOGS}/havel_chips.log",
     benchmark:
@@ -45,7 +45,7 @@ rule havel_chips:
         mem_mb=memory(2000),
         runtime=minutes(15),
     params:
-        splits=demo.HAVEL_CHIPS.shipped_table.read_text(),
+        splits=data_sets.HAVEL_CHIPS.shipped_table.read_text(),
         version=VERSIONS["havel_chips"],
     message:
         "Making cells of the demo's scenes: one class each"
@@ -56,7 +56,7 @@ rule havel_chips:
 # aerial images of three forests in the United States, a box around every tree: object detection
 rule neon_trees:
     output:
-        demo.NEON_TREES.files,
+        data_sets.NEON_TREES.files,
     log:
         f"{LOGS}/neon_trees.log",
     benchmark:
@@ -68,7 +68,7 @@ rule neon_trees:
         mem_mb=memory(2000),
         runtime=minutes(15),
     params:
-        splits=demo.NEON_TREES.shipped_table.read_text(),
+        splits=data_sets.NEON_TREES.shipped_table.read_text(),
         version=VERSIONS["neon_trees"],
     message:
         "Fetching the trees: NEON's aerial images and boxes drawn by hand"
