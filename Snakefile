@@ -17,7 +17,7 @@ from snakemake.utils import min_version
 
 min_version("9.27")
 
-REPOSITORY = Path(workflow.basedir)
+REPOSITORY = Path(workflow.current_basedir)  # another one than the main Snakefile's, where this is a module
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
 from swath.smk.hooks import announce_run, check_cluster_or_exit, prepare_cluster_or_exit, print_messages_of_failed_jobs
@@ -35,6 +35,10 @@ if not workflow.config_settings.configfiles:  # a config on the command line rep
 
 
 CONTAINER = str(REPOSITORY / "envs" / "swath.sif")
+
+
+# every step runs in it, where the profile says so
+container: CONTAINER
 
 
 # how many shards a stage's scenes are spread over is the profile's business: --set-scatter chip=8

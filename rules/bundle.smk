@@ -10,8 +10,6 @@ rule bundle:
         f"{LOGS}/bundle/{{key}}.log",
     benchmark:
         f"{BENCHMARKS}/bundle/{{key}}.tsv"
-    container:
-        CONTAINER
     threads: 1
     resources:
         mem_mb=memory(3000, per_input=2),

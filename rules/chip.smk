@@ -9,8 +9,6 @@ rule chip:
         f"{LOGS}/chip/{{key}}/{{split}}-{{shard}}.log",
     benchmark:
         f"{BENCHMARKS}/chip/{{key}}/{{split}}-{{shard}}.tsv"
-    container:
-        CONTAINER
     threads: 1
     resources:
         mem_mb=memory(3000),

@@ -13,8 +13,6 @@ rule havel:
         f"{LOGS}/havel.log",
     benchmark:
         f"{BENCHMARKS}/havel.tsv"
-    container:
-        CONTAINER
     threads: 1
     resources:
         mem_mb=memory(2000),
@@ -38,8 +36,6 @@ rule havel_chips:
         f"{LOGS}/havel_chips.log",
     benchmark:
         f"{BENCHMARKS}/havel_chips.tsv"
-    container:
-        CONTAINER
     threads: 1
     resources:
         mem_mb=memory(2000),
@@ -61,8 +57,6 @@ rule neon_trees:
         f"{LOGS}/neon_trees.log",
     benchmark:
         f"{BENCHMARKS}/neon_trees.tsv"
-    container:
-        CONTAINER
     threads: 1
     resources:
         mem_mb=memory(2000),

@@ -13,8 +13,6 @@ rule eval:
         f"{LOGS}/eval/{{key}}-{{split}}.log",
     benchmark:
         f"{BENCHMARKS}/eval/{{key}}-{{split}}.tsv"
-    container:
-        CONTAINER
     threads: 1
     resources:
         mem_mb=memory(4000),

@@ -10,8 +10,6 @@ rule leaderboard:
         f"{LOGS}/experiments/{NAME}/leaderboard.log",
     benchmark:
         f"{BENCHMARKS}/experiments/{NAME}/leaderboard.tsv"
-    container:
-        CONTAINER
     threads: 1
     resources:
         mem_mb=memory(1000),

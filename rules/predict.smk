@@ -11,8 +11,6 @@ rule predict:
         f"{LOGS}/predict/{{key}}/{{shard}}.log",
     benchmark:
         f"{BENCHMARKS}/predict/{{key}}/{{shard}}.tsv"
-    container:
-        CONTAINER
     threads: 1
     resources:
         gpu=1,

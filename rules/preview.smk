@@ -10,8 +10,6 @@ rule preview:
         f"{LOGS}/experiments/{NAME}/preview.log",
     benchmark:
         f"{BENCHMARKS}/experiments/{NAME}/preview.tsv"
-    container:
-        CONTAINER
     threads: 1
     resources:
         mem_mb=memory(4000),

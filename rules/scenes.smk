@@ -8,8 +8,6 @@ rule scenes:
         f"{LOGS}/scenes/{{key}}/{{split}}-{{shard}}.log",
     benchmark:
         f"{BENCHMARKS}/scenes/{{key}}/{{split}}-{{shard}}.tsv"
-    container:
-        CONTAINER
     threads: 1
     resources:
         mem_mb=memory(1000, per_input=0.5),
@@ -32,8 +30,6 @@ rule splits:
     benchmark:
         f"{BENCHMARKS}/experiments/{NAME}/splits.tsv"
     localrule: True
-    container:
-        CONTAINER
     threads: 1
     resources:
         mem_mb=memory(1000),

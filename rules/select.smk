@@ -9,8 +9,6 @@ checkpoint select:
         f"{LOGS}/experiments/{NAME}/select.log",
     benchmark:
         f"{BENCHMARKS}/experiments/{NAME}/select.tsv"
-    container:
-        CONTAINER
     threads: 1
     resources:
         mem_mb=memory(1000),

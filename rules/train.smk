@@ -17,8 +17,6 @@ rule train:
     benchmark:
         f"{BENCHMARKS}/train/{{key}}.tsv"
     priority: 1
-    container:
-        CONTAINER
     threads: threads_of_model
     resources:
         nodes=1,  # where all of its GPUs are

@@ -6,8 +6,6 @@ rule validate:
     log:
         f"{LOGS}/experiments/{NAME}/validate.log",
     localrule: True
-    container:
-        CONTAINER
     threads: 1
     resources:
         mem_mb=memory(2000),

@@ -11,8 +11,6 @@ rule encoder_weights:
     wildcard_constraints:
         encoder="[A-Za-z0-9_.-]+",
     localrule: True
-    container:
-        CONTAINER
     threads: 1
     resources:
         mem_mb=memory(4000),

@@ -8,8 +8,6 @@ rule analyze:
         f"{LOGS}/pipelines/analyze/{{key}}.log",
     benchmark:
         f"{BENCHMARKS}/pipelines/analyze/{{key}}.tsv"
-    container:
-        CONTAINER
     threads: 1
     resources:
         mem_mb=memory(3000),

@@ -9,8 +9,6 @@ rule bundle:
         f"{LOGS}/pipelines/bundle/{{key}}.log",
     benchmark:
         f"{BENCHMARKS}/pipelines/bundle/{{key}}.tsv"
-    container:
-        CONTAINER
     threads: 1
     resources:
         mem_mb=memory(3000, per_input=2),

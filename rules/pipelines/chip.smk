@@ -9,8 +9,6 @@ rule chip:
         f"{LOGS}/pipelines/chip/{{key}}.log",
     benchmark:
         f"{BENCHMARKS}/pipelines/chip/{{key}}.tsv"
-    container:
-        CONTAINER
     threads: 1
     resources:
         mem_mb=memory(4000),

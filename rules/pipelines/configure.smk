@@ -10,8 +10,6 @@ checkpoint configure:
         f"{LOGS}/configure/{PLAN.key}.log",
     benchmark:
         f"{BENCHMARKS}/configure/{PLAN.key}.tsv"
-    container:
-        CONTAINER
     threads: 1
     resources:
         mem_mb=memory(3000),

@@ -10,8 +10,6 @@ rule eval:
         f"{LOGS}/pipelines/eval/{{key}}.log",
     benchmark:
         f"{BENCHMARKS}/pipelines/eval/{{key}}.tsv"
-    container:
-        CONTAINER
     threads: 1
     resources:
         mem_mb=memory(4000),

@@ -10,8 +10,6 @@ rule predict:
         f"{LOGS}/pipelines/predict/{{key}}.log",
     benchmark:
         f"{BENCHMARKS}/pipelines/predict/{{key}}.tsv"
-    container:
-        CONTAINER
     threads: 1
     resources:
         gpu=1,

@@ -10,8 +10,6 @@ rule summary:
         f"{LOGS}/experiments/{NAME}/summary.log",
     benchmark:
         f"{BENCHMARKS}/experiments/{NAME}/summary.tsv"
-    container:
-        CONTAINER
     threads: 1
     resources:
         mem_mb=memory(1000),

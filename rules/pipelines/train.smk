@@ -14,8 +14,6 @@ rule train:
     benchmark:
         f"{BENCHMARKS}/pipelines/train/{{key}}.tsv"
     priority: 1
-    container:
-        CONTAINER
     threads: threads_of_training
     resources:
         gpu=1,

@@ -9,6 +9,8 @@ result makes nothing anew.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 KEYED = {
     "scenes": 1,
     "stats": 1,
@@ -46,3 +48,13 @@ EXPERIMENT = {
 
 READINGS = 1
 """What the preflight reads of a scene and remembers."""
+
+
+def results_without_versions(results: str | Path) -> int:
+    """Count the models that were trained before stages had versions: they stay, and nothing is taken from them.
+
+    Args:
+        results: Folder of the results.
+    """
+    specs = Path(results).glob("models/*/spec.yaml")
+    return sum(not spec.read_text(encoding="utf-8").startswith("version:") for spec in specs)

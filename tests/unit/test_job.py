@@ -39,7 +39,12 @@ def test_outputs_appear_together_with_their_spec(tmp_path: Path) -> None:
         """,
     )
     assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in (tmp_path / "out/k1").iterdir()) == ["one.txt", "spec.yaml", "two.txt"]
+    assert sorted(path.name for path in (tmp_path / "out/k1").iterdir()) == [
+        "libraries.yaml",
+        "one.txt",
+        "spec.yaml",
+        "two.txt",
+    ]
     assert done.stdout == ""
     assert "chatter" in (tmp_path / "log/x.log").read_text()
 
@@ -143,7 +148,7 @@ def test_what_a_killed_job_left_is_removed_by_the_next(tmp_path: Path) -> None:
     assert len(left) == 3
     assert run(tmp_path, work.replace("{end}", "pass")).returncode == 0
     names = {str(path.relative_to(tmp_path / "out/k1")) for path in (tmp_path / "out/k1").rglob("*")}
-    assert names == {"one.txt", "two.txt", "spec.yaml", "maps", "maps/a.tif", "folder", "folder/file"}
+    assert names == {"one.txt", "two.txt", "spec.yaml", "libraries.yaml", "maps", "maps/a.tif", "folder", "folder/file"}
 
 
 def test_the_log_begins_with_what_earlier_attempts_said(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,7 @@ def test_a_new_scene_touches_its_shards_alone_and_trains_again(
     cut_scenes: Path, havel: Path, finished: Project, project: Project
 ) -> None:
     project.config["imagery"]["normalize"] = {"min": 0, "max": 6000}
+    shutil.rmtree(project.results / "scenes")  # what is there already would be taken, in two shards
     shards = ["--set-scatter", "scenes=5", "chip=5"]  # a and c share a shard, b has one, f will have another
     project.snakemake(*shards, "--until", "scenes")
     project.snakemake(*shards, "--until", "chip")
@@ -81,8 +83,6 @@ def test_changed_labels_run_through_to_the_end(project: Project) -> None:
 
 
 def test_a_dropped_folder_is_made_again(project: Project) -> None:
-    import shutil
-
     shutil.rmtree(next((project.results / "bundles").iterdir()))
     jobs = project.jobs()
     assert jobs["bundle"] == 1

@@ -7,11 +7,13 @@ import errno
 import gc
 import logging
 import os
+import platform
 import sys
 import tempfile
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,7 +27,13 @@ from swath.files import publish, replace, temporary_name
 from swath.job.attempt_log import FORMAT, add
 from swath.job.terminal import show_on
 
+LIBRARIES = (
+    *("rastervision-core", "torch", "torchvision", "pytorch-lightning", "segmentation-models-pytorch", "timm"),
+    *("albumentations", "numpy", "rasterio", "geopandas", "shapely", "pyogrio"),
+)
 TO_BE_CONTINUED = 75  # EX_TEMPFAIL: try again
+KEEP_STREAMS = "SWATH_KEEP_STREAMS"
+"""Set where a debugger needs the terminal: nothing goes to the rule's log then."""
 GDAL_CACHE = "512"  # MB; GDAL would take a twentieth of the machine's memory, whatever the job was given
 
 
@@ -55,12 +63,12 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
     if outputs:
         FencingToken(map(str, outputs.values())).acquire()
     with log_path.open("w") as log_file:
-        os.dup2(log_file.fileno(), 1)
-        os.dup2(log_file.fileno(), 2)
+        for stream in () if os.environ.get(KEEP_STREAMS) else (1, 2):
+            os.dup2(log_file.fileno(), stream)
     _configure_logging(terminal)
     try:
         yield snakemake.input, SimpleNamespace(**temporary), snakemake.params
-        _write_spec(snakemake, outputs.values())
+        _describe_folder(snakemake, outputs.values())
         for name, path in outputs.items():
             replace(temporary[name], path)
         job_messages.clear(map(str, outputs.values()))
@@ -108,13 +116,32 @@ def _no_room(error: BaseException) -> UserError | None:
     return None
 
 
-def _write_spec(snakemake: Any, outputs: Iterable[Path]) -> None:
-    """Leave the spec in the folder that is named by its key."""
+def _describe_folder(snakemake: Any, outputs: Iterable[Path]) -> None:
+    """Leave the spec in the folder that is named by its key, and with which libraries its results were made."""
     spec, key = snakemake.params.get("spec"), snakemake.wildcards.get("key")
-    if spec is not None and key is not None:
-        folder = next(parent for path in outputs for parent in path.parents if parent.name == key)
-        with publish(folder / "spec.yaml") as file:
-            file.write_text(yaml.safe_dump(spec, sort_keys=False, allow_unicode=True))
+    if key is None:
+        return
+    folder = next(parent for path in outputs for parent in path.parents if parent.name == key)
+    if spec is not None:
+        _write_yaml(folder / "spec.yaml", spec)
+    file = folder / "libraries.yaml"
+    known = yaml.safe_load(file.read_text()) if file.exists() else []
+    if (used := library_versions()) not in known:
+        _write_yaml(file, [*known, used])
+
+
+def library_versions() -> dict[str, str]:
+    """Name the versions of Python and of the libraries that shape results: none of them is in a key."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def _write_yaml(path: Path, content: Any) -> None:
+    with publish(path) as file:
+        file.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
 
 def _configure_logging(terminal: Any) -> None:

@@ -16,6 +16,7 @@ from swath.coordination.process_identity import describe
 from swath.coordination.run_registry import live_runs, register_run
 from swath.errors import ending_the_program
 from swath.smk.executor import prepare_executor
+from swath.versions import results_without_versions
 
 
 def announce_run(workflow: Any) -> None:
@@ -26,6 +27,12 @@ def announce_run(workflow: Any) -> None:
     """
     if any(job.output for job in workflow.dag.needrun_jobs()):
         register_run()
+        if earlier := results_without_versions("results"):
+            print(
+                f"results/models holds {earlier} models of an earlier Swath, whose stages had no versions: they stay "
+                "as they are, and nothing is taken from them (see CHANGELOG.md).",
+                file=sys.stderr,
+            )
 
 
 def check_cluster_or_exit(workflow: Any, later: Mapping[str, Mapping[str, Any]]) -> list[Nodes]:
