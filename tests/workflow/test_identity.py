@@ -57,7 +57,8 @@ def run(project: Project, *arguments: str, **environment: str) -> str:
 
 def keys_of(said: str, stage: str) -> set[str]:
     """The keys of a stage whose results a dry run would make."""
-    return set(re.findall(rf"output: .*results/{stage}/([0-9a-f]{{12}})/", said))
+    missing = "".join(re.findall("Missing output files: ([^;\n]*)", said))
+    return set(re.findall(rf"results/{stage}/([0-9a-f]{{12}})/", missing))
 
 
 def edit(project: Project, file: str, old: str, new: str) -> None:
@@ -117,7 +118,7 @@ def test_a_stage_with_a_new_version_is_made_anew_with_all_after_it_and_the_old_r
 def test_one_more_unlabelled_test_scene_is_predicted_and_nothing_else(beside: Callable[[str], Project]) -> None:
     project = beside("more")
     shutil.copy(project.folder / "data" / "e.tif", project.folder / "data" / "new.tif")
-    project.config["checks"]["allow"].append("same_image")
+    project.config["checks"]["allow"].append("image_twice")
     with (project.folder / "data" / "scenes.csv").open("a") as table:
         table.write("new,new.tif,,test\n")
     jobs = counted(dry_run(project))
@@ -128,7 +129,7 @@ def test_of_a_shard_that_gets_one_more_scene_that_one_is_predicted_alone(beside:
     project = beside("reused")
     shutil.copy(project.folder / "data" / "e.tif", project.folder / "data" / "new.tif")
     shutil.copy(project.folder / "data" / "e.geojson", project.folder / "data" / "new.geojson")
-    project.config["checks"]["allow"] += ["same_image", "spatial_overlap"]
+    project.config["checks"]["allow"] += ["image_twice", "spatial_overlap"]
     with (project.folder / "data" / "scenes.csv").open("a") as table:
         table.write("new,new.tif,new.geojson,test\n")
     before = {path: path.stat().st_mtime_ns for path in project.results.glob("predictions/*/e-*/*")}
