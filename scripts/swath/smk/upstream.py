@@ -75,7 +75,7 @@ def scripts_below(process: psutil.Process) -> Iterator[psutil.Process]:
 def _hide_dropped_questions() -> None:
     """Hide a warning of Python's that says nothing to a user.
 
-    Snakemake evaluates resources such as ``input.size_mb`` once too early, in the middle of its own event loop, drops
-    the coroutine, and evaluates them again when it can. Python warns of every coroutine that is dropped.
+    For params that look at resources, Snakemake evaluates these in the middle of its own event loop, where it cannot
+    ask for the sizes of files (``input.size_mb``): it drops the coroutine, and asks again later. Python warns of that.
     """
     warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
