@@ -20,14 +20,9 @@ min_version("9.27")
 REPOSITORY = Path(workflow.current_basedir)  # another one than the main Snakefile's, where this is a module
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
-from swath.smk.hooks import announce_run, check_cluster_or_exit, prepare_cluster_or_exit, print_messages_of_failed_jobs
-from swath.doctor.examine import examine_or_exit
-from swath.coordination.run_registry import release_lock_of_dead_run
-from swath.smk.upstream import patch_scheduler
-from swath.smk.run import check_container_or_exit, print_summary, rules_to_run
+from swath.smk import hooks
 
-patch_scheduler(is_job=not workflow.is_main_process)
-release_lock_of_dead_run(is_job=not workflow.is_main_process)
+hooks.before_planning(workflow)
 
 if not workflow.config_settings.configfiles:  # a config on the command line replaces the demo's
 
@@ -52,6 +47,9 @@ scattergather:
 include: "rules/pipelines.smk" if "pipeline" in config else "rules/experiment.smk"
 
 
+hooks.after_planning(workflow, CONTEXT)
+
+
 localrules:
     all,
     leaderboard,
@@ -67,18 +65,12 @@ rule all:
 
 
 onstart:
-    announce_run(workflow)
-    if "doctor" in rules_to_run(workflow):
-        examine_or_exit(run_for_doctor(), WEIGHTS_OF_ALL, str(REPOSITORY), f"{EXPERIMENT}/doctor.txt")
-    check_container_or_exit(workflow, CONTAINER)
-    SITE = check_cluster_or_exit(workflow, requests_not_planned_yet())
-    check_first()
-    prepare_cluster_or_exit(workflow, NAME, SITE)
+    hooks.on_start(workflow, CONTEXT)
 
 
 onsuccess:
-    print_summary(EXPERIMENT)
+    hooks.on_success(CONTEXT)
 
 
 onerror:
-    print_messages_of_failed_jobs(workflow)
+    hooks.on_error(workflow)

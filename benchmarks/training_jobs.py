@@ -53,11 +53,11 @@ def training_job(config: dict[str, Any], name: str, **train: Any) -> TrainingJob
         train: Changed `train` settings.
     """
     from swath.config.load import load_experiment
+    from swath.plan.describe import colours_by_id
     from swath.plan.plan import make_plan
     from swath.rv.pipeline import scene_options
     from swath.scenes.manifest import read_manifests
     from swath.scenes.table import read_scenes
-    from swath.smk.run import colours_by_id
     from swath.training.job import TrainingJob
 
     experiment = load_experiment({**config, "sweep": {}})

@@ -6,29 +6,16 @@ from swath.checks.context import request_of
 from swath.config.train import RUNTIME_ONLY
 from swath.demo import data_sets
 from swath.files import read_json
+from swath.plan.describe import colours_by_id, describe_runs
+from swath.plan.inputs import WEIGHTS, files_behind, first_weights, places_of
 from swath.plan.plan import EVALUATED, LEARNED
 from swath.plan.shards import NAME as SHARD_NAME
 from swath.plan.shards import scenes_in_shard, shards_made, shards_to_use
 from swath.scenes.paths import local_paths_of
 from swath.scenes.scene import SPLITS
 from swath.scenes.splits import split_table
-from swath.smk.run import (
-    MOST_TIMES,
-    WEIGHTS,
-    check_or_exit,
-    colours_by_id,
-    describe_run,
-    describe_runs,
-    files_behind,
-    first_weights,
-    memory,
-    minutes,
-    mount_or_exit,
-    places_of,
-    plan_or_exit,
-    rules_to_run,
-    time_limit_in,
-)
+from swath.smk.hooks import RunContext
+from swath.smk.run import MOST_TIMES, memory, minutes, mount_or_exit, plan_or_exit, time_limit_in
 from swath.versions import EXPERIMENT as VERSIONS
 
 PLAN = plan_or_exit(config, workflow.configfiles)

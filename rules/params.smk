@@ -89,28 +89,22 @@ def batch_size_of_predictions(wildcards, input):
     return PLAN.run_with("predictions", wildcards.key).trial.settings.predict.batch_size
 
 
-# --- what the preflight looks at ------------------------------------------------------------------
+# --- what is looked at and told beside the jobs ---------------------------------------------------
 
 
 def request(wildcards):
-    """The experiment's scenes and settings; a function, so that parsing does not wait for it."""
+    """What the preflight checks; a function, so that parsing does not wait for it."""
     return request_of(PLAN, workflow.configfiles)
 
 
-def check_first():
-    """Check before anything is computed; fetching data and weights needs no check."""
-    demo_rules = {"havel", "havel_chips", "neon_trees"}
-    if rules_to_run(workflow) - {"all", "doctor", "splits", "weights", "encoder_weights", *demo_rules}:
-        check_or_exit(request(None), VALIDATION)
-
-
-# --- what the doctor is told ----------------------------------------------------------------------
-
-
-def run_for_doctor():
-    return describe_run(workflow, {"train": vars(FIRST), "predict": {}, "leaderboard": {}}, CONTAINER)
-
-
-def requests_not_planned_yet():
-    """What rules ask for whose jobs are known once the winner is."""
-    return {"predict": run_for_doctor()["resources"]["predict"]} if "select" in rules_to_run(workflow) else {}
+CONTEXT = RunContext(
+    name=NAME,
+    folder=EXPERIMENT,
+    repository=REPOSITORY,
+    image=CONTAINER,
+    examples={"train": vars(FIRST), "predict": {}, "leaderboard": {}},
+    later={"select": ["predict"]},
+    weights=WEIGHTS_OF_ALL,
+    request=request,
+    validation=VALIDATION,
+)

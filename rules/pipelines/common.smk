@@ -9,14 +9,8 @@ from swath.own_module.plan import (
     targets,
 )
 from swath.own_module.signature import ROOT_URI
-from swath.smk.run import (
-    describe_run,
-    memory,
-    minutes,
-    mount_or_exit,
-    rules_to_run,
-    time_limit_in,
-)
+from swath.smk.hooks import RunContext
+from swath.smk.run import memory, minutes, mount_or_exit, time_limit_in
 from swath.versions import EXPERIMENT as VERSIONS
 
 PLAN = plan_pipeline_or_exit(config, workflow.configfiles)
@@ -117,19 +111,14 @@ def threads_of_training(wildcards):
     return 2 + (run_with(table(), "train", wildcards.key)["workers"] if wildcards.key else 0)
 
 
-def check_first():
-    """Leave a module of the user's own to Raster Vision: what it will read is not known before `configure`."""
+# --- what is looked at and told beside the jobs ---------------------------------------------------
+# no preflight: what the module will read is not known before `configure`, and which weights it needs, only it knows
 
-
-# --- what the doctor is told: which weights the module needs, only the module knows ----------------
-
-WEIGHTS_OF_ALL = []
-
-
-def run_for_doctor():
-    return describe_run(workflow, {"train": {"key": ""}, "predict": {}, "configure": {}}, CONTAINER)
-
-
-def requests_not_planned_yet():
-    """What rules ask for whose jobs are known after `configure`."""
-    return run_for_doctor()["resources"] if "configure" in rules_to_run(workflow) else {}
+CONTEXT = RunContext(
+    name=NAME,
+    folder=EXPERIMENT,
+    repository=REPOSITORY,
+    image=CONTAINER,
+    examples={"train": {"key": ""}, "predict": {}},
+    later={"configure": ["train", "predict"]},
+)

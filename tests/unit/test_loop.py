@@ -107,5 +107,5 @@ def test_sixteen_bits_only_where_they_help(
     visible: int, bf16_cpu: bool, wanted: str, precision: str, gpus: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gpus(visible)
-    monkeypatch.setattr(loop, "_cpu_has_bf16", lambda: bf16_cpu)
+    monkeypatch.setattr(loop, "cpu_has_bf16", lambda: bf16_cpu)
     assert choose_hardware(train(mixed_precision=wanted)).precision == precision

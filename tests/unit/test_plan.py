@@ -18,12 +18,12 @@ from swath.config.experiment import Experiment
 from swath.config.imagery import Range
 from swath.config.load import load_experiment
 from swath.errors import UserError
+from swath.plan.inputs import first_weights
 from swath.plan.keys import STAGES
 from swath.plan.plan import Plan, make_plan
 from swath.plan.shards import scenes_in_shard, shards, shards_made, shards_to_use
 from swath.plan.trials import SWEEPABLE, trial_name
 from swath.scenes.scene import Scene
-from swath.smk.run import first_weights
 from swath.versions import KEYED
 
 SCENES = [

@@ -2,32 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
-import threading
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
-
 import pytest
 from snakemake.common.tbdstring import TBDString
 from snakemake.iocontainers import ResourceList
-from snakemake_interface_common.exceptions import WorkflowError
 
-from swath.cluster import slurm
 from swath.cluster.site import Request, check_requests, gpus_of, minutes_of, nodes_of, request_of
-from swath.coordination import run_registry
 from swath.errors import UserError
-from swath.smk import executor as cluster_executor
-from swath.smk.executor import (
-    given_up_by,
-    missing_in,
-    prepare_executor,
-    with_last_words,
-    with_log_of_array_task,
-    with_plain_states,
-    within_limits,
-)
 
 SITE = [
     nodes_of("cpu|1-00:00:00|48|190000|20|(null)"),
@@ -181,159 +161,6 @@ def test_times(limit: str, minutes: int) -> None:
 )
 def test_gpus(gres: str, gpus: dict[str, int]) -> None:
     assert gpus_of(gres) == gpus
-
-
-@pytest.fixture
-def executor() -> Any:
-    """What of the executor is touched."""
-    settings = SimpleNamespace(init_seconds_before_status_checks=10)
-    workflow = SimpleNamespace(executor_settings=settings)
-    return SimpleNamespace(
-        run_uuid="abc",
-        next_seconds_between_status_checks=180,
-        workflow=workflow,
-        active_jobs=[],
-        report_job_submission=lambda job: None,
-        report_job_error=lambda job, msg: None,
-        cancel=lambda: None,
-    )
-
-
-def test_states_the_executor_does_not_know(executor: Any) -> None:
-    async def query(command: str) -> tuple[dict[str, str], float]:
-        return {"1": "CANCELLED by 1000", "2": "PREEMPTED", "3": "RUNNING", "4": ""}, 0.1
-
-    states, _ = asyncio.run(with_plain_states(executor, query)("squeue"))
-    assert states == {"1": "CANCELLED", "2": "FAILED", "3": "RUNNING", "4": ""}
-    assert executor.next_seconds_between_status_checks == 50  # the executor adds ten
-
-
-def test_jobs_are_named_after_the_experiment(executor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-    async def query() -> tuple[None, None]:
-        return None, None
-
-    plugin = SimpleNamespace(query_job_status=query, get_min_job_age=lambda: 300, get_submit_command=None)
-    monkeypatch.setitem(sys.modules, "snakemake_executor_plugin_slurm", plugin)
-    prepare_executor(executor, "land use, 2", SITE)
-    assert executor.run_uuid == "land-use-2-abc"
-    assert run_registry.names_of_dead_runs() == set()
-    assert [file.stem for file in run_registry.NAMES_OF_JOBS.iterdir()] == ["land-use-2-abc"]
-    assert asyncio.run(plugin.query_job_status()) == ({}, 0.0)  # no answer: all jobs are as they were
-
-
-@pytest.mark.parametrize(("remembered", "seconds"), [(None, 50), (300, 50), (60, 10), (15, 0)])
-def test_the_queue_is_looked_at_before_it_forgets(executor: Any, remembered: float | None, seconds: float) -> None:
-    async def query() -> tuple[dict[str, str], float]:
-        return {}, 0.1
-
-    asyncio.run(with_plain_states(executor, query, remembered)())
-    assert executor.next_seconds_between_status_checks == seconds
-
-
-def submitted(resources: dict[str, Any], given_up: threading.Event | None = None) -> str:
-    job = SimpleNamespace(rule=SimpleNamespace(name="train"), resources=ResourceList(fromdict=resources), threads=1)
-
-    def submit(job: Any, params: str) -> str:
-        return f"{job.resources.get('mem_mb')} {job.resources.get('runtime')} {params}"
-
-    return within_limits(submit, SITE, given_up or threading.Event())(job, "params")
-
-
-@pytest.fixture
-def controller(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the controller answers, one after the other."""
-    answers: list[str] = []
-    monkeypatch.setattr(slurm, "ask", lambda *command, missing: answers.pop(0) if answers else "is UP")
-    monkeypatch.setattr(slurm, "PAUSE", 0.0)
-    return answers
-
-
-@pytest.mark.parametrize(
-    ("resources", "expected"),
-    [
-        ({"slurm_partition": "cpu", "mem_mb": 3000, "runtime": 60}, "3000 60"),
-        ({"slurm_partition": "cpu", "mem_mb": 10_000_000, "runtime": 60}, "190000 60"),
-        ({"slurm_partition": "gpu", "mem_mb": 10_000_000, "gpu_model": "a100"}, "512000 None"),
-        ({"slurm_partition": "cpu", "mem_mb": 3000, "runtime": 2000}, "3000 1440"),
-        ({"slurm_partition": "mig", "mem_mb": 3000, "runtime": 2000}, "3000 2000"),
-        ({"slurm_partition": "elsewhere", "mem_mb": 10_000_000}, "10000000 None"),  # refused before
-        ({"cluster": "elsewhere", "mem_mb": 10_000_000, "runtime": 90000}, "10000000 90000"),
-        ({"slurm_partition": "cpu"}, "None None"),
-    ],
-)
-@pytest.mark.usefixtures("controller")
-def test_memory_and_time_grow_as_far_as_there_are_nodes(resources: dict[str, Any], expected: str) -> None:
-    assert submitted(resources) == f"{expected} params"
-
-
-def test_nothing_is_submitted_to_a_controller_that_does_not_answer(
-    controller: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    controller += ["", "Slurmctld(primary) at head is DOWN", "Slurmctld(primary) at head is UP", "left"]
-    submitted({})
-    assert controller == ["left"]
-    assert capsys.readouterr().err.count("does not answer") == 1
-
-
-def test_nothing_is_submitted_for_a_run_that_was_given_up(executor: Any, controller: list[str]) -> None:
-    """Ctrl-C while the controller does not answer: Snakemake waits for its submissions."""
-    controller += ["", "", ""]
-    given_up = given_up_by(executor)
-    executor.cancel()
-    with pytest.raises(WorkflowError, match="Given up"):
-        submitted({}, given_up)
-
-
-def test_a_job_that_slurm_has_forgotten_is_looked_for_among_the_outputs(executor: Any) -> None:
-    answers = [{"1": "RUNNING", "7_[2-3]": "PENDING"}] * cluster_executor.FORGOTTEN
-
-    async def query() -> tuple[dict[str, str], float]:
-        return answers.pop(), 0.1
-
-    executor.active_jobs = [SimpleNamespace(external_jobid=number) for number in ("1", "2", "7_1", "7_2")]
-    plain = with_plain_states(executor, query)
-    while answers:
-        states, _ = asyncio.run(plain())
-        assert states is not None
-        assert ("2" in states) == (not answers)
-    assert states == {"1": "RUNNING", "7_[2-3]": "PENDING", "2": "UNKNOWN"}
-
-
-def test_tasks_of_arrays_that_wait_together_are_there() -> None:
-    assert missing_in(["1", "7_1", "7_[2-3]", "9"], ["1", "2", "7_1", "7_3", "9_4", "8_1"]) == {"2", "8_1"}
-
-
-@pytest.mark.parametrize(
-    ("number", "log", "there"),
-    [
-        ("7_2", "logs/rule_train/abc/7_2.log", "logs/rule_train/7_2.log"),
-        ("7_2", "logs/rule_train/7_2.log", "logs/rule_train/7_2.log"),
-        ("7", "logs/rule_train/abc/7.log", "logs/rule_train/abc/7.log"),
-    ],
-)
-def test_where_logs_of_arrays_are(number: str, log: str, there: str) -> None:
-    told = []
-    job = SimpleNamespace(external_jobid=number, aux={"slurm_logfile": Path(log)})
-    with_log_of_array_task(told.append)(job)
-    assert told == [job]
-    assert job.aux["slurm_logfile"] == Path(there)
-
-
-def test_a_failed_job_has_the_last_word(tmp_path: Path) -> None:
-    told: list[str] = []
-    log = tmp_path / "7.log"
-    report = with_last_words(lambda job, msg, **options: told.append(msg))
-    report(SimpleNamespace(aux={"slurm_logfile": log}), "failed.", aux_logs=[])
-    log.write_text("one\n\ntwo\nthree\nslurm_script: module: not found\n")
-    report(SimpleNamespace(aux={"slurm_logfile": log}), "failed.", aux_logs=[])
-    report(SimpleNamespace(aux=None), msg="sbatch failed.")
-    assert told == [
-        "failed.",
-        "failed. Its log ends with:\n    two\n    three\n    slurm_script: module: not found",
-        "sbatch failed.",
-    ]
 
 
 def test_resources_are_read_as_snakemake_names_them() -> None:

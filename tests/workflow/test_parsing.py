@@ -48,9 +48,9 @@ import sys
 
 sys.path.insert(0, {scripts!r})
 
-from swath.smk.upstream import patch_scheduler
+from swath.smk import upstream
 
-patch_scheduler(is_job=False)
+upstream.apply(is_job=False)
 
 rule all:
     output: "done"

@@ -137,7 +137,7 @@ def test_a_time_limit_is_met_with_a_checkpoint(workshop: Workshop) -> None:
 
 def test_mixed_precision_trains(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     full = metrics(workshop.train("full"))
-    monkeypatch.setattr(loop, "_cpu_has_bf16", lambda: True)
+    monkeypatch.setattr(loop, "cpu_has_bf16", lambda: True)
     mixed = metrics(workshop.train("mixed", mixed_precision="bf16"))
     assert np.isfinite(mixed["train_loss"]).all()
     assert mixed["train_loss"].tolist() == pytest.approx(full["train_loss"].tolist(), rel=0.05)

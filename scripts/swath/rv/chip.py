@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,10 @@ from rastervision.core.rv_pipeline import ChipOptions
 
 from swath.errors import Problem, UserError
 from swath.files import short_hash, unzip, zip_directory
-from swath.rv.datasets import parts_of
 from swath.rv.pipeline import class_config, pipeline_config, scene_config
 from swath.rv.task import SceneOptions, Task
 from swath.rv.tasks import TASKS
+from swath.rv.upstream import prepare_before_cutting, set_windows
 from swath.scenes.manifest import SceneFacts, check_imagery
 from swath.seeds import seed_everything
 
@@ -83,7 +83,7 @@ def _cut_scene(
     work.mkdir()
     seed_everything(int(short_hash([chips["seed"], facts["id"]], 8), 16))
     backend = config.backend.build(config, str(work))
-    backend.chip_pytorch_dataset = partial(_cut_prepared, task, options, backend.chip_pytorch_dataset)
+    prepare_before_cutting(backend, partial(_prepare, task, config.chip_options, options))
     try:
         backend.chip_dataset(config.dataset, config.chip_options)
     except ValueError as error:  # such as a box that is larger than a chip
@@ -95,20 +95,11 @@ def _cut_scene(
     return task.adopt_chips(work / "unzipped" / FOLDERS[split], facts["id"], samples / FOLDERS[split], classes)
 
 
-def _cut_prepared(
-    task: Task,
-    options: SceneOptions,
-    cut: Callable[..., None],
-    dataset: Any,
-    chip_options: ChipOptions,
-    **arguments: Any,
-) -> None:
-    """Stand in for Raster Vision's `chip_pytorch_dataset`: get every scene ready first, with its own windows if any."""
-    for part in parts_of(dataset):
-        windows = task.prepare_scene(part.scene, chip_options, options)
-        if windows is not None:
-            part.windows = windows
-        cut(part, chip_options=chip_options, **arguments)
+def _prepare(task: Task, chips: ChipOptions, options: SceneOptions, dataset: Any) -> None:
+    """Get a scene ready to be cut, with windows of its own if it has any."""
+    windows = task.prepare_scene(dataset.scene, chips, options)
+    if windows is not None:
+        set_windows(dataset, windows)
 
 
 def _check_sizes(scenes: Sequence[SceneFacts], chips: Mapping[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +34,15 @@ from swath.metrics.confusion import confusion_metrics
 from swath.products.boxes import PIXELS, box_table
 from swath.products.maps import without_data, write_label_raster
 from swath.rv.task import FOR_RASTER_VISION, Prediction, SceneOptions, Task, external_model, renamed, sampling_options
+from swath.rv.upstream import set_cells, with_exact_pixels
 from swath.scenes.manifest import SceneFacts
 
 CELLS, RASTER = "cells.parquet", "labels.tif"
 
 
 def _in_exact_pixels(vectors: GeoJSONVectorSource) -> gpd.GeoDataFrame:
-    """Take labels to pixel coordinates without Raster Vision's rounding down, which can be off by a whole pixel."""
-    exact = copy(vectors.crs_transformer)
-    exact.round_pixels = False
+    """Take labels to pixel coordinates that are not rounded."""
+    exact = with_exact_pixels(vectors.crs_transformer)
     return GeoJSONVectorSource(vectors.uris, exact, vectors.vector_transformers).get_dataframe()
 
 
@@ -86,9 +85,8 @@ class ChipClassification(Task):
         left, top, right, bottom = table.geometry.bounds.to_numpy().T
         corners = np.column_stack([(top + bottom) / 2, (left + right) / 2]) - size / 2
         windows = [Box(y, x, y + size, x + size) for y, x in np.rint(corners.round(3)).astype(int).tolist()]
-        scene.label_source.labels = ChipClassificationLabels(
-            {window: (int(index), None) for window, index in zip(windows, table["class_id"], strict=True)}
-        )
+        cells = {window: (int(index), None) for window, index in zip(windows, table["class_id"], strict=True)}
+        set_cells(scene.label_source, ChipClassificationLabels(cells))
         return windows
 
     def predict_options(self, window: Mapping[str, Any], batch_size: int) -> PredictOptions:

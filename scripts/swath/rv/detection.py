@@ -40,6 +40,7 @@ from swath.metrics.average_precision import Boxes, average_precision
 from swath.metrics.confusion import class_scores
 from swath.products.boxes import PIXELS, box_table
 from swath.rv.task import FOR_RASTER_VISION, Prediction, SceneOptions, Task, renamed, sampling_options
+from swath.rv.upstream import set_box_overlap
 from swath.scenes.manifest import SceneFacts
 
 BOXES, GEOJSON, CANDIDATES = "boxes.parquet", "boxes.geojson", "candidates.parquet"
@@ -80,9 +81,8 @@ class ObjectDetection(Task):
         return ObjectDetectionChipOptions(sampling=sampling, nodata_threshold=chips["max_nodata"])
 
     def prepare_scene(self, scene: Scene, chips: ChipOptions, options: SceneOptions) -> Sequence[Box] | None:
-        """Cut boxes off at the edges of sliding windows, too: Raster Vision does so for random ones only."""
-        scene.label_source.ioa_thresh = chips.sampling.ioa_thresh
-        scene.label_source.clip = chips.sampling.clip
+        """Cut boxes off at the edges of sliding windows, too."""
+        set_box_overlap(scene.label_source, chips.sampling.ioa_thresh, chips.sampling.clip)
         return None
 
     def predict_options(self, window: Mapping[str, Any], batch_size: int) -> PredictOptions:

@@ -1,48 +1,143 @@
-"""Where Raster Vision 0.31.1 does not go with today's libraries, or is slow. Each patch says when it can go."""
+"""Patches of Raster Vision, and where Swath reaches into its objects; written for 0.31.1.
+
+tests/unit/test_rv_upstream.py says when each can go. With a Raster Vision that has changed, a patch that only helps is
+left out; what results depend on fails, and says so.
+"""
 
 from __future__ import annotations
 
-from functools import partialmethod
+from collections.abc import Callable, Sequence
+from copy import copy
+from functools import partial
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 
-PATCHED_VERSION = "0.31.1"
+from swath.errors import Problem, UserError
+from swath.patches import WRITTEN_FOR, replace
+from swath.rv.datasets import parts_of
+
+LIBRARY = "rastervision-core"
 
 
 def apply() -> None:
-    """Apply the patches, once; for another version of Raster Vision, none."""
-    if version("rastervision-core") != PATCHED_VERSION:
-        return
+    """Apply the patches, once."""
     _restore_int0()
-    _save_bundles_without_onnx()
     _read_windows_plainly()
 
 
 def _restore_int0() -> None:
-    """Numpy 2 dropped ``int0``, which BuildingVectorOutput uses. Can go when Raster Vision stops using it."""
+    """Give back to numpy 2 the ``int0`` that it dropped.
+
+    Raster Vision's BuildingVectorOutput uses it, and fails.
+    """
     if not hasattr(np, "int0"):
         np.int0 = np.intp  # type: ignore[attr-defined]
 
 
-def _save_bundles_without_onnx() -> None:
-    """Raster Vision's train ends with an ONNX export that torch's new exporter refuses without onnxscript.
-
-    No setting turns it off; can go when one does. Half of a bundle's size goes with it.
-    """
-    from rastervision.pytorch_learner.learner import Learner
-
-    if not isinstance(Learner.__dict__["save_model_bundle"], partialmethod):
-        Learner.save_model_bundle = partialmethod(Learner.save_model_bundle, export_onnx=False)
-
-
 def _read_windows_plainly() -> None:
-    """Raster Vision builds a virtual raster, and another for the mask, for every window it reads.
+    """Read windows inside the image without a virtual raster.
 
-    Windows inside the image do without. Can go when Raster Vision reads only windows over the edge as boundless.
+    Raster Vision builds one, and another for the mask, for every window that it reads: nine times as slow.
     """
     from rastervision.core.data.raster_source import rasterio_source
 
     from swath.rv.windows import read_window
 
-    rasterio_source.read_window = read_window
+    replace(rasterio_source, "read_window", read_window)
+
+
+def prepare_before_cutting(backend: Any, prepare: Callable[[Any], None]) -> None:
+    """Have a backend get the dataset of every scene ready before it cuts the scene's chips.
+
+    Raster Vision builds scenes and cuts them in one call, ``chip_dataset``, with nothing in between.
+
+    Args:
+        backend: Raster Vision's.
+        prepare: Takes a dataset of one scene.
+    """
+    cut = _get(backend, "chip_pytorch_dataset")
+
+    def chip_pytorch_dataset(dataset: Any, **options: Any) -> None:
+        for part in parts_of(dataset):
+            prepare(part)
+            cut(part, **options)
+
+    backend.chip_pytorch_dataset = chip_pytorch_dataset
+
+
+def set_windows(dataset: Any, windows: Sequence[Any]) -> None:
+    """Have a dataset of sliding windows cut other ones: Raster Vision's are on a grid from the upper left corner.
+
+    A dataset of random windows has no list of them and stays as it is.
+    """
+    if hasattr(dataset, "init_windows"):
+        _put(dataset, "windows", windows)
+
+
+def set_box_overlap(source: Any, ioa_thresh: float, clip: bool) -> None:
+    """Say which boxes belong to a window, and whether they are cut off at its edge.
+
+    Raster Vision hands these options on for random windows alone; for sliding ones, boxes reach over the edge.
+    """
+    _put(source, "ioa_thresh", ioa_thresh)
+    _put(source, "clip", clip)
+
+
+def set_cells(source: Any, labels: Any) -> None:
+    """Have a label source of chip classification know these cells: Raster Vision infers those of its own grid."""
+    _put(source, "labels", labels)
+
+
+def with_exact_pixels(crs_transformer: Any) -> Any:
+    """Copy a CRS transformer, without rounding: Raster Vision's rounds down, which can be off by a whole pixel."""
+    exact = copy(crs_transformer)
+    _put(exact, "round_pixels", False)
+    return exact
+
+
+def wrap_chips(dataset: Any, wrap: Callable[[Any], Any]) -> None:
+    """Put something between a dataset of chips and what reads their files: Raster Vision decodes a chip every time.
+
+    Args:
+        dataset: Raster Vision's dataset of chips.
+        wrap: Takes what reads and decodes a chip by its index, and returns what takes its place.
+    """
+    _put(dataset, "orig_dataset", wrap(_get(dataset, "orig_dataset")))
+
+
+def set_transform(dataset: Any, transform: Any) -> None:
+    """Give a dataset an albumentations transform whose random state can be reached.
+
+    Raster Vision hides its own in a function.
+    """
+    from rastervision.pytorch_learner.dataset.transform import TF_TYPE_TO_TF_FUNC
+
+    function = TF_TYPE_TO_TF_FUNC[_get(dataset, "transform_type")]
+    _put(dataset, "transform", partial(_apply, function, transform))
+
+
+def _apply(function: Any, transform: Any, sample: Any) -> Any:
+    return function(sample, transform)
+
+
+def _put(owner: Any, name: str, value: Any) -> None:
+    """Set what one of Raster Vision's objects reads; where it has nothing of that name, that would be to no effect."""
+    _get(owner, name)
+    setattr(owner, name, value)
+
+
+def _get(owner: Any, name: str) -> Any:
+    if not hasattr(owner, name):
+        tried = WRITTEN_FOR[LIBRARY]
+        raise UserError(
+            Problem(
+                f"{LIBRARY} {version(LIBRARY)}",
+                f"{type(owner).__name__}.{name}",
+                "nothing of that name",
+                f"what {tried} has, on which results depend",
+                f"install {LIBRARY} {tried}, as envs/requirements.lock says",
+            )
+        )
+    return getattr(owner, name)

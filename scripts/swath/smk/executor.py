@@ -1,36 +1,29 @@
-"""What Snakemake's executor for SLURM is told when a run starts.
+"""Snakemake's executor for SLURM (snakemake-executor-plugin-slurm 2.8.0), and what it lacks.
 
-The executor (2.8.0) does not know the experiment's name. It waits forever for a job that was preempted and may not be
-requeued, for one that accounting calls ``CANCELLED by 1000``, and for one that SLURM has forgotten; it forgets its jobs
-when the controller does not answer five times, and counts what it could not submit meanwhile as failed; it looks ever
-more seldom, every three minutes in the end, which many short stages spend waiting. It goes on asking for more memory
-and time until no node has as much, and sbatch refuses. It asks for the account's validity at every submission, and
-fails where nobody keeps accounts. It asks how long SLURM remembers jobs before every look; without an answer it turns
-to accounting, which it misreads where there are arrays. Of more equal jobs than may be queued at once it submits none
-as an array, and it names logs of arrays that are not there.
+Each method says which fault of the plugin's it answers. What no method reaches is in :mod:`swath.smk.slurm_upstream`.
 """
 
 from __future__ import annotations
 
-import functools
 import re
-import sys
+import shlex
 import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
 
-from snakemake_interface_common.exceptions import WorkflowError
+from snakemake_executor_plugin_slurm import Executor
+from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
+from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
-from swath.cluster.site import Nodes, longest, most_memory, request_of
+from swath.cluster.site import CLUSTERS, Nodes, longest, most_memory, request_of
 from swath.cluster.slurm import wait_for_controller
 from swath.coordination.run_registry import note_name_of_jobs
+from swath.smk import slurm_upstream
 
-PLUGIN = "snakemake_executor_plugin_slurm"
 LONGEST_NAME = 50
 """Characters of a job name's first part."""
-STEP = 10
-"""Seconds by which the executor puts off every further look."""
 SLOWEST = 6
 """The longest time between two looks, in times of the first (``slurm-init-seconds-before-status-checks``)."""
 LAST_WORDS = 3
@@ -38,125 +31,167 @@ LAST_WORDS = 3
 FORGOTTEN = 3
 """Answers without a job after which SLURM has forgotten it."""
 
-Answer = tuple[dict[str, str] | None, float | None]
-"""Job → state, and how long the answer took; nothing if there was none."""
-Query = Callable[..., Awaitable[Answer]]
 
+def use_for(experiment: str) -> None:
+    """Have Snakemake build this executor where a profile says ``executor: slurm``.
 
-def prepare_executor(executor: Any, experiment: str, site: Sequence[Nodes]) -> None:
-    """Name jobs after the experiment, and have every job that ended without success count as failed, soon.
+    Snakemake reads the class from its registry of plugins when a run starts, after it has parsed the Snakefile.
 
     Args:
-        executor: Snakemake's executor, before it has submitted anything.
-        experiment: Name of the experiment.
-        site: What the cluster has; no job asks for more memory or time.
+        experiment: What the run's jobs are named after.
     """
-    name = re.sub(r"[^A-Za-z0-9_-]+", "-", experiment)[:LONGEST_NAME]
-    executor.run_uuid = f"{name}-{executor.run_uuid}"
-    note_name_of_jobs(executor.run_uuid)
-    executor.report_job_submission = with_log_of_array_task(executor.report_job_submission)
-    executor.report_job_error = with_last_words(executor.report_job_error)
-    plugin = vars(sys.modules[PLUGIN])
-    remembered = plugin["get_min_job_age"]()
-    plugin["get_min_job_age"] = lambda: remembered
-    plugin["query_job_status"] = with_plain_states(executor, plugin["query_job_status"], remembered)
-    plugin["get_submit_command"] = within_limits(plugin["get_submit_command"], site, given_up_by(executor))
-    plugin["validate_account"] = lambda account, logger: account  # `check_requests` has done that, once
-    plugin["pending_jobs_for_rule"] = lambda dag, rule: 0  # none to wait for: those that come later are another array
+    SlurmExecutor.experiment = experiment
+    ExecutorPluginRegistry().get_plugin("slurm").executor = SlurmExecutor
 
 
-def given_up_by(executor: Any) -> threading.Event:
-    """Have an executor that is cancelled, by Ctrl-C say, tell so before it waits for its last submissions."""
-    event, cancel = threading.Event(), executor.cancel
+class SlurmExecutor(Executor):
+    """The plugin's executor, whose jobs have a readable name, and whose runs end whatever becomes of a job.
 
-    def tell_and_cancel() -> None:
-        event.set()
-        cancel()
-
-    executor.cancel = tell_and_cancel
-    return event
-
-
-def within_limits(submit: Callable[..., str], site: Sequence[Nodes], given_up: threading.Event) -> Callable[..., str]:
-    """Wrap what writes a job's sbatch line: it waits for a controller that does not answer.
-
-    Memory that grows with every attempt ends at the largest node's, time at the partition's limit.
-
-    Args:
-        submit: The executor's own function.
-        site: What the cluster has.
-        given_up: Set when the run is: nothing is submitted any more.
+    Attributes:
+        experiment: What jobs are named after. There is one run in a process: what concerns it belongs to the class.
+        site: What the cluster has, known before the first job is submitted; no job asks for more memory or time.
     """
 
-    @functools.wraps(submit)
-    def patient(job: Any, *arguments: Any, **options: Any) -> str:
-        request = request_of(job.rule.name, job.resources, job.threads)
-        for name, most in (("mem_mb", most_memory(request, site)), ("runtime", longest(request, site))):
-            if most and (job.resources.get(name) or 0) > most:
+    experiment: ClassVar[str] = ""
+    site: ClassVar[Sequence[Nodes]] = ()
+
+    # the plugin's own, which comes without types
+    run_uuid: str
+    array_jobs: set[str]
+    next_seconds_between_status_checks: float
+
+    def __post_init__(self, test_mode: bool = False) -> None:
+        """Name the run's jobs after the experiment: the plugin gives them a random number alone.
+
+        As long as the executor works, Snakemake does not remove the outputs of a job that fails: by then they can be
+        those of the job that has taken over. Its own are not there, since outputs are published whole, in the end. This
+        is no setting of the profile's, since Snakemake would warn in the end of incomplete files that do not exist.
+        """
+        self.given_up = threading.Event()
+        self._is_noted = False
+        self._absent: Counter[str] = Counter()
+        self._looked_for: set[str] = set()
+        super().__post_init__(test_mode)
+        name = re.sub(r"[^A-Za-z0-9_-]+", "-", self.experiment)[:LONGEST_NAME]
+        self.run_uuid = f"{name}-{self.run_uuid}"
+        self._users_settings = self.workflow.execution_settings
+        self.workflow.execution_settings = replace(self._users_settings, keep_incomplete=True)
+        self._rules_as_arrays, self.array_jobs = self.array_jobs, set()  # see `run_jobs`
+        self._remembered = slurm_upstream.ask_once_how_long_jobs_are_remembered()
+        slurm_upstream.correct_states(self.correct)
+
+    def cancel(self) -> None:
+        """Give up what waits for the controller: the plugin waits for its last submissions when it is cancelled."""
+        self.given_up.set()
+        super().cancel()
+
+    def shutdown(self) -> None:
+        """Give Snakemake its settings back before it says how the run has ended."""
+        super().shutdown()
+        self.workflow.execution_settings = self._users_settings
+
+    # --- submitting ---------------------------------------------------------------------------------------------------
+
+    def run_jobs(self, jobs: list[Any]) -> None:
+        """Submit jobs; those of a rule that are ready together are an array where the profile says so.
+
+        The plugin waits until all are there, and drops what comes before: where there are more than may be queued at
+        once it submits none. So it is told of no arrays; what comes later is another array.
+        """
+        if not self._is_noted:  # before any is submitted, so that the next run finds those of a dead one
+            note_name_of_jobs(self.run_uuid)
+            self._is_noted = True
+        by_rule: dict[str, list[Any]] = {}
+        for job in jobs:
+            self._limit(job)
+            if not job.is_group() and self._rules_as_arrays & {"all", job.rule.name}:
+                by_rule.setdefault(job.rule.name, []).append(job)
+        arrays = [ready for ready in by_rule.values() if len(ready) > 1]
+        in_arrays = {id(job) for ready in arrays for job in ready}
+        super().run_jobs([job for job in jobs if id(job) not in in_arrays])
+        for ready in arrays:
+            self._submit_array_jobs(ready)
+
+    def run_job(self, job: Any) -> None:
+        """Submit a job when the controller answers: the plugin counts what it could not submit as failed."""
+        if wait_for_controller(self.given_up):
+            super().run_job(job)
+
+    def run_array_jobs(self, jobs: list[Any]) -> None:
+        """Submit an array when the controller answers."""
+        if wait_for_controller(self.given_up):
+            super().run_array_jobs(jobs)
+
+    def _limit(self, job: Any) -> None:
+        """End memory that grows with every attempt at the largest node's, and time at the partition's limit.
+
+        The plugin goes on asking for more until no node has as much, and sbatch refuses.
+        """
+        request = request_of(job.name, job.resources, job.threads)
+        for name, most in (("mem_mb", most_memory(request, self.site)), ("runtime", longest(request, self.site))):
+            asked = job.resources.get(name)
+            if most and isinstance(asked, int) and asked > most:
                 setattr(job.resources, name, most)
-        if not wait_for_controller(given_up):
-            raise WorkflowError("Given up before it was submitted.")
-        return submit(job, *arguments, **options)
 
-    return patient
+    def get_account_arg(self, job: Any) -> Iterator[str]:
+        """Take accounts as they are given, since they have been checked once for all jobs.
 
+        The plugin asks whether an account is valid at every submission, and fails where nobody keeps accounts.
+        """
+        given = [name for name in re.split(r"[,\s]+", str(job.resources.get("slurm_account") or "")) if name]
+        if given:
+            yield from (f" -A {shlex.quote(name)}" for name in given)
+        else:
+            yield from super().get_account_arg(job)
 
-def with_log_of_array_task(report: Callable[..., None]) -> Callable[..., None]:
-    """Wrap what notes a submitted job: an array's logs are in the rule's folder, not in one per job."""
+    # --- what becomes of jobs -----------------------------------------------------------------------------------------
 
-    @functools.wraps(report)
-    def corrected(submitted: Any, **options: Any) -> None:
-        log = submitted.aux["slurm_logfile"]
-        if "_" in submitted.external_jobid and not log.parent.name.startswith("rule_"):
-            submitted.aux["slurm_logfile"] = log.parent.with_name(log.name)
-        report(submitted, **options)
+    def report_job_submission(self, job_info: SubmittedJobInfo, register_job: bool = True) -> None:
+        """Correct where the log of an array's task is: in the rule's folder; the plugin looks for it in another."""
+        log = (job_info.aux or {}).get("slurm_logfile")
+        if log and "_" in job_info.external_jobid and not log.parent.name.startswith("rule_"):
+            job_info.aux["slurm_logfile"] = log.parent.with_name(log.name)
+        super().report_job_submission(job_info, register_job=register_job)
 
-    return corrected
-
-
-def with_last_words(report: Callable[..., None]) -> Callable[..., None]:
-    """Wrap what tells of a failed job: how SLURM's log of it ends says why one failed that never came to its work."""
-
-    @functools.wraps(report)
-    def with_log(failed: Any, msg: str | None = None, **options: Any) -> None:
-        log = (failed.aux or {}).get("slurm_logfile")
+    def report_job_error(self, job_info: SubmittedJobInfo, msg: str | None = None, **kwargs: Any) -> None:
+        """Add how SLURM's log of a failed job ends: it says why one failed that never came to its work."""
+        log = (job_info.aux or {}).get("slurm_logfile")
         said = log.read_text(errors="replace").split("\n") if log and log.is_file() else []
-        last = [line for line in said if line.strip()][-LAST_WORDS:]
-        told = "\n".join([f"{msg or 'The job failed.'} Its log ends with:", *(f"    {line}" for line in last)])
-        report(failed, told if last else msg, **options)
+        if last := [line for line in said if line.strip()][-LAST_WORDS:]:
+            msg = "\n".join([f"{msg or 'The job failed.'} Its log ends with:", *(f"    {line}" for line in last)])
+        super().report_job_error(job_info, msg=msg, **kwargs)
 
-    return with_log
+    async def check_active_jobs(self, active_jobs: list[SubmittedJobInfo]) -> AsyncIterator[SubmittedJobInfo]:
+        """Look again soon: the plugin looks ever more seldom, every three minutes in the end.
 
+        Short stages would spend their time waiting, and SLURM could have forgotten a job by then.
+        """
+        here = [job for job in active_jobs if not any(job.job.resources.get(name) for name in CLUSTERS)]
+        self._looked_for = {job.external_jobid for job in here}
+        async for job in super().check_active_jobs(active_jobs):
+            yield job
+        if active_jobs:
+            slowest = SLOWEST * self.workflow.executor_settings.init_seconds_before_status_checks
+            if self._remembered:  # a job that has ended must be seen before it is forgotten
+                slowest = min(slowest, self._remembered / 3)
+            self.next_seconds_between_status_checks = min(self.next_seconds_between_status_checks, slowest)
 
-def with_plain_states(executor: Any, query: Query, remembered: float | None = None) -> Query:
-    """Wrap a query for jobs' states: one word each, ``FAILED`` for what was preempted, and the next look in time.
+    def correct(self, command: str, states: dict[str, str] | None) -> dict[str, str]:
+        """Give every job's state in a word that the plugin acts on (see :mod:`swath.smk.slurm_upstream`).
 
-    Args:
-        executor: The executor.
-        query: Its own query.
-        remembered: Seconds that SLURM remembers a job after its end (MinJobAge), if it says so.
-    """
-    slowest = SLOWEST * executor.workflow.executor_settings.init_seconds_before_status_checks
-    if remembered:  # a job that has ended must be seen before it is forgotten
-        slowest = min(slowest, remembered / 3)
-    missed: Counter[str] = Counter()
-
-    @functools.wraps(query)
-    async def plain(*arguments: Any, **options: Any) -> Answer:
-        executor.next_seconds_between_status_checks = min(
-            executor.next_seconds_between_status_checks, max(slowest - STEP, 0)
-        )
-        states, seconds = await query(*arguments, **options)
-        if states is None:  # the controller did not answer; the executor would forget its jobs
-            return {}, 0.0
-        absent = missing_in(states, [job.external_jobid for job in executor.active_jobs])
-        for number in set(missed) - absent:
-            del missed[number]
-        missed.update(absent)
-        forgotten = {number: "UNKNOWN" for number in absent if missed[number] >= FORGOTTEN}  # its outputs will tell
-        return {**forgotten, **{number: plain_state(state) for number, state in states.items()}}, seconds
-
-    return plain
+        Args:
+            command: What SLURM was asked.
+            states: Job → state; None if SLURM did not answer, so that all jobs are as they were.
+        """
+        if states is None:
+            return {}
+        absent = missing_in(states, self._looked_for) if command.startswith("squeue") else set()
+        for number in set(self._absent) - absent:
+            del self._absent[number]
+        self._absent.update(absent)
+        # what has become of a job that is forgotten, its outputs tell
+        forgotten = {number: "UNKNOWN" for number in absent if self._absent[number] >= FORGOTTEN}
+        return {**forgotten, **{number: plain_state(state) for number, state in states.items()}}
 
 
 def missing_in(states: Iterable[str], jobs: Iterable[str]) -> set[str]:
@@ -172,6 +207,6 @@ def missing_in(states: Iterable[str], jobs: Iterable[str]) -> set[str]:
 
 
 def plain_state(state: str) -> str:
-    """Give a state the executor acts on: a preempted job is submitted anew, as every failed one."""
+    """Give a state the plugin acts on: a preempted job is submitted anew, as every failed one."""
     word = state.split()[0] if state.split() else state
     return "FAILED" if word == "PREEMPTED" else word

@@ -1,93 +1,142 @@
-"""A run of Snakemake that is about to begin, or has ended badly: what is done beside its jobs."""
+"""A run of Snakemake from its first line to its last: what is done beside its jobs, in this order.
+
+The Snakefile calls every function here once, for an experiment in YAML and for a module of the user's own alike.
+"""
 
 from __future__ import annotations
 
+import gc
 import sys
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from snakemake.iocontainers import InputFiles
+from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
 from swath.cluster.queue import cancel_lost_jobs
 from swath.cluster.site import Nodes, Request, check_requests, read_accounts, read_site, request_of
 from swath.coordination import job_messages
 from swath.coordination.process_identity import describe
-from swath.coordination.run_registry import live_runs, register_run
+from swath.coordination.run_registry import live_runs, register_run, release_lock_of_dead_run
+from swath.doctor.examine import examine_or_exit
 from swath.errors import ending_the_program
-from swath.smk.executor import prepare_executor
+from swath.patches import WRITTEN_FOR, other_versions
+from swath.smk import upstream
+from swath.smk.run import check_container_or_exit, check_or_exit, describe_run, rules_to_run, runs_in_container
 from swath.versions import results_without_versions
 
+UNCHECKED = {"all", "doctor", "splits", "weights", "encoder_weights", "havel", "havel_chips", "neon_trees"}
+"""Rules that read no scenes: a run of these alone, such as one that fetches data, needs no preflight."""
 
-def announce_run(workflow: Any) -> None:
-    """Note that a run is here, if it makes anything.
 
-    Args:
-        workflow: Snakemake's, with its jobs planned.
+@dataclass(frozen=True)
+class RunContext:
+    """What the hooks have to know of an experiment.
+
+    Attributes:
+        name: Name of the experiment.
+        folder: Folder of its results.
+        repository: Where the program is.
+        image: The container.
+        examples: Rule → wildcards of one of its jobs, to ask what its jobs ask for; `train` is among them.
+        later: Checkpoint → those rules of the examples whose jobs are known once it has run.
+        weights: Files of first weights.
+        request: Tells what the preflight is to check; None where nothing is known before a job has run.
+        validation: Where the preflight's report goes.
     """
+
+    name: str
+    folder: str
+    repository: Path
+    image: str
+    examples: Mapping[str, Mapping[str, Any]]
+    later: Mapping[str, Sequence[str]]
+    weights: Sequence[str] = ()
+    request: Callable[[Any], Mapping[str, Any]] | None = None
+    validation: str = ""
+
+
+def before_planning(workflow: Any) -> None:
+    """Patch Snakemake, in a run and in each of its jobs; release the lock of a run that was killed."""
+    upstream.apply(is_job=not workflow.is_main_process)
+    gc.freeze()  # Python would look for garbage in all that is loaded when the process ends: half a second
+    release_lock_of_dead_run(is_job=not workflow.is_main_process)
+
+
+def after_planning(workflow: Any, context: RunContext) -> None:
+    """Have a run on a cluster use Swath's executor, which Snakemake builds before it calls `on_start`."""
+    if workflow.is_main_process and ExecutorPluginRegistry().is_installed("slurm"):
+        from swath.smk.executor import use_for  # where the plugin is not installed, there is nothing to derive from
+
+        use_for(context.name)
+
+
+def on_start(workflow: Any, context: RunContext) -> None:
+    """Check whatever can be checked before the first job starts; what stops the run ends the program."""
+    rules = rules_to_run(workflow)
+    _tell_of_other_versions(workflow)
     if any(job.output for job in workflow.dag.needrun_jobs()):
         register_run()
-        if earlier := results_without_versions("results"):
-            print(
-                f"results/models holds {earlier} models of an earlier Swath, whose stages had no versions: they stay "
-                "as they are, and nothing is taken from them (see CHANGELOG.md).",
-                file=sys.stderr,
-            )
+        _tell_of_earlier_results()
+    if "doctor" in rules:
+        described = describe_run(workflow, context.examples, context.image)
+        examine_or_exit(described, list(context.weights), str(context.repository), f"{context.folder}/doctor.txt")
+    check_container_or_exit(workflow, context.image)
+    site = _check_cluster_or_exit(workflow, context)
+    if context.request and rules - UNCHECKED:
+        check_or_exit(context.request(None), context.validation)
+    if site is not None:
+        _take_over_cluster_or_exit(site)
 
 
-def check_cluster_or_exit(workflow: Any, later: Mapping[str, Mapping[str, Any]]) -> list[Nodes]:
-    """Make sure that all jobs can start on the cluster, if there is one.
-
-    Args:
-        workflow: Snakemake's, with its jobs planned.
-        later: Rules whose jobs are not known yet, with what they ask for.
-
-    Returns:
-        What the cluster has.
-    """
-    jobs = _jobs_of_cluster(workflow)
-    if not jobs:
-        return []
-    requests = {_request(workflow, job) for job in jobs}
-    requests |= {request_of(rule, asked, asked["_cores"]) for rule, asked in later.items()}
-    with ending_the_program():
-        site = read_site()
-        check_requests(requests, site, read_accounts())
-    return site
+def on_success(context: RunContext) -> None:
+    """Say on the terminal what won and where everything lies."""
+    summary = Path(context.folder) / "summary.txt"
+    if summary.exists():
+        print(f"\n{summary.read_text()}", file=sys.stderr)
 
 
-def prepare_cluster_or_exit(workflow: Any, experiment: str, site: list[Nodes]) -> None:
-    """Clear the queue of what dead runs have left, and tell Snakemake's executor what it lacks.
-
-    Args:
-        workflow: Snakemake's, with its jobs planned.
-        experiment: Name of the experiment.
-        site: What the cluster has.
-    """
-    if not _jobs_of_cluster(workflow):
-        return
-    if others := live_runs():
-        print(f"Another run works here, too: {describe(*others)}. Its jobs are left alone.", file=sys.stderr)
-    else:
-        job_messages.clear_all()
-    with ending_the_program():
-        cancel_lost_jobs()
-    _keep_outputs_of_failed_jobs(workflow, True)
-    prepare_executor(workflow.scheduler._executor, experiment, site)
-
-
-def print_messages_of_failed_jobs(workflow: Any) -> None:
-    """Say on the terminal what jobs that failed have said elsewhere."""
+def on_error(workflow: Any) -> None:
+    """Say on the terminal what jobs that failed on a cluster have said there."""
     if workflow.executor_plugin.name == "slurm":
-        _keep_outputs_of_failed_jobs(workflow, False)
         for text in job_messages.read_all():
             print(f"\n{text}\n", file=sys.stderr)
 
 
-def _jobs_of_cluster(workflow: Any) -> list[Any]:
-    if workflow.executor_plugin.name != "slurm":
-        return []
-    return [job for job in workflow.dag.needrun_jobs() if not job.is_local]
+def _tell_of_other_versions(workflow: Any) -> None:
+    """Say which libraries are not those that Swath's patches were written for; the container has its own."""
+    here = [name for name in WRITTEN_FOR if name.startswith("snakemake") or not runs_in_container(workflow)]
+    for line in other_versions(here):
+        print(line, file=sys.stderr)
+
+
+def _tell_of_earlier_results() -> None:
+    """Say that there are results which nothing is taken from, because their stages had no versions."""
+    if earlier := results_without_versions("results"):
+        print(
+            f"results/models holds {earlier} models of an earlier Swath, whose stages had no versions: they stay "
+            "as they are, and nothing is taken from them (see CHANGELOG.md).",
+            file=sys.stderr,
+        )
+
+
+def _check_cluster_or_exit(workflow: Any, context: RunContext) -> list[Nodes] | None:
+    """Make sure that all jobs can start on the cluster; return what it has, None if no job goes to one."""
+    jobs = [job for job in workflow.dag.needrun_jobs() if not job.is_local]
+    if workflow.executor_plugin.name != "slurm" or not jobs:
+        return None
+    requests = {_request(workflow, job) for job in jobs}
+    rules = rules_to_run(workflow)
+    later = {name for checkpoint, names in context.later.items() if checkpoint in rules for name in names}
+    if later:
+        asked = describe_run(workflow, context.examples, context.image)["resources"]
+        requests |= {request_of(rule, asked[rule], asked[rule]["_cores"]) for rule in later}
+    with ending_the_program():
+        site = read_site()
+        check_requests(requests, site, read_accounts())
+    return site
 
 
 def _request(workflow: Any, job: Any) -> Request:
@@ -102,10 +151,14 @@ def _request(workflow: Any, job: Any) -> Request:
     return request_of(job.rule.name, {**asked, "runtime": last.get("runtime")}, job.threads, used)
 
 
-def _keep_outputs_of_failed_jobs(workflow: Any, keep: bool) -> None:
-    """Have a job that fails not remove its outputs: by then they can be those of the job that has taken over.
+def _take_over_cluster_or_exit(site: list[Nodes]) -> None:
+    """Clear the queue of what dead runs have left, and tell the executor what the cluster has."""
+    from swath.smk.executor import SlurmExecutor
 
-    Its own are not there: outputs are published whole, in the end. It is no user's setting, since Snakemake would warn
-    in the end of incomplete files that do not exist.
-    """
-    workflow.execution_settings = replace(workflow.execution_settings, keep_incomplete=keep)
+    if others := live_runs():
+        print(f"Another run works here, too: {describe(*others)}. Its jobs are left alone.", file=sys.stderr)
+    else:
+        job_messages.clear_all()
+    with ending_the_program():
+        cancel_lost_jobs()
+    SlurmExecutor.site = site

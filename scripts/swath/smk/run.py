@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import os
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,26 +12,15 @@ from typing import Any
 
 from snakemake.iocontainers import InputFiles, Wildcards
 
-from swath.config.classes import NULL_CLASS
-from swath.config.experiment import Experiment
-from swath.config.library_names import weights_name
-from swath.config.load import load_experiment, where
-from swath.errors import Problem, UserError, ending_the_program
+from swath.config.load import load_experiment
+from swath.errors import ending_the_program
 from swath.job.container import check_image, mount
-from swath.networks.definition import problems_of_definition
+from swath.plan.inputs import check_definitions, check_weights
 from swath.plan.plan import Plan, make_plan
-from swath.plan.trials import readable
-from swath.scenes.paths import local_paths_of
 from swath.scenes.table import read_scenes
 
-# Snakemake asks for the sizes of inputs once too early, drops the question, and asks again
-warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
-
-WEIGHTS = "resources/weights"
-"""Folder of fetched weights."""
 MOST_TIMES = 3
 """Memory and time grow with the first attempts; a training that only goes on in the next job needs no more."""
-NULL_COLOUR = "#000000"
 
 
 def plan_or_exit(config: Mapping[str, Any], files: Sequence[str | Path]) -> Plan:
@@ -40,8 +28,8 @@ def plan_or_exit(config: Mapping[str, Any], files: Sequence[str | Path]) -> Plan
     with ending_the_program():
         experiment = load_experiment(config, files)
         plan = make_plan(experiment, read_scenes(experiment.scenes), config, files)
-        _check_weights(plan, files)
-        _check_definitions(plan, files)
+        check_weights(plan, files)
+        check_definitions(plan, files)
     return plan
 
 
@@ -136,95 +124,6 @@ def _asked(rule: Any, wildcards: Any) -> dict[str, Any]:
     return {name: value for name, value in resources.items() if isinstance(value, int | str)}
 
 
-def first_weights(spec: Mapping[str, Any], results: str, weights: str) -> list[str]:
-    """List the files of a model's first weights: nothing, one file, or fetched weights with their record.
-
-    Args:
-        spec: The model's `model` settings, resolved.
-        results: Folder of the results.
-        weights: Folder of fetched weights.
-    """
-    start = spec["weights"]
-    if start == "none":
-        return []
-    if start == "imagenet":
-        name = weights_name(spec["architecture"], spec["encoder"])
-        return [f"{weights}/{name}.pth", f"{weights}/{name}.json"]
-    if isinstance(start, str):
-        return [start]
-    if "model" in start:
-        return [f"{results}/models/{start['model']}/model-bundle.zip"]
-    run = f"{start['trial']},seed={start['seed']}"
-    return [f"{results}/experiments/{start['experiment']}/trials/{run}/model-bundle.zip"]
-
-
-def files_behind(paths: Sequence[str]) -> list[str]:
-    """Follow links: a trial of another experiment can come to be another model under the same name."""
-    return [os.path.relpath(os.path.realpath(path)) for path in paths]
-
-
-def places_of(plan: Plan, results: str, files: Sequence[str | Path]) -> list[str]:
-    """List what stages read besides what other stages make: scenes' files, first weights, networks, config files.
-
-    Args:
-        plan: The plan.
-        results: Folder of the results, which can be a link to a larger disk.
-        files: The config files.
-    """
-    cells = [cell for scene in plan.scenes for cell in (scene.image, scene.labels, scene.aoi)]
-    models = [spec["model"] for spec in plan.specs["models"].values()]
-    return [
-        results,
-        *map(str, files),
-        *(path for cell in cells for path in local_paths_of(cell)),
-        *(path for model in models for path in first_weights(model, results, WEIGHTS)),
-        *(model["definition"] for model in models if model["definition"]),
-    ]
-
-
-def _check_weights(plan: Plan, files: Sequence[str | Path]) -> None:
-    """Make sure that first weights which no rule makes are there."""
-    problems = []
-    for spec in plan.specs["models"].values():
-        start = spec["model"]["weights"]
-        if start in ("none", "imagenet") or (isinstance(start, dict) and "model" in start):
-            continue  # a rule makes them
-        path = Path(first_weights(spec["model"], "results", "")[0])
-        if not path.exists():
-            other = isinstance(start, dict)
-            problems.append(
-                Problem(
-                    where(files, ("model", "weights")),
-                    "model.weights",
-                    f"no file {path}",
-                    "a trial that has been trained" if other else "a file of weights, or a Raster Vision bundle",
-                    f"run {start['experiment']} first, or name another repeat with `seed:`"
-                    if other
-                    else "check the path",
-                )
-            )
-    if problems:
-        raise UserError(problems)
-
-
-def _check_definitions(plan: Plan, files: Sequence[str | Path]) -> None:
-    """Make sure that networks of the user's own are there."""
-    named = {(spec["model"]["definition"], spec["model"]["entrypoint"]) for spec in plan.specs["models"].values()}
-    problems = [
-        problem
-        for definition, entrypoint in sorted((one, other) for one, other in named if one)
-        for problem in problems_of_definition(definition, entrypoint, where(files, ("model", "definition")))
-    ]
-    if problems:
-        raise UserError(problems)
-
-
-def colours_by_id(experiment: Experiment) -> list[str]:
-    """List the classes' colours by id, the null class first."""
-    assert NULL_CLASS not in experiment.classes
-    return [NULL_COLOUR, *experiment.classes.values()]
-
-
 Resource = Callable[[Any, Any, int], int]
 
 
@@ -256,32 +155,3 @@ def minutes(base: int, per_input: float = 0.0) -> Resource:
         return int((base + per_input * size) * min(attempt, MOST_TIMES))
 
     return runtime
-
-
-def print_summary(experiment: str) -> None:
-    """Say on the terminal what won and where everything lies."""
-    summary = Path(experiment) / "summary.txt"
-    if summary.exists():
-        print(f"\n{summary.read_text()}", file=sys.stderr)
-
-
-def describe_runs(plan: Plan, results: str) -> list[dict[str, Any]]:
-    """List every run's readable name, values, fold, seed, and the folders its results lie in."""
-    return [
-        {
-            "run": run.name,
-            "trial": run.trial.name,
-            "values": {
-                setting: readable(value) if isinstance(value, list | dict) else value
-                for setting, value in run.trial.values.items()
-            },
-            "fold": run.fold,
-            "seed": run.seed,
-            "epochs": run.trial.settings.train.epochs,
-            "model": f"{results}/models/{run.models}",
-            "bundle": f"{results}/bundles/{run.bundles}",
-            "maps": f"{results}/predictions/{run.predictions}",
-            "evals": {split: f"{results}/evals/{key}" for split, key in run.evals.items()},
-        }
-        for run in plan.runs
-    ]

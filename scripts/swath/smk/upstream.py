@@ -1,33 +1,65 @@
-"""What Snakemake's scheduler (9.27) lacks: it waits for a timer in the end, and keeps SIGTERM from scripts."""
+"""Patches of Snakemake, written for 9.27.1; tests/unit/test_smk_upstream.py says when each can go."""
 
 from __future__ import annotations
 
 import contextlib
-import gc
 import signal
 import threading
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psutil
 from snakemake.scheduling.job_scheduler import JobScheduler
 
-_exit_gracefully = JobScheduler.exit_gracefully
+from swath.patches import replace
 
 
-def patch_scheduler(is_job: bool) -> None:
-    """Spare this process of Snakemake a second at its end; have a job's pass SIGTERM on to its script.
-
-    SLURM sends SIGTERM to the one process it has started itself: Snakemake's, which would only wait for the script
-    until both are killed. Half of the second is that Python would look for garbage in all that is loaded.
+def apply(is_job: bool) -> None:
+    """Apply the patches to this process of Snakemake.
 
     Args:
-        is_job: Whether this process is a job of a run, not a run itself.
+        is_job: Whether the process is a job of a run, not a run itself.
     """
-    JobScheduler._schedule_reevalutation = _schedule_reevaluation
+    _leave_timers_behind()
+    _hide_dropped_questions()
     if is_job:
-        JobScheduler.exit_gracefully = _exit_with_scripts
-    gc.freeze()
+        _pass_sigterm_on()
+
+
+def _leave_timers_behind() -> None:
+    """Have no process of Snakemake wait for a timer when its work is done.
+
+    With ``max-jobs-per-timespan`` set, which by default it is, the scheduler starts a timer in every round, in a thread
+    that Python waits for: every process of Snakemake, and so every job, lasts up to a second longer than its work.
+    """
+    replace(JobScheduler, "_schedule_reevalutation", _schedule_reevaluation)
+
+
+def _schedule_reevaluation(self: Any, delay: int) -> None:
+    timer = threading.Timer(delay, self._open_jobs.release)
+    timer.daemon = True
+    timer.start()
+
+
+def _pass_sigterm_on() -> None:
+    """Have a job's Snakemake pass SIGTERM on to its script.
+
+    SLURM sends SIGTERM to the one process it has started itself, which is Snakemake's. That only waits for its script,
+    which knows of nothing, until SLURM kills both.
+    """
+    replace(JobScheduler, "exit_gracefully", _with_sigterm_for_scripts(getattr(JobScheduler, "exit_gracefully", None)))
+
+
+def _with_sigterm_for_scripts(exit_gracefully: Callable[..., None] | None) -> Callable[..., None]:
+    def exit_with_scripts(self: Any, *args: Any) -> None:
+        for script in scripts_below(psutil.Process()):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                script.send_signal(signal.SIGTERM)
+        if exit_gracefully:
+            exit_gracefully(self, *args)
+
+    return exit_with_scripts
 
 
 def scripts_below(process: psutil.Process) -> Iterator[psutil.Process]:
@@ -40,14 +72,10 @@ def scripts_below(process: psutil.Process) -> Iterator[psutil.Process]:
                 yield from scripts_below(child)
 
 
-def _schedule_reevaluation(scheduler: JobScheduler, delay: int) -> None:
-    timer = threading.Timer(delay, scheduler._open_jobs.release)
-    timer.daemon = True
-    timer.start()
+def _hide_dropped_questions() -> None:
+    """Hide a warning of Python's that says nothing to a user.
 
-
-def _exit_with_scripts(scheduler: JobScheduler, *arguments: Any) -> None:
-    for script in scripts_below(psutil.Process()):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            script.send_signal(signal.SIGTERM)
-    _exit_gracefully(scheduler, *arguments)
+    For params that look at resources, Snakemake evaluates these in the middle of its own event loop, where it cannot
+    ask for the sizes of files (``input.size_mb``): it drops the coroutine, and asks again later. Python warns of that.
+    """
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)

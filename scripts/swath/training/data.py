@@ -13,11 +13,11 @@ from typing import Any
 import albumentations
 import numpy as np
 import torch
-from rastervision.pytorch_learner.dataset.transform import TF_TYPE_TO_TF_FUNC
 from rastervision.pytorch_learner.learner import Learner
 from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 
 from swath.rv.datasets import parts_of
+from swath.rv.upstream import set_transform, wrap_chips
 from swath.seeds import mixed_seed, seed_everything
 from swath.training.checkpoints import Position
 
@@ -126,8 +126,8 @@ def remember_chips(learner: Learner, cache_gb: float, processes: int) -> None:
     parts = [*parts_of(learner.train_ds), *parts_of(learner.valid_ds)]
     total = sum(len(part) for part in parts)
     for part in parts:
-        share = len(part) / total / processes
-        part.orig_dataset = RememberedChips(part.orig_dataset, cache_gb * 1e9 * share)
+        budget = cache_gb * 1e9 * len(part) / total / processes
+        wrap_chips(part, partial(RememberedChips, budget=budget))
 
 
 def training_loader(
@@ -149,7 +149,7 @@ def augmented(data: Any, dataset: Any, seed: int) -> SeededDataset:
     """
     _, transform = data.get_data_transforms()
     for part in parts_of(dataset):  # the same transform again, but one whose state can be seeded
-        part.transform = partial(_apply, TF_TYPE_TO_TF_FUNC[part.transform_type], transform)
+        set_transform(part, transform)
     return SeededDataset(dataset, transform, seed)
 
 
@@ -176,7 +176,3 @@ def _leave_signals_to_the_trainer(worker: int) -> None:
     """Let a process that loads chips live on when its whole group is asked to stop: the trainer ends it."""
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
-
-
-def _apply(function: Any, transform: Any, sample: Any) -> Any:
-    return function(sample, transform)

@@ -24,6 +24,7 @@ from swath.training.callbacks import callbacks_of_training
 from swath.training.checkpoints import CheckpointFolder, DurableCheckpointIO
 from swath.training.module import LearnerModule
 from swath.training.stopping import StopRequest
+from swath.training.upstream import cpu_has_bf16, leave_signals_alone
 
 LOOK_EVERY = 10
 """Steps between two looks at whether to stop, where several processes have to agree."""
@@ -199,16 +200,12 @@ def choose_hardware(train: Mapping[str, Any]) -> Hardware:
     wanted, words = train["mixed_precision"], {"bf16": "bf16-mixed", "fp16": "16-mixed"}
     if wanted == "none":
         precision = "32-true"
-    elif visible or (wanted == "bf16" and _cpu_has_bf16()):
+    elif visible or (wanted == "bf16" and cpu_has_bf16()):
         precision = words[wanted]
     else:
         log.info("mixed_precision %s: this CPU would only be slower, computing in 32 bits", wanted)
         precision = "32-true"
     return Hardware("gpu" if visible else "cpu", precision)
-
-
-def _cpu_has_bf16() -> bool:
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def fit(module: LearnerModule, folder: CheckpointFolder, ownership: Lease | None, stop: StopRequest) -> None:
@@ -280,8 +277,7 @@ def build_trainer(
         # LightningEnvironment: SLURM's variables alone would switch on Lightning's own requeueing
         plugins=[LightningEnvironment(), DurableCheckpointIO(check)],
     )
-    # Lightning's own handlers would end training at once, with exit code 0 and without a checkpoint
-    trainer._signal_connector.register_signal_handlers = _nothing
+    leave_signals_alone(trainer)
     return trainer
 
 

@@ -1,0 +1,38 @@
+"""What reports and maps are told of a plan: the names, values and folders of its runs, and the classes' colours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from swath.config.experiment import Experiment
+from swath.plan.plan import Plan
+from swath.plan.trials import readable
+
+NULL_COLOUR = "#000000"
+
+
+def colours_by_id(experiment: Experiment) -> list[str]:
+    """List the classes' colours by id, the null class first."""
+    return [NULL_COLOUR, *experiment.classes.values()]
+
+
+def describe_runs(plan: Plan, results: str) -> list[dict[str, Any]]:
+    """List every run's readable name, values, fold, seed, and the folders its results lie in."""
+    return [
+        {
+            "run": run.name,
+            "trial": run.trial.name,
+            "values": {
+                setting: readable(value) if isinstance(value, list | dict) else value
+                for setting, value in run.trial.values.items()
+            },
+            "fold": run.fold,
+            "seed": run.seed,
+            "epochs": run.trial.settings.train.epochs,
+            "model": f"{results}/models/{run.models}",
+            "bundle": f"{results}/bundles/{run.bundles}",
+            "maps": f"{results}/predictions/{run.predictions}",
+            "evals": {split: f"{results}/evals/{key}" for split, key in run.evals.items()},
+        }
+        for run in plan.runs
+    ]
