@@ -408,7 +408,7 @@ def test_patterns_need_no_split_folders(tmp_path: Path, monkeypatch: pytest.Monk
 def test_patterns_agree_on_split_folders() -> None:
     with pytest.raises(ValueError, match=r"no {split} as `image` has none"):
         Scenes(image="img{scene}.tif", labels="{split}/{scene}.json", split=Split())
-    with pytest.raises(ValueError, match="both placeholders, {split} and {scene}"):
+    with pytest.raises(ValueError, match=r"both placeholders, {split} and {scene}"):
         Scenes(image="{split}/{scene}.tif", labels="{scene}.json", split=Split())
 
 
