@@ -1,4 +1,4 @@
-"""Writes docs/checks.md: the checks from the catalogue, the bad inputs from their tests."""
+"""Writes docs/checks.md: the codes from their catalogue, the bad inputs from their tests."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from swath.checks.catalog import LEVELS, MEANING, Level
+from swath.error_codes import LEVELS, MEANING, Level
 
 PREFIX = "test_bad_input_"
 LEVEL_TEXT: dict[Level, str] = {
-    "error": "Nothing starts before they are cured.",
-    "warning": "Nothing starts before they are cured, or allowed by name in the config: `checks: {allow: [<name>]}`. "
+    "error": "Nothing starts before they are cured. What only a job can see, such as a full disk, ends that job; "
+    "once it is cured, the same command goes on.",
+    "warning": "Nothing starts before they are cured, or allowed by code in the config: `checks: {allow: [<code>]}`. "
     "Those that are allowed still stand in the report.",
     "note": "Only told.",
 }
@@ -26,13 +27,13 @@ def checks_page(intro: str, tests: Path) -> str:
     """
     lines = [intro]
     for level in LEVELS:
-        lines += ["", f"## {level.capitalize()}s", "", LEVEL_TEXT[level], "", "| name | meaning |", "|---|---|"]
-        lines += [f"| `{name}` | {meaning} |" for name, meaning in sorted(MEANING[level].items())]
+        lines += ["", f"## {level.capitalize()}s", "", LEVEL_TEXT[level], "", "| code | meaning |", "|---|---|"]
+        lines += [f"| `{code}` | {meaning} |" for code, meaning in sorted(MEANING[level].items())]
     inputs = list(bad_inputs(tests))
     lines += ["", f"## {len(inputs)} bad inputs", ""]
     lines += [
         "Every one of them is a test, which makes the input, runs Snakemake and asserts that it ends in ten seconds,",
-        "names file, field, what was found and the cure, and has written nothing but the report.",
+        "tells code, file, field, what was found and the cure, and has written nothing but the report.",
         "",
         "| | bad input | told by |",
         "|---|---|---|",
@@ -49,8 +50,11 @@ def bad_inputs(tests: Path) -> Iterator[tuple[str, str]]:
 
 
 def _told_by(test: ast.FunctionDef) -> str:
-    """Find the check a test expects: the first argument of `is_told`, or None while config and table are read."""
+    """Find the code that a test expects: the first argument of `is_refused`, or of `is_told` by the preflight."""
     calls = [node for node in ast.walk(test) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
-    name = next(call.args[0] for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "is_told")
-    is_check = isinstance(name, ast.Constant) and isinstance(name.value, str)
-    return f"`{ast.literal_eval(name)}`" if is_check else "reading config and table"
+    early, code = next(
+        (call.func.attr == "is_refused", ast.literal_eval(call.args[0]))
+        for call in calls
+        if isinstance(call.func, ast.Attribute) and call.func.attr in ("is_refused", "is_told")
+    )
+    return f"`{code}`" + (", while config and table are read" if early else "")

@@ -47,7 +47,7 @@ DEMO: dict[str, Any] = {
 
 CHECKS_INTRO = """# Checks: what is looked at before anything starts
 
-<!-- Written by `make reference` from scripts/swath/checks and the tests of bad inputs; change it there. -->
+<!-- Written by `make reference` from swath.error_codes and the tests of bad inputs; change it there. -->
 
 `snakemake --cores 1 validate` reads the headers of all images, the labels, and a sample of every image's pixels,
 without torch, and tells everything it finds at once: on the terminal, what must be cured first, and in
@@ -58,7 +58,19 @@ many pixels of it are read.
 The same runs by itself whenever a run starts (not with `-n`), before the first job. What was read of a scene is
 remembered in `.snakemake/swath-readings`: scenes that have not changed are not read again, so that it costs next to
 nothing. Scenes that a rule has yet to make are left out until they are there. What a check cannot see in a sample, a
-few damaged pixels within a huge image for instance, is found by the stage that reads them."""
+few damaged pixels within a huge image for instance, is found by the stage that reads them.
+
+Every message, of whatever part of Swath, begins with its level and its code, the word that stays when sentences
+change:
+
+```text
+ERROR unknown_key
+config.yaml:12: train.learningrate
+  found:    unknown key 'learningrate'
+  cure:     did you mean 'learning_rate'?
+```
+
+All codes there are stand here."""
 
 EXPLAINED = {
     "experiment": "Sentinel-2 of 16 February 2017, the Havel west of Berlin, with OpenStreetMap land use (attribution: "

@@ -1,4 +1,4 @@
-"""A user's mistake, told in one message: where, what was found, what was expected, what to do."""
+"""A user's mistake, told in one message: of which kind, where, what was found, what was expected, what to do."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from swath.error_codes import LEVEL_OF, Level
+
 
 @dataclass(frozen=True)
 class Problem:
     """One mistake.
 
     Attributes:
+        code: The kind of mistake, as in :mod:`swath.error_codes`: the word that stays when sentences change.
         file: The file it stands in, with a line number where known (``config.yaml:12``).
         field: The setting, column or property, dotted (``train.learning_rate``).
         found: What stands there.
@@ -21,14 +24,28 @@ class Problem:
         cure: The next step.
     """
 
+    code: str
     file: str
     field: str
     found: str
     expected: str
     cure: str
 
+    @property
+    def level(self) -> Level:
+        """Whether nothing may start, nothing but what is allowed, or all is well: the code's level."""
+        return LEVEL_OF[self.code]
+
     def __str__(self) -> str:
-        lines = [f"{self.file}: {self.field}" if self.field else self.file]
+        return self.told()
+
+    def told(self, remark: str = "") -> str:
+        """Write the message: level and code, the place, and what there is to say of it.
+
+        Args:
+            remark: What stands behind the code.
+        """
+        lines = [f"{self.level.upper()} {self.code}{remark}", f"{self.file}: {self.field}" if self.field else self.file]
         for name in ("found", "expected", "cure"):
             text = getattr(self, name)
             if text:

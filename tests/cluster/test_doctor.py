@@ -200,6 +200,7 @@ def test_what_a_node_with_a_gpu_says() -> None:
         "torch": "2.14.1+cu130",
         "cuda": "13.0",
         "driver": "580.65",
+        "driver_cuda": "13.0",
         "visible": "0",
         "gpus": [{"name": "NVIDIA A100", "memory": 80e9}],
         "problem": "",
@@ -209,7 +210,7 @@ def test_what_a_node_with_a_gpu_says() -> None:
     lines = list(cluster.what_a_node_has(seen, wants_gpus=True))
     assert [line.level for line in lines] == [FINE, FINE, FINE]
     assert lines[-1].found == "NVIDIA A100 (80 GB), driver 580.65, CUDA 13.0"
-    old = {**seen, "gpus": [], "problem": "The NVIDIA driver on your system is too old (found version 11040)."}
+    old = {**seen, "gpus": [], "driver_cuda": "12.9", "problem": "The NVIDIA driver on your system is too old."}
     line = list(cluster.what_a_node_has(old, wants_gpus=True))[-1]
     assert line.level == ERROR
     assert "pin an older torch" in line.cure

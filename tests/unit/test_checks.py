@@ -22,14 +22,14 @@ from project import REPOSITORY
 from tiny import CRS, TINY, grid, pixels, write_image, write_tiny
 
 from swath.checks import preflight
-from swath.checks.catalog import LEVEL_OF, LEVELS, MEANING
 from swath.checks.context import request_of
-from swath.checks.findings import Finding, PreflightError, grouped, sorted_findings, tally, text_of
+from swath.checks.findings import PreflightError, grouped, judged, tally, text_of
 from swath.checks.machine import looks_like_weights
 from swath.checks.pixels import MOST, SIDE, footprint, metres_per_pixel, sample_pixels, sample_windows
 from swath.checks.read_scenes import read_scene
 from swath.checks.splits import overlap
 from swath.config.load import load_experiment
+from swath.error_codes import LEVEL_OF
 from swath.errors import Problem
 from swath.plan.plan import make_plan
 from swath.scenes.images import read_header
@@ -85,8 +85,8 @@ def test_transparency_is_no_band_of_values(tmp_path: Path) -> None:
 def test_a_stumbling_library_is_a_finding(tmp_path: Path) -> None:
     row = {"id": "a", "split": "train", "image": 7, "labels": "a.gpkg", "aoi": None, "common_labels": False}
     spec = {"imagery": {"files": None, "nodata": None}}
-    (name, problem), *more = read_scene(row, {"key": spec})["findings"]
-    assert name == "image_unreadable" and not more
+    problem, *more = read_scene(row, {"key": spec})["problems"]
+    assert problem["code"] == "image_unreadable" and not more
     assert problem["cure"]
 
 
@@ -150,7 +150,7 @@ def test_a_cure_beside_the_file_is_seen() -> None:
     table.write_text(table.read_text().replace("a.gpkg", "a.shp"))
     Path("data/a.prj").rename("a.prj")
     request = request_for(deepcopy(TINY))
-    assert "labels_unusable" in told(request)
+    assert "ERROR no_crs" in told(request)
     Path("a.prj").rename("data/a.prj")
     assert told(request) == ""
 
@@ -226,36 +226,38 @@ def test_the_report_needs_nothing_from_elsewhere(request_here: dict[str, Any]) -
 # --- what is told ----------------------------------------------------------------------------------
 
 
-def found(name: str, file: str = "a.tif", **changes: str) -> Finding:
+def found(code: str, file: str = "a.tif", **changes: str) -> Problem:
     words = {"field": "f", "found": "x", "expected": "y", "cure": "z"} | changes
-    return Finding(name, Problem(file, **words))
+    return Problem(code, file, **words)
 
 
 def test_errors_come_first_and_what_is_allowed_last_of_its_level() -> None:
-    names = ["zeros", "class_rare", "outliers", "image_unreadable"]
-    findings = sorted_findings([found(name) for name in names], ["class_rare"])
-    assert [finding.name for finding in findings] == ["image_unreadable", "outliers", "class_rare", "zeros"]
+    codes = ["zeros", "class_rare", "outliers", "image_unreadable"]
+    findings = judged([found(code) for code in codes], ["class_rare"])
+    assert [finding.problem.code for finding in findings] == ["image_unreadable", "outliers", "class_rare", "zeros"]
     assert [finding.stops for finding in findings] == [True, True, False, False]
     assert tally(findings) == "1 error, 2 warnings (1 allowed), 1 note"
 
 
+def test_only_warnings_can_be_allowed_and_those_that_are_not_say_how() -> None:
+    error, allowed, other = judged([found(code) for code in ("disk_space", "outliers", "class_rare")], LEVEL_OF)
+    assert error.stops and not error.allowed and error.problem.cure == "z"
+    assert other.allowed and allowed.allowed and other.problem.cure == "z"
+    (warning,) = judged([found("outliers")], [])
+    assert warning.problem.cure == "z; or, if it is meant, allow it: checks: {allow: [outliers]}"
+    assert "WARNING class_rare (allowed)\na.tif: f\n  found:    x\n" in text_of([allowed])
+
+
 def test_what_differs_in_the_file_alone_is_told_once() -> None:
-    findings = sorted_findings([found("outliers", f"{number}.tif") for number in range(10)], [])
+    findings = judged([found("outliers", f"{number}.tif") for number in range(10)], [])
     assert [len(group.files) for group in grouped(findings)] == [10]
     text = text_of(findings)
-    assert text.count("outliers") == 1
+    assert text.count("WARNING outliers") == 1
     assert "also:     1.tif" in text and "7 more" in text
 
 
 def test_nothing_is_told_twice() -> None:
-    assert len(sorted_findings([found("outliers"), found("outliers")], [])) == 1
-
-
-def test_every_check_stands_in_the_catalogue_and_every_name_is_used() -> None:
-    modules = [path for path in (REPOSITORY / "scripts/swath/checks").glob("*.py") if path.stem != "catalogue"]
-    words = {word for path in modules for word in re.findall(r'"([a-z_]+)"', path.read_text())}
-    assert set(LEVEL_OF) <= words
-    assert sum(len(MEANING[level]) for level in LEVELS) == len(LEVEL_OF)
+    assert len(judged([found("outliers"), found("outliers")], [])) == 1
 
 
 # --- on the ground ---------------------------------------------------------------------------------

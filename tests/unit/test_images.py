@@ -278,8 +278,8 @@ def test_eight_bit_imagery_is_stretched_when_asked_to(tmp_path: Path, normalize:
     ("settings_", "words"),
     [
         ({"normalize": {"min": [1, 2], "max": [3, 4, 5]}}, "one per band in both"),
-        ({"normalize": {"min": [1, 9], "max": [3, 4]}}, r"min \(9.0\) has to be smaller"),
-        ({"normalize": {"min": [1, 2], "max": 9}, "bands": [1, 2, 3]}, "2 limits for 3 bands"),
+        ({"normalize": {"min": [1, 9], "max": [3, 4]}}, "a `min` that is smaller than `max`"),
+        ({"normalize": {"min": [1, 2], "max": 9}, "bands": [1, 2, 3]}, "one for all, or one per band"),
     ],
 )
 def test_limits_that_cannot_be_are_told(settings_: dict[str, Any], words: str) -> None:

@@ -52,7 +52,10 @@ def test_outputs_appear_together_with_their_spec(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("failure", "shown"),
     [
-        ('raise UserError(Problem("f", "field", "this", "that", "do so"))', "found:    this"),
+        (
+            'raise UserError(Problem("wrong_value", "f", "field", "this", "that", "do so"))',
+            "ERROR wrong_value\nf: field\n  found:    this",
+        ),
         ('raise KeyError("oops")', "KeyError: 'oops' (more in log/x.log)"),
     ],
 )

@@ -269,7 +269,10 @@ def test_other_tasks_need_vectors(tmp_path: Path, task: str) -> None:
         ({}, "for label rasters, `mapping` or `colours`"),
         ({"colours": {"red": "a"}, "attribute": "x"}, "leave `attribute` and `mapping` out"),
         ({"colours": {"rad": "a"}}, "a colour name such as orange"),
-        ({"mapping": {"1": "a"}, "buffer": 3}, "`buffer` is for vector labels"),
+        (
+            {"mapping": {"1": "a"}, "buffer": 3},
+            "it is for vector labels, and `mapping` or `colours` without `attribute` for rasters",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other_are_told(labels: dict[str, Any], words: str) -> None:

@@ -432,9 +432,9 @@ def test_repeats_count_seeds_up() -> None:
     [
         ({"grid": {"train.learnin_rate": [1]}}, "did you mean 'train.learning_rate'?"),
         ({"grid": {"experiment": ["x"]}}, "unknown setting 'experiment'"),
-        ({"grid": {"train.epochs": [3, "many"]}}, "valid integer"),
+        ({"grid": {"train.epochs": [3, "many"]}}, "a whole number"),
         ({"trials": [{"model.encoder": "resnt18"}]}, "did you mean 'resnet18'?"),
-        ({"grid": {"train.epochs": []}}, "at least 1 item"),
+        ({"grid": {"train.epochs": []}}, "1 or more entries"),
         ({"random": {"samples": 2, "settings": {"train.epochs": {"min": 3}}}}, "either `min` and `max`, or `choices`"),
         ({"random": {"samples": 2, "settings": {"train.learning_rate": {"min": 0, "max": 1, "log": True}}}}, "above 0"),
     ],

@@ -362,7 +362,7 @@ CONFIG = {"experiment": "x", "classes": {"a": "red"}, "labels": {"default_class"
     [
         (
             {"train": 0.7, "validation": 0.2, "test": 0.2},
-            "add up to 1, not train 0.7 + validation 0.2 + test 0.2 = 1.1",
+            "train 0.7 + validation 0.2 + test 0.2 = 1.1\n  expected: shares that add up to 1",
         ),
         ({"validation": 0.5, "test": 0.5}, "leave something for training"),
         ({"validation": 1.5}, "less than or equal to 1"),
@@ -408,7 +408,7 @@ def test_patterns_need_no_split_folders(tmp_path: Path, monkeypatch: pytest.Monk
 def test_patterns_agree_on_split_folders() -> None:
     with pytest.raises(ValueError, match=r"no {split} as `image` has none"):
         Scenes(image="img{scene}.tif", labels="{split}/{scene}.json", split=Split())
-    with pytest.raises(ValueError, match="needs both placeholders"):
+    with pytest.raises(ValueError, match=r"both placeholders, {split} and {scene}"):
         Scenes(image="{split}/{scene}.tif", labels="{scene}.json", split=Split())
 
 

@@ -192,7 +192,15 @@ def test_a_wrong_condition_is_told(tmp_path: Path, facts: dict[str, Any], suffix
     path = tmp_path / f"l.{suffix}"
     labels = frame([square(0, 0, 3)])
     labels.to_parquet(path) if suffix == "parquet" else labels.to_file(path)
-    assert "labels.where: hight ><" in told(path, spec(where="hight >< 3"), facts)
+    for condition in ("hight >< 3", "hight > 3"):
+        message = told(path, spec(where=condition), facts)
+        assert f"ERROR invalid_condition\n{path}: labels.where: {condition}" in message
+
+
+def test_what_is_wrong_with_a_file_is_not_laid_to_the_condition(tmp_path: Path, facts: dict[str, Any]) -> None:
+    path = tmp_path / "somewhere in SQL.gpkg"
+    path.write_bytes(b"nonsense")
+    assert f"ERROR labels_unreadable\n{path}: labels\n" in told(path, spec(where="height > 3"), facts)
 
 
 def test_several_files_are_one(tmp_path: Path, facts: dict[str, Any]) -> None:

@@ -79,36 +79,47 @@ class Experiment(Project):
         with (self.data / "scenes.csv").open("a") as table:
             table.write(row + "\n")
 
-    def is_told(self, name: str | None, *, file: str, field: str, found: str, cure: str, by: str = "validate") -> str:
-        """Run Snakemake and look for one message.
+    def is_refused(self, code: str, *, file: str, field: str, found: str, cure: str, by: str = "validate") -> str:
+        """Run Snakemake and look for one message, told while the config and the table are read.
 
         Args:
-            name: The check; None for what is told while the config and the table are read.
+            code: What the message begins with.
             file, field, found, cure: What its lines say, in part.
             by: The target; "" for everything.
         """
+        said = self._said_when_run(by)
+        assert [message for message in said.split("\n\n") if _says(message, code, file, field, found, cure)], said
+        assert self._written() == []
+        return said
+
+    def is_told(self, code: str, *, file: str, field: str, found: str, cure: str, by: str = "validate") -> str:
+        """Run Snakemake and look for one message of the preflight, and for the report; arguments as above."""
+        said = self._said_when_run(by)
+        assert [message for message in said.split("\n\n") if _says(message, code, file, field, found, cure)], said
+        assert self._written() == [REPORT]
+        assert code in (self.results / REPORT).read_text()
+        return said
+
+    def _said_when_run(self, target: str) -> str:
         start = Spent.now()
-        done = self.snakemake(*filter(None, [by]), check=False)
+        done = self.snakemake(*filter(None, [target]), check=False)
         assert Spent.now().since(start) < 10
         assert done.returncode != 0, done.stdout
         assert "Traceback" not in done.stdout
-        messages = [message for message in done.stdout.split("\n\n") if _says(message, name, file, field, found, cure)]
-        assert messages, done.stdout
-        written = [path.relative_to(self.results) for path in self.results.rglob("*") if path.is_file()]
-        assert written == ([REPORT] if name else [])
         assert not list((self.folder / ".snakemake" / "locks").glob("*"))
-        if name:
-            assert name in (self.results / REPORT).read_text()
         return done.stdout
 
+    def _written(self) -> list[Path]:
+        return [path.relative_to(self.results) for path in self.results.rglob("*") if path.is_file()]
 
-def _says(message: str, name: str | None, file: str, field: str, found: str, cure: str) -> bool:
+
+def _says(message: str, code: str, file: str, field: str, found: str, cure: str) -> bool:
     title = rf"^{re.escape(file)}(:\d+)?: .*{re.escape(field)}" if field else rf"^{re.escape(file)}(:\d+)?$"
     return (
         bool(re.search(title, message, re.MULTILINE))
         and bool(re.search(rf"^  found: .*{re.escape(found)}", message, re.MULTILINE))
         and bool(re.search(rf"^  cure: .*{re.escape(cure)}", message, re.MULTILINE))
-        and (name is None or bool(re.search(rf"^(ERROR|WARNING) {name}$", message, re.MULTILINE)))
+        and bool(re.search(rf"^(ERROR|WARNING) {code}$", message, re.MULTILINE))
     )
 
 
@@ -134,100 +145,120 @@ TABLE = "data/scenes.csv"
 def test_bad_input_unknown_section(good: Experiment) -> None:
     """A section of the config is misspelled."""
     good.config["trian"] = good.config.pop("train")
-    good.is_told(None, file=good.file, field="trian", found="unknown key 'trian'", cure="did you mean 'train'?")
+    good.is_refused(
+        "unknown_key", file=good.file, field="trian", found="unknown key 'trian'", cure="did you mean 'train'?"
+    )
 
 
 def test_bad_input_unknown_key(good: Experiment) -> None:
     """A setting is misspelled."""
     good.set("train.learningrate", 0.1)
     cure = "did you mean 'learning_rate'?"
-    good.is_told(None, file=good.file, field="train.learningrate", found="unknown key", cure=cure, by="")
+    good.is_refused("unknown_key", file=good.file, field="train.learningrate", found="unknown key", cure=cure, by="")
 
 
 def test_bad_input_wrong_type(good: Experiment) -> None:
     """A word stands where a number belongs."""
     good.set("train.epochs", "many")
-    good.is_told(None, file=good.file, field="train.epochs", found="'many'", cure="change `train.epochs`", by="")
+    good.is_refused(
+        "wrong_type", file=good.file, field="train.epochs", found="'many'", cure="change `train.epochs`", by=""
+    )
 
 
 def test_bad_input_no_classes(good: Experiment) -> None:
     """The config names no classes."""
     del good.config["classes"]
-    good.is_told(None, file=good.file, field="classes", found="nothing", cure="add `classes:`")
+    good.is_refused("key_missing", file=good.file, field="classes", found="nothing", cure="add `classes:`")
 
 
 def test_bad_input_null_class(good: Experiment) -> None:
     """A class has the null class's name, and would have its id."""
     good.set("classes.null", "red")
-    good.is_told(None, file=good.file, field="classes", found="null: 'red'", cure="leave it out")
+    good.is_refused("null_class_named", file=good.file, field="classes.null", found="'red'", cure="leave it out")
 
 
 def test_bad_input_mapping_to_the_null_class(good: Experiment) -> None:
     """A value of the labels is mapped to the null class by its name."""
     good.set("labels.mapping", {"bare": "null"})
-    good.is_told(None, file=good.file, field="labels.mapping.bare", found="'null'", cure="known: field, forest")
+    good.is_refused(
+        "unknown_class", file=good.file, field="labels.mapping.bare", found="'null'", cure="known: field, forest"
+    )
 
 
 def test_bad_input_unknown_colour(good: Experiment) -> None:
     """A colour does not exist."""
     good.set("classes.field", "gren")
-    good.is_told(None, file=good.file, field="classes.field", found="'gren'", cure="change `classes.field`")
+    good.is_refused(
+        "unknown_colour", file=good.file, field="classes.field", found="'gren'", cure="change `classes.field`"
+    )
 
 
 def test_bad_input_unknown_class_in_the_mapping(good: Experiment) -> None:
     """A value of the labels is mapped to a class that is not there."""
     good.set("labels.mapping", {"7": "forrest"})
-    good.is_told(None, file=good.file, field="labels.mapping.7", found="'forrest'", cure="did you mean 'forest'?")
+    good.is_refused(
+        "unknown_class", file=good.file, field="labels.mapping.7", found="'forrest'", cure="did you mean 'forest'?"
+    )
 
 
 def test_bad_input_no_way_to_a_class(good: Experiment) -> None:
     """The config does not say where labels have their class."""
     good.config["labels"] = {}
-    good.is_told(None, file=good.file, field="labels", found="nothing", cure="`mapping` or `colours`")
+    good.is_refused("setting_needed", file=good.file, field="labels", found="nothing", cure="`mapping` or `colours`")
 
 
 def test_bad_input_range_upside_down(good: Experiment) -> None:
     """The range of the normalisation is upside down."""
     good.set("imagery.normalize", {"min": 3000, "max": 0})
-    good.is_told(None, file=good.file, field="imagery.normalize", found="'min': 3000", cure="imagery.normalize")
+    good.is_refused(
+        "range_upside_down",
+        file=good.file,
+        field="imagery.normalize",
+        found="min 3000, max 0",
+        cure="imagery.normalize",
+    )
 
 
 def test_bad_input_window_that_does_not_divide(good: Experiment) -> None:
     """Chips have a size that the network cannot halve often enough."""
     good.set("chips.size", 50)
-    good.is_told(None, file=good.file, field="chips.size", found="50", cure="try 64")
+    good.is_refused("window_not_divisible", file=good.file, field="chips.size", found="50", cure="try 64")
 
 
 def test_bad_input_stride_larger_than_the_window(good: Experiment) -> None:
     """Prediction windows would leave pixels out."""
     good.config["predict"] = {"chip_size": 64, "stride": 96}
-    good.is_told(None, file=good.file, field="predict", found="stride: 96", cure="change `predict`")
+    good.is_refused("windows_apart", file=good.file, field="predict.stride", found="96", cure="change `predict.stride`")
 
 
 def test_bad_input_unknown_architecture(good: Experiment) -> None:
     """A network does not exist."""
     good.set("model.architecture", "unett")
-    good.is_told(None, file=good.file, field="model", found="'unett'", cure="did you mean 'unet'?")
+    good.is_refused(
+        "unknown_architecture", file=good.file, field="model.architecture", found="'unett'", cure="did you mean 'unet'?"
+    )
 
 
 def test_bad_input_swept_setting(good: Experiment) -> None:
     """The sweep moves a setting that does not exist."""
     good.config["sweep"] = {"grid": {"train.epoch": [1, 2]}}
     cure = "did you mean 'train.epochs'?"
-    good.is_told(None, file=good.file, field="sweep.grid", found="unknown setting 'train.epoch'", cure=cure, by="")
+    good.is_refused(
+        "unknown_setting", file=good.file, field="sweep.grid", found="unknown setting 'train.epoch'", cure=cure, by=""
+    )
 
 
 def test_bad_input_swept_value(good: Experiment) -> None:
     """One value of the sweep is not allowed."""
     good.config["sweep"] = {"grid": {"train.epochs": [1, 0]}}
-    good.is_told(None, file=good.file, field="train.epochs", found="0", cure="change `train.epochs`")
+    good.is_refused("out_of_range", file=good.file, field="train.epochs", found="0", cure="change `train.epochs`")
 
 
 def test_bad_input_unknown_check(good: Experiment) -> None:
     """A warning is allowed that does not exist."""
     good.config["checks"] = {"allow": ["spatial_overlp"]}
     cure = "did you mean 'spatial_overlap'?"
-    good.is_told(None, file=good.file, field="checks.allow", found="'spatial_overlp'", cure=cure)
+    good.is_refused("unknown_warning", file=good.file, field="checks.allow", found="'spatial_overlp'", cure=cure)
 
 
 # --- the scene table -------------------------------------------------------------------------------
@@ -236,65 +267,69 @@ def test_bad_input_unknown_check(good: Experiment) -> None:
 def test_bad_input_no_table(good: Experiment) -> None:
     """The scene table is not there."""
     (good.data / "scenes.csv").unlink()
-    good.is_told(None, file="config", field="scenes.table", found=f"{TABLE}: no such file", cure="check the path")
+    good.is_refused(
+        "file_missing", file="config", field="scenes.table", found=f"{TABLE}: no such file", cure="check the path"
+    )
 
 
 def test_bad_input_column_missing(good: Experiment) -> None:
     """The scene table lacks a column."""
     good.replace_in_table("scene,image", "scene,picture")
-    good.is_told(None, file=TABLE, field="image", found="columns scene, picture", cure="image: ")
+    good.is_refused("column_missing", file=TABLE, field="image", found="columns scene, picture", cure="image: ")
 
 
 def test_bad_input_no_rows(good: Experiment) -> None:
     """The scene table has a header only."""
     (good.data / "scenes.csv").write_text("scene,image,labels,split\n")
-    good.is_told(None, file=TABLE, field="", found="no rows", cure="add scenes")
+    good.is_refused("table_empty", file=TABLE, field="", found="no rows", cure="add scenes")
 
 
 def test_bad_input_unknown_split(good: Experiment) -> None:
     """A split's name is misspelled."""
     good.replace_in_table("a.gpkg,train", "a.gpkg,trian")
-    good.is_told(None, file=TABLE, field="split", found="'trian'", cure="correct the row")
+    good.is_refused("unknown_split", file=TABLE, field="split", found="'trian'", cure="correct the row")
 
 
 def test_bad_input_two_scenes_with_one_id(good: Experiment) -> None:
     """Two scenes have one id."""
     good.add_row("a,b.tif,b.gpkg,train")
-    good.is_told(None, file=TABLE, field="scene", found="'a' stands for data/a.tif", cure="rename one of the two")
+    good.is_refused(
+        "scene_id_twice", file=TABLE, field="scene", found="'a' stands for data/a.tif", cure="rename one of the two"
+    )
 
 
 def test_bad_input_image_missing(good: Experiment) -> None:
     """An image is not there."""
     (good.data / "b.tif").unlink()
     found = "data/b.tif: no such file"
-    good.is_told(None, file=TABLE, field="image of scene b", found=found, cure="check the path", by="")
+    good.is_refused("file_missing", file=TABLE, field="image of scene b", found=found, cure="check the path", by="")
 
 
 def test_bad_input_labels_missing(good: Experiment) -> None:
     """A file of labels is not there."""
     (good.data / "c.gpkg").unlink()
     found = "data/c.gpkg: no such file"
-    good.is_told(None, file=TABLE, field="labels of scene c", found=found, cure="check the path")
+    good.is_refused("file_missing", file=TABLE, field="labels of scene c", found=found, cure="check the path")
 
 
 def test_bad_input_empty_cell(good: Experiment) -> None:
     """A training scene has no image in the table."""
     good.replace_in_table("b,b.tif", "b,")
-    good.is_told(None, file=TABLE, field="image", found="an empty cell", cure="fill in")
+    good.is_refused("cell_empty", file=TABLE, field="image", found="an empty cell", cure="fill in")
 
 
 def test_bad_input_no_validation_scenes(good: Experiment) -> None:
     """No scene is in the validation split."""
     good.replace_in_table("validation", "train")
     found, cure = "3 train, 0 validation, 1 test scenes", "give some scenes that split"
-    good.is_told(None, file=TABLE, field="split validation", found=found, cure=cure)
+    good.is_refused("split_empty", file=TABLE, field="split validation", found=found, cure=cure)
 
 
 def test_bad_input_patterns_that_match_nothing(good: Experiment) -> None:
     """Path patterns match no file."""
     good.config["scenes"] = {"image": "data/{split}/img{scene}.tif", "labels": "data/{split}/img{scene}.gpkg"}
     found, cure = "0 train, 0 validation", "looked for data/train/img{scene}.tif"
-    good.is_told(None, file="config: scenes", field="split train", found=found, cure=cure)
+    good.is_refused("split_empty", file="config: scenes", field="split train", found=found, cure=cure)
 
 
 # --- images ----------------------------------------------------------------------------------------
@@ -488,7 +523,7 @@ def test_bad_input_several_files_and_no_word(good: Experiment) -> None:
     """A scene has several images, and nothing says how they belong together."""
     good.replace_in_table("b,b.tif", "b,b.tif;a.tif")
     found, cure = "2 files for one scene", "how they belong together"
-    good.is_told("image_unusable", file="data/b.tif;data/a.tif", field="imagery.files", found=found, cure=cure)
+    good.is_told("several_images", file="data/b.tif;data/a.tif", field="imagery.files", found=found, cure=cure)
 
 
 def test_bad_input_tiles_of_two_grids(good: Experiment) -> None:
@@ -498,20 +533,20 @@ def test_bad_input_tiles_of_two_grids(good: Experiment) -> None:
     good.replace_in_table("b,b.tif", "b,b2.tif;b.tif")
     good.set("imagery.files", "mosaic")
     found, cure = "shifted by 0.40 pixels", "resample them first"
-    good.is_told("image_unusable", file="data/b.tif", field="tiles of one scene", found=found, cure=cure)
+    good.is_told("tiles_off_grid", file="data/b.tif", field="tiles of one scene", found=found, cure=cure)
 
 
 def test_bad_input_nodata_no_pixel_can_have(good: Experiment) -> None:
     """The config names a nodata value that the images' type does not know."""
     good.set("imagery.nodata", -9999)
     found, cure = "uint16 pixels", "correct `imagery.nodata`"
-    good.is_told("image_unusable", file="data/a.tif", field="imagery.nodata: -9999", found=found, cure=cure)
+    good.is_told("impossible_nodata", file="data/a.tif", field="imagery.nodata: -9999", found=found, cure=cure)
 
 
 def test_bad_input_complex_numbers(good: Experiment) -> None:
     """An image holds complex numbers: raw radar."""
     write_image(good.data, "b", pixels("b").astype(np.complex64))
-    good.is_told("image_unusable", file="data/b.tif", field="pixel type", found="complex64", cure="rio convert")
+    good.is_told("unusable_pixel_type", file="data/b.tif", field="pixel type", found="complex64", cure="rio convert")
 
 
 def test_bad_input_limits_for_other_bands(good: Experiment) -> None:
@@ -535,7 +570,7 @@ def test_bad_input_box_larger_than_a_chip(good: Experiment) -> None:
 def test_bad_input_no_labels_at_all(good: Experiment) -> None:
     """A file of labels is none."""
     (good.data / "b.gpkg").write_bytes(b"nonsense")
-    good.is_told("labels_unusable", file="data/b.gpkg", field="labels", found="b.gpkg", cure="check the file", by="")
+    good.is_told("labels_unreadable", file="data/b.gpkg", field="labels", found="b.gpkg", cure="check the file", by="")
 
 
 def test_bad_input_labels_without_geometry(good: Experiment) -> None:
@@ -543,7 +578,7 @@ def test_bad_input_labels_without_geometry(good: Experiment) -> None:
     (good.data / "b.csv").write_text("kind,number\nfield,1\n")
     good.replace_in_table("b.gpkg", "b.csv")
     found = "no geometry column"
-    good.is_told("labels_unusable", file="data/b.csv", field="labels", found=found, cure="check the file")
+    good.is_told("no_geometry", file="data/b.csv", field="labels", found=found, cure="check the file")
 
 
 def test_bad_input_empty_labels(good: Experiment) -> None:
@@ -595,7 +630,7 @@ def test_bad_input_attribute_missing(good: Experiment) -> None:
     """The attribute that holds the class has another name."""
     good.set("labels.attribute", "kinds")
     cure = "did you mean 'kind'?"
-    good.is_told("labels_unusable", file="data/a.gpkg", field="attribute kinds", found="attributes kind", cure=cure)
+    good.is_told("unknown_attribute", file="data/a.gpkg", field="attribute kinds", found="attributes kind", cure=cure)
 
 
 def test_bad_input_invalid_geometries(good: Experiment) -> None:
@@ -612,7 +647,7 @@ def test_bad_input_lines_without_a_width(good: Experiment) -> None:
     line = LineString([grid("b") * (5, 5), grid("b") * (70, 60)])
     write_labels(good.data, "b", [line], ["field"])
     found, cure = "LineString features", "set `labels.buffer`"
-    good.is_told("labels_unusable", file="data/b.gpkg", field="geometry", found=found, cure=cure)
+    good.is_told("lines_without_width", file="data/b.gpkg", field="geometry", found=found, cure=cure)
 
 
 def test_bad_input_labels_without_crs(good: Experiment) -> None:
@@ -620,7 +655,7 @@ def test_bad_input_labels_without_crs(good: Experiment) -> None:
     gpd.read_file(good.data / "b.gpkg").to_file(good.data / "b.shp")
     (good.data / "b.prj").unlink()
     good.replace_in_table("b.gpkg", "b.shp")
-    good.is_told("labels_unusable", file="data/b.shp", field="CRS", found="none", cure="add it (.prj file")
+    good.is_told("no_crs", file="data/b.shp", field="CRS", found="none", cure="add it (.prj file")
 
 
 def test_bad_input_labels_smaller_than_pixels(good: Experiment) -> None:
@@ -662,7 +697,7 @@ def test_bad_input_label_raster_without_a_place(good: Experiment) -> None:
     write_rasters(good)
     write_label_raster(good.data, "b", halves()[:60], crs=None, transform=Affine.identity())
     found, cure = "80 × 60 pixels and no geotransform", "georeference the raster"
-    good.is_told("labels_unusable", file="data/b-labels.tif", field="labels", found=found, cure=cure)
+    good.is_told("no_georeference", file="data/b-labels.tif", field="labels", found=found, cure=cure)
 
 
 def test_bad_input_label_raster_with_an_unknown_value(good: Experiment) -> None:
@@ -700,7 +735,7 @@ def test_bad_input_damaged_label_raster(good: Experiment) -> None:
     write_rasters(good)
     content = (good.data / "b-labels.tif").read_bytes()
     (good.data / "b-labels.tif").write_bytes(content[: len(content) // 2])
-    good.is_told("labels_unusable", file="data/b-labels.tif", field="labels", found="ead", cure="check the file")
+    good.is_told("labels_unreadable", file="data/b-labels.tif", field="labels", found="ead", cure="check the file")
 
 
 # --- areas of interest -----------------------------------------------------------------------------
@@ -717,13 +752,13 @@ def test_bad_input_unreadable_aoi(good: Experiment) -> None:
     """An area of interest cannot be read."""
     write_aoi(good, [square("b", 0, 0, 80, 80)])
     (good.data / "aoi.gpkg").write_bytes(b"nonsense")
-    good.is_told("aoi_unusable", file="data/aoi.gpkg", field="aoi", found="aoi.gpkg", cure="check the file")
+    good.is_told("aoi_unreadable", file="data/aoi.gpkg", field="aoi", found="aoi.gpkg", cure="check the file")
 
 
 def test_bad_input_empty_aoi(good: Experiment) -> None:
     """An area of interest has no polygon."""
     write_aoi(good, [])
-    good.is_told("aoi_unusable", file="data/aoi.gpkg", field="aoi", found="no features", cure="leave the cell empty")
+    good.is_told("aoi_empty", file="data/aoi.gpkg", field="aoi", found="no features", cure="leave the cell empty")
 
 
 def test_bad_input_aoi_elsewhere(good: Experiment) -> None:
@@ -860,7 +895,9 @@ def test_bad_input_encoder_too_deep(good: Experiment) -> None:
 def test_bad_input_weights_missing(good: Experiment) -> None:
     """The file of first weights is not there."""
     good.set("model.weights", "mine.pth")
-    good.is_told(None, file=good.file, field="model.weights", found="no file mine.pth", cure="check the path")
+    good.is_refused(
+        "file_missing", file=good.file, field="model.weights", found="no file mine.pth", cure="check the path"
+    )
 
 
 def test_bad_input_weights_that_are_none(good: Experiment) -> None:

@@ -6,14 +6,14 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from swath.checks.context import LEARNED, Survey, finding
-from swath.checks.findings import Finding
+from swath.checks.context import LEARNED, Survey
+from swath.errors import Problem
 
 WITH_DECODER_CHANNELS = ("unet", "unetplusplus", "manet")
 """Networks of segmentation-models-pytorch that take one number of channels per step of the encoder."""
 
 
-def sizes(survey: Survey) -> Iterator[Finding]:
+def sizes(survey: Survey) -> Iterator[Problem]:
     """Find scenes that are smaller than a chip or a prediction window."""
     for settings in survey.settings("chips", "predict"):
         chips = settings["chips"]
@@ -25,7 +25,7 @@ def sizes(survey: Survey) -> Iterator[Finding]:
                 and chips["sampling"] == "random"
                 and side + 2 * chips["padding"] <= chips["size"]
             ):
-                yield finding(
+                yield Problem(
                     "scene_smaller_than_chip",
                     reading.image,
                     "chips.size",
@@ -35,7 +35,7 @@ def sizes(survey: Survey) -> Iterator[Finding]:
                 )
             elif reading.split != "train" and side < window:
                 expected = f"scenes of {window} × {window} pixels or more"
-                yield finding("scene_smaller_than_window", reading.image, "predict.chip_size", found, expected, "")
+                yield Problem("scene_smaller_than_window", reading.image, "predict.chip_size", found, expected, "")
 
 
 def number_of_chips(survey: Survey, chips: Mapping[str, Any]) -> dict[str, int]:
@@ -49,7 +49,7 @@ def number_of_chips(survey: Survey, chips: Mapping[str, Any]) -> dict[str, int]:
     return counts
 
 
-def batches(survey: Survey) -> Iterator[Finding]:
+def batches(survey: Survey) -> Iterator[Problem]:
     """Find numbers of chips that do not make batches."""
     if survey.pending:
         return
@@ -58,7 +58,7 @@ def batches(survey: Survey) -> Iterator[Finding]:
         size = settings["train"]["batch_size"]
         whole = settings["chips"]["min_labelled"] == 0 and settings["chips"]["max_nodata"] == 1
         if 0 < number < size:
-            yield finding(
+            yield Problem(
                 "too_few_chips",
                 survey.place("train", "batch_size"),
                 "train.batch_size",
@@ -67,7 +67,7 @@ def batches(survey: Survey) -> Iterator[Finding]:
                 "cut more chips per scene, or make batches smaller",
             )
         elif whole and number > 1 and number % size == 1:
-            yield finding(
+            yield Problem(
                 "last_batch_of_one",
                 survey.place("train", "batch_size"),
                 "train.batch_size",
@@ -77,7 +77,7 @@ def batches(survey: Survey) -> Iterator[Finding]:
             )
 
 
-def boxes(survey: Survey) -> Iterator[Finding]:
+def boxes(survey: Survey) -> Iterator[Problem]:
     """Find boxes that no chip can hold, where chips are drawn around boxes."""
     for settings in survey.settings("chips"):
         chips = settings["chips"]
@@ -86,7 +86,7 @@ def boxes(survey: Survey) -> Iterator[Finding]:
         for reading in survey.of(*LEARNED):
             largest = max((labels["largest_box"] for labels in reading.labels.values() if labels), default=0.0)
             if round(largest) > chips["size"]:
-                yield finding(
+                yield Problem(
                     "box_larger_than_chip",
                     str(reading.row["labels"]),
                     "chips.size",
@@ -96,13 +96,13 @@ def boxes(survey: Survey) -> Iterator[Finding]:
                 )
 
 
-def arguments(survey: Survey) -> Iterator[Finding]:
+def arguments(survey: Survey) -> Iterator[Problem]:
     """Find arguments of the network that contradict each other."""
     for settings in survey.settings("model"):
         model = settings["model"]
         depth, channels = model["arguments"].get("encoder_depth", 5), model["arguments"].get("decoder_channels")
         if depth not in (3, 4, 5) and not (model["encoder"].startswith("tu-") and depth in (1, 2)):
-            yield finding(
+            yield Problem(
                 "model_arguments",
                 survey.place("model", "arguments"),
                 "model.arguments.encoder_depth",
@@ -113,7 +113,7 @@ def arguments(survey: Survey) -> Iterator[Finding]:
         elif model["architecture"] in WITH_DECODER_CHANNELS and (channels or depth != 5):
             number = len(channels) if isinstance(channels, list) else 5
             if number != depth:
-                yield finding(
+                yield Problem(
                     "model_arguments",
                     survey.place("model", "arguments"),
                     "model.arguments.decoder_channels",

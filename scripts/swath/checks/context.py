@@ -7,10 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from swath.checks.catalog import LEVEL_OF
-from swath.checks.findings import Finding
 from swath.config.load import where
-from swath.errors import Problem
 from swath.plan.plan import Plan
 
 SECTIONS = ("imagery", "chips", "model", "train", "predict")
@@ -30,7 +27,7 @@ class Reading:
         sample: What a sample of pixels holds, or None.
         labels: Key of the label settings → what the labels are, or None if they cannot be used.
         aoi: What the area of interest is, or None.
-        findings: Names and problems that reading itself has met.
+        problems: What reading itself has met.
         fold: The fold in which it validates, if scenes take turns; they count as training scenes.
     """
 
@@ -39,7 +36,7 @@ class Reading:
     sample: Mapping[str, Any] | None
     labels: Mapping[str, Mapping[str, Any] | None]
     aoi: Mapping[str, Any] | None
-    findings: Sequence[tuple[str, Mapping[str, str]]]
+    problems: Sequence[Mapping[str, str]]
     fold: int | None = None
 
     @property
@@ -122,10 +119,3 @@ def request_of(plan: Plan, config: Sequence[Any]) -> dict[str, Any]:
         ],
         "allow": list(plan.experiment.checks.allow),
     }
-
-
-def finding(name: str, file: str, field: str, found: str, expected: str, cure: str) -> Finding:
-    """Make a finding; a warning's cure says how to allow it."""
-    if LEVEL_OF[name] == "warning":
-        cure += f"; or, if it is meant, allow it: checks: {{allow: [{name}]}}"
-    return Finding(name, Problem(file, field, found, expected, cure))

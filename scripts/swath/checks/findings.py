@@ -1,32 +1,30 @@
-"""What a check finds: a name, a level, and the problem in words."""
+"""What the checks have found, judged: what stops the run, what is allowed, what is said of several files at once."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
-from swath.checks.catalog import LEVEL_OF, LEVELS, Level
+from swath.error_codes import LEVELS, Level
 from swath.errors import Problem, UserError
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was found.
+    """A problem, and whether the config allows it.
 
     Attributes:
-        name: The check's name, as in the catalogue; warnings are allowed by it.
-        problem: File, field, what was found, what was expected, what to do.
+        problem: What was found.
         allowed: A warning that the config allows.
     """
 
-    name: str
     problem: Problem
     allowed: bool = False
 
     @property
     def level(self) -> Level:
-        """The level of the check."""
-        return LEVEL_OF[self.name]
+        """The problem's level."""
+        return self.problem.level
 
     @property
     def stops(self) -> bool:
@@ -58,11 +56,26 @@ class PreflightError(UserError):
         return self.text
 
 
-def sorted_findings(findings: Iterable[Finding], allow: Collection[str]) -> list[Finding]:
-    """Mark what is allowed, drop what was said before, and sort: what stops the run first."""
-    marked = (replace(finding, allowed=finding.name in allow) for finding in findings)
-    unique = list(dict.fromkeys(marked))
-    return sorted(unique, key=lambda finding: (LEVELS.index(finding.level), finding.allowed, finding.name))
+def judged(problems: Iterable[Problem], allow: Collection[str]) -> list[Finding]:
+    """Mark what is allowed, say of other warnings how to allow them, drop what was said before, and sort.
+
+    Args:
+        problems: What the checks have found.
+        allow: Codes of the warnings that the config allows.
+
+    Returns:
+        What stops the run first.
+    """
+    findings = (_judged(problem, problem.level == "warning" and problem.code in allow) for problem in problems)
+    unique = list(dict.fromkeys(findings))
+    return sorted(unique, key=lambda finding: (LEVELS.index(finding.level), finding.allowed, finding.problem.code))
+
+
+def _judged(problem: Problem, allowed: bool) -> Finding:
+    if problem.level == "warning" and not allowed:
+        way = f"allow it: checks: {{allow: [{problem.code}]}}"
+        problem = replace(problem, cure=f"{problem.cure}; or, if it is meant, {way}")
+    return Finding(problem, allowed)
 
 
 def grouped(findings: Iterable[Finding]) -> list[Group]:
@@ -98,10 +111,10 @@ def text_of(findings: Iterable[Finding], most: int = 3) -> str:
     """
     paragraphs = []
     for group in grouped(findings):
-        finding, problem = group.finding, group.finding.problem
-        title = f"{finding.level.upper()} {finding.name}{' (allowed)' if finding.allowed else ''}"
+        finding = group.finding
         more = [f"  also:     {file}" for file in group.files[1:most]]
         if len(group.files) > most:
             more.append(f"  also:     {len(group.files) - most} more, see the report")
-        paragraphs.append("\n".join([title, str(problem), *more]))
+        told = finding.problem.told(" (allowed)" if finding.allowed else "")
+        paragraphs.append("\n".join([told, *more]))
     return "\n\n".join(paragraphs)

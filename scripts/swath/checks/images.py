@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from swath.checks.context import Reading, Survey, finding
-from swath.checks.findings import Finding
+from swath.checks.context import Reading, Survey
 from swath.config.imagery import MEASURED, Range
-from swath.errors import UserError
+from swath.errors import Problem, UserError
 from swath.scenes.manifest import channel_order, check_imagery
 
 MOSTLY = 0.9
@@ -23,33 +22,23 @@ MUCH_LARGER = 20
 COARSER = 1.5
 """Ratio of resolutions between scenes."""
 
-NAMES = {
-    "imagery.normalize: none": "needs_normalisation",
-    "imagery.normalize": "limits_per_band",
-    "pixel type": "mixed_pixel_types",
-    "": "bands_missing",
-}
-"""How the field of a problem begins that the stages would tell → the check."""
 
-
-def bands_and_types(survey: Survey) -> Iterator[Finding]:
+def bands_and_types(survey: Survey) -> Iterator[Problem]:
     """Find bands that are not there, and imagery of more than 8 bits without normalisation."""
     headers = [{**header, "image": reading.image} for reading, header in survey.with_header()]
     for settings in survey.settings("imagery") if headers else ():
         try:
             check_imagery(headers, settings["imagery"])
         except UserError as error:
-            for problem in error.problems:
-                words = (word for word in NAMES if problem.field.startswith(word))
-                yield Finding(NAMES[next(words)], problem)
+            yield from error.problems
 
 
-def grids(survey: Survey) -> Iterator[Finding]:
+def grids(survey: Survey) -> Iterator[Problem]:
     """Find grids that are not north-up."""
     for reading, header in survey.with_header():
         a, b, _, d, e, _ = header["transform"]
         if abs(b) + abs(d) > 1e-6 * (abs(a) + abs(e)) or a < 0 or e > 0:
-            yield finding(
+            yield Problem(
                 "rotated_grid",
                 reading.image,
                 "transform",
@@ -59,13 +48,13 @@ def grids(survey: Survey) -> Iterator[Finding]:
             )
 
 
-def nodata(survey: Survey) -> Iterator[Finding]:
+def nodata(survey: Survey) -> Iterator[Problem]:
     """Find images without data, and values that count as such or should."""
     for reading, header, sample in survey.with_sample():
         share = sample["nodata"]
         declared = "none" if header["nodata"] is None else f"{header['nodata']:g}"
         if share == 1:
-            yield finding(
+            yield Problem(
                 "all_nodata",
                 reading.image,
                 "nodata",
@@ -74,7 +63,7 @@ def nodata(survey: Survey) -> Iterator[Finding]:
                 "take the scene out, or correct the file's nodata value",
             )
         elif share > MOSTLY:
-            yield finding(
+            yield Problem(
                 "mostly_nodata",
                 reading.image,
                 "nodata",
@@ -83,7 +72,7 @@ def nodata(survey: Survey) -> Iterator[Finding]:
                 "cut the scene to where it has data, or take it out",
             )
         if sample["nan"] > 0:
-            yield finding(
+            yield Problem(
                 "nan_values",
                 reading.image,
                 "values",
@@ -95,12 +84,12 @@ def nodata(survey: Survey) -> Iterator[Finding]:
         yield from _suspects(reading, sample["suspects"])
 
 
-def _zeros(reading: Reading, header: Mapping[str, Any], share: float) -> Iterator[Finding]:
+def _zeros(reading: Reading, header: Mapping[str, Any], share: float) -> Iterator[Problem]:
     """Zeros mean 'no data' to Raster Vision; whether they do to the user, the nodata value says."""
     if share <= SOME:
         return
     if header["nodata"] is None:
-        yield finding(
+        yield Problem(
             "zeros",
             reading.image,
             "values",
@@ -109,7 +98,7 @@ def _zeros(reading: Reading, header: Mapping[str, Any], share: float) -> Iterato
             "",
         )
     else:
-        yield finding(
+        yield Problem(
             "zeros_without_data",
             reading.image,
             "values",
@@ -119,10 +108,10 @@ def _zeros(reading: Reading, header: Mapping[str, Any], share: float) -> Iterato
         )
 
 
-def _suspects(reading: Reading, suspects: Mapping[str, float]) -> Iterator[Finding]:
+def _suspects(reading: Reading, suspects: Mapping[str, float]) -> Iterator[Problem]:
     for value, share in suspects.items():
         if share > SOME / 10:
-            yield finding(
+            yield Problem(
                 "undeclared_nodata",
                 reading.image,
                 "nodata",
@@ -132,7 +121,7 @@ def _suspects(reading: Reading, suspects: Mapping[str, float]) -> Iterator[Findi
             )
 
 
-def transparency(survey: Survey) -> Iterator[Finding]:
+def transparency(survey: Survey) -> Iterator[Problem]:
     """Find bands of transparency, which the model does not see, and bands that GDAL only takes for it."""
     choices = [settings["imagery"]["bands"] for settings in survey.settings("imagery")]
     for reading, header, sample in survey.with_sample():
@@ -141,18 +130,18 @@ def transparency(survey: Survey) -> Iterator[Finding]:
             if sample["shades"] > SOME and (left_out or _are_seen(header, index, choices)):
                 yield _taken_for_transparency(reading, header, index, sample["shades"])
             elif left_out:
-                yield finding("transparency_left_out", reading.image, f"band {index + 1}", "all or nothing", "", "")
+                yield Problem("transparency_left_out", reading.image, f"band {index + 1}", "all or nothing", "", "")
 
 
 def _are_seen(header: Mapping[str, Any], index: int, choices: Sequence[Sequence[str | int] | None]) -> bool:
     return any(band in (index + 1, header["bands"][index]) for bands in choices for band in bands or ())
 
 
-def _taken_for_transparency(reading: Reading, header: Mapping[str, Any], index: int, shades: float) -> Finding:
+def _taken_for_transparency(reading: Reading, header: Mapping[str, Any], index: int, shades: float) -> Problem:
     others = [number for number in range(1, header["count"] + 1) if number != index + 1]
     marks = ["red", "green", "blue"] if header["count"] == 4 else ["gray"] * (header["count"] - 1)
     marks.insert(index, "undefined")
-    return finding(
+    return Problem(
         "band_taken_for_transparency",
         reading.image,
         f"band {index + 1}",
@@ -163,14 +152,14 @@ def _taken_for_transparency(reading: Reading, header: Mapping[str, Any], index: 
     )
 
 
-def values(survey: Survey) -> Iterator[Finding]:
+def values(survey: Survey) -> Iterator[Problem]:
     """Find values that the normalisation would squeeze: outliers, wrong ranges, other scales."""
     for reading, header, sample in survey.with_sample():
         bands = [band for band in sample["bands"] if band]
         if header["dtype"] != "uint8" and bands:
             top, bottom = max(band["max"] for band in bands), min(band["min"] for band in bands)
             if header["dtype"].startswith(("uint", "int")) and 1 < top <= 255 and bottom >= 0:
-                yield finding(
+                yield Problem(
                     "eight_bit_values",
                     reading.image,
                     "values",
@@ -188,7 +177,7 @@ def values(survey: Survey) -> Iterator[Finding]:
 
 def _outliers(
     reading: Reading, header: Mapping[str, Any], sample: Mapping[str, Any], seen: Sequence[int]
-) -> Iterator[Finding]:
+) -> Iterator[Problem]:
     if reading.split != "train" or header["dtype"] == "uint8" or sample["suspects"]:
         return
     for index in seen:
@@ -196,7 +185,7 @@ def _outliers(
         usual = band["high"] - band["low"] if band else 0
         far = max(band["max"] - band["median"], band["median"] - band["min"]) if band else 0
         if usual > 0 and far > FAR * usual:
-            yield finding(
+            yield Problem(
                 "outliers",
                 reading.image,
                 f"band {index + 1}",
@@ -206,7 +195,7 @@ def _outliers(
             )
 
 
-def _ranges(survey: Survey, imagery: Mapping[str, Any]) -> Iterator[Finding]:
+def _ranges(survey: Survey, imagery: Mapping[str, Any]) -> Iterator[Problem]:
     limits = list(zip(*Range(**imagery["normalize"]).limits(), strict=True))
     for reading, header, sample in survey.with_sample():
         bands = _wanted(header, sample, imagery)
@@ -215,7 +204,7 @@ def _ranges(survey: Survey, imagery: Mapping[str, Any]) -> Iterator[Finding]:
             continue  # told by bands_and_types
         for number, (band, (low, high)) in enumerate(zip(bands, wanted, strict=True), start=1):
             if band and not _fills(band, low, high):
-                yield finding(
+                yield Problem(
                     "range_mismatch",
                     reading.image,
                     "imagery.normalize",
@@ -247,7 +236,7 @@ def _order(header: Mapping[str, Any], imagery: Mapping[str, Any]) -> list[int]:
         return []  # told by bands_and_types
 
 
-def constant_bands(survey: Survey) -> Iterator[Finding]:
+def constant_bands(survey: Survey) -> Iterator[Problem]:
     """Find bands that the model sees and that hold one value in all training scenes."""
     training = list(survey.with_sample("train"))
     constant = {
@@ -257,7 +246,7 @@ def constant_bands(survey: Survey) -> Iterator[Finding]:
         if len({band["min"] for band in values} | {band["max"] for band in values}) == 1
     }
     for index, value in sorted(constant.items()):
-        yield finding(
+        yield Problem(
             "constant_band",
             training[0][0].image,
             f"band {index + 1}",
@@ -278,7 +267,7 @@ def _columns(
             yield orders[0][place], held
 
 
-def differences(survey: Survey) -> Iterator[Finding]:
+def differences(survey: Survey) -> Iterator[Problem]:
     """Find scenes that differ from most in data type, scale, resolution, CRS or order of bands."""
     pairs = list(survey.with_header())
     if len(pairs) < 2:
@@ -291,21 +280,21 @@ def differences(survey: Survey) -> Iterator[Finding]:
         yield from _band_order(pairs)
 
 
-def _dtypes(pairs: Sequence[tuple[Reading, Mapping[str, Any]]]) -> Iterator[Finding]:
+def _dtypes(pairs: Sequence[tuple[Reading, Mapping[str, Any]]]) -> Iterator[Problem]:
     usual = _most_common([header["dtype"] for _, header in pairs])
     for reading, header in pairs:
         if header["dtype"] != usual:
-            yield finding("dtypes_differ", reading.image, "data type", header["dtype"], f"{usual}, as most have", "")
+            yield Problem("dtypes_differ", reading.image, "data type", header["dtype"], f"{usual}, as most have", "")
 
 
-def _crs(pairs: Sequence[tuple[Reading, Mapping[str, Any]]]) -> Iterator[Finding]:
+def _crs(pairs: Sequence[tuple[Reading, Mapping[str, Any]]]) -> Iterator[Problem]:
     counts = Counter(header["crs"] for _, header in pairs)
     if len(counts) > 1:
         odd = next(reading for reading, header in pairs if header["crs"] != counts.most_common(1)[0][0])
-        yield finding("crs_differs", odd.image, "CRS", f"{len(counts)} different CRS among the scenes", "", "")
+        yield Problem("crs_differs", odd.image, "CRS", f"{len(counts)} different CRS among the scenes", "", "")
 
 
-def _scales(survey: Survey) -> Iterator[Finding]:
+def _scales(survey: Survey) -> Iterator[Problem]:
     levels = [
         (reading, max(abs(band["high"]) for band in sample["bands"] if band))
         for reading, _, sample in survey.with_sample()
@@ -314,7 +303,7 @@ def _scales(survey: Survey) -> Iterator[Finding]:
     usual = sorted(level for _, level in levels)[len(levels) // 2] if levels else 0
     for reading, level in levels:
         if min(level, usual) > 0 and max(level / usual, usual / level) > MUCH_LARGER:
-            yield finding(
+            yield Problem(
                 "scales_differ",
                 reading.image,
                 "values",
@@ -324,11 +313,11 @@ def _scales(survey: Survey) -> Iterator[Finding]:
             )
 
 
-def _resolutions(pairs: Sequence[tuple[Reading, Mapping[str, Any]]]) -> Iterator[Finding]:
+def _resolutions(pairs: Sequence[tuple[Reading, Mapping[str, Any]]]) -> Iterator[Problem]:
     usual = sorted(header["metres"] for _, header in pairs)[len(pairs) // 2]
     for reading, header in pairs:
         if max(header["metres"] / usual, usual / header["metres"]) > COARSER:
-            yield finding(
+            yield Problem(
                 "resolution_differs",
                 reading.image,
                 "resolution",
@@ -338,12 +327,12 @@ def _resolutions(pairs: Sequence[tuple[Reading, Mapping[str, Any]]]) -> Iterator
             )
 
 
-def _band_order(pairs: Sequence[tuple[Reading, Mapping[str, Any]]]) -> Iterator[Finding]:
+def _band_order(pairs: Sequence[tuple[Reading, Mapping[str, Any]]]) -> Iterator[Problem]:
     usual = _most_common([tuple(header["bands"]) for _, header in pairs])
     for reading, header in pairs:
         named = all(header["bands"]) and all(usual)
         if named and len(header["bands"]) == len(usual) and tuple(header["bands"]) != usual:
-            yield finding(
+            yield Problem(
                 "band_order_differs",
                 reading.image,
                 "band names",

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from swath.checks.context import Reading, Survey, finding
-from swath.checks.findings import Finding
+from swath.checks.context import Reading, Survey
+from swath.errors import Problem
 
 MANY_INVALID = 0.1
 MANY_OUTSIDE = 0.9
@@ -17,7 +17,7 @@ RARE = 0.001
 """Share of a class among the labelled training pixels that is next to nothing."""
 
 
-def by_scene(survey: Survey) -> Iterator[Finding]:
+def by_scene(survey: Survey) -> Iterator[Problem]:
     """Find labels that lie outside, are invalid, cover no pixel, or leave a part of the image out."""
     for reading in survey.readings:
         for labels in reading.labels.values():
@@ -28,31 +28,31 @@ def by_scene(survey: Survey) -> Iterator[Finding]:
                 yield from _uncovered(reading, labels)
 
 
-def _outside(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Finding]:
+def _outside(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Problem]:
     share = labels["outside"] / max(labels["features"], 1)
     place = str(reading.row["labels"]), "labels"
     found = f"{labels['outside']} of {labels['features']} labels outside the image"
     if share > MANY_OUTSIDE:
         cure = "check that image and labels belong together, and their CRS"
-        yield finding("labels_partly_outside", *place, found, f"labels of {reading.image}", cure)
+        yield Problem("labels_partly_outside", *place, found, f"labels of {reading.image}", cure)
     elif share:
-        yield finding("some_labels_outside", *place, found, "", "")
+        yield Problem("some_labels_outside", *place, found, "", "")
 
 
-def _invalid(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Finding]:
+def _invalid(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Problem]:
     share = labels["invalid"] / max(labels["features"] - labels["outside"], 1)
     place = str(reading.row["labels"]), "geometry"
     found = f"{labels['invalid']} of {labels['features']} geometries invalid"
     if share > MANY_INVALID:
         cure = "repair them, and look whether the shapes are still right"
-        yield finding("invalid_geometries", *place, found, "polygons that do not cross themselves", cure)
+        yield Problem("invalid_geometries", *place, found, "polygons that do not cross themselves", cure)
     elif share:
-        yield finding("some_invalid_geometries", *place, found, "", "")
+        yield Problem("some_invalid_geometries", *place, found, "", "")
 
 
-def _too_small(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Finding]:
+def _too_small(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Problem]:
     if labels["exact"] and labels["features"] and not any(labels["pixels"].values()):
-        yield finding(
+        yield Problem(
             "no_labelled_pixels",
             str(reading.row["labels"]),
             "geometry",
@@ -62,9 +62,9 @@ def _too_small(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Finding]
         )
 
 
-def _uncovered(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Finding]:
+def _uncovered(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Problem]:
     if labels["uncovered"] > SOME_UNCOVERED:
-        yield finding(
+        yield Problem(
             "labels_smaller_than_image",
             str(reading.row["labels"]),
             "labels",
@@ -74,7 +74,7 @@ def _uncovered(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Finding]
         )
 
 
-def areas_of_interest(survey: Survey) -> Iterator[Finding]:
+def areas_of_interest(survey: Survey) -> Iterator[Problem]:
     """Find areas of interest that no chip fits into."""
     for settings in survey.settings("chips"):
         size = settings["chips"]["size"]
@@ -82,7 +82,7 @@ def areas_of_interest(survey: Survey) -> Iterator[Finding]:
             if reading.aoi and settings["chips"]["within_aoi"]:
                 largest = max(reading.aoi["sides"], key=min)
                 if min(largest) < size:
-                    yield finding(
+                    yield Problem(
                         "aoi_smaller_than_chip",
                         str(reading.row["aoi"]),
                         "aoi",
@@ -105,7 +105,7 @@ def class_pixels(readings: Iterable[Reading], key: str) -> Counter[str]:
     return counts
 
 
-def classes(survey: Survey) -> Iterator[Finding]:
+def classes(survey: Survey) -> Iterator[Problem]:
     """Find classes that a split does not have, or hardly has."""
     if survey.pending:
         return  # what is not there yet cannot be counted
@@ -116,14 +116,15 @@ def classes(survey: Survey) -> Iterator[Finding]:
         training = survey.of("train")
         for part, held in {**parts, **({"train": training} if training else {})}.items():
             counts = class_pixels(held, key)
-            unread = any(reading.findings for reading in held)
+            unread = any(reading.problems for reading in held)
             if not unread and (counts or part != "test"):  # test scenes can do without labels
-                yield from (_absent(survey, name, part) for name in named if not counts[name])
+                is_fold = any(reading.part == part and reading.fold is not None for reading in held)
+                yield from (_absent(survey, name, part, is_fold) for name in named if not counts[name])
         counts = class_pixels(training, key)
         for name, number in counts.items():
             share = number / max(counts.total(), 1)
             if 0 < share < RARE and name != elsewhere:
-                yield finding(
+                yield Problem(
                     "class_rare",
                     survey.place("classes", name),
                     f"classes.{name}",
@@ -133,12 +134,9 @@ def classes(survey: Survey) -> Iterator[Finding]:
                 )
 
 
-def _absent(survey: Survey, name: str, part: str) -> Finding:
-    check = "class_absent_from_test" if part == "test" else "class_absent"
-    if part.startswith("fold"):
-        check = "class_absent_from_fold"
-    return finding(
-        check,
+def _absent(survey: Survey, name: str, part: str, is_fold: bool) -> Problem:
+    return Problem(
+        "class_absent_from_test" if part == "test" else "class_absent_from_fold" if is_fold else "class_absent",
         survey.place("classes", name),
         f"classes.{name}",
         f"no labels in the {part} scenes",

@@ -9,21 +9,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from swath.checks.chips import number_of_chips
-from swath.checks.context import Survey, finding
-from swath.checks.findings import Finding
+from swath.checks.context import Survey
 from swath.config.library_names import weights_name
+from swath.errors import Problem
 
 RESULTS, WEIGHTS = Path("results"), Path("resources/weights")
 PICKLE, ONE_MORE_COPY = b"\x80", 2
 """Chips are unpacked for training: zips and files lie on the disk at the same time."""
 
 
-def disk_space(survey: Survey) -> Iterator[Finding]:
+def disk_space(survey: Survey) -> Iterator[Problem]:
     """Find too little room for chips."""
     needed = chip_bytes(survey)
     free = shutil.disk_usage(RESULTS if RESULTS.exists() else Path()).free
     if needed > free:
-        yield finding(
+        yield Problem(
             "disk_space",
             str(RESULTS),
             "disk",
@@ -48,14 +48,14 @@ def _gigabytes(number: int) -> str:
     return f"{number / 1e9:.3g} GB" if number >= 1e9 else f"{math.ceil(number / 1e6)} MB"
 
 
-def weights(survey: Survey) -> Iterator[Finding]:
+def weights(survey: Survey) -> Iterator[Problem]:
     """Find files that are no weights, and weights that have to be fetched."""
     for settings in survey.settings("model"):
         start, model = settings["model"]["weights"], settings["model"]
         if start == "imagenet":
             file = WEIGHTS / f"{weights_name(model['architecture'], model['encoder'])}.pth"
             if not file.exists():
-                yield finding(
+                yield Problem(
                     "weights_to_fetch",
                     survey.place("model", "weights"),
                     "model.weights",
@@ -64,7 +64,7 @@ def weights(survey: Survey) -> Iterator[Finding]:
                     "where there is no network, run `snakemake --cores 1 weights` on a node that has one, before",
                 )
         elif isinstance(start, str) and start != "none" and not looks_like_weights(Path(start)):
-            yield finding(
+            yield Problem(
                 "weights_unreadable",
                 start,
                 "model.weights",

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from swath.checks import chips, images, labels, machine, splits
-from swath.checks.context import Reading, Survey, finding
-from swath.checks.findings import Finding, PreflightError, sorted_findings, tally, text_of
+from swath.checks.context import Reading, Survey
+from swath.checks.findings import Finding, PreflightError, judged, tally, text_of
 from swath.checks.report import write_page
 from swath.errors import Problem
 from swath.files import read_json, short_hash, write_json
@@ -66,16 +66,16 @@ def preflight(request: Mapping[str, Any], report: Path) -> Passed:
 
 def check(survey: Survey) -> list[Finding]:
     """Run all checks."""
-    read = [Finding(name, Problem(**problem)) for reading in survey.readings for name, problem in reading.findings]
-    found = [found for function in CHECKS for found in function(survey)]
-    return sorted_findings([*read, *_pending(survey), *found], survey.request["allow"])
+    read = [Problem(**problem) for reading in survey.readings for problem in reading.problems]
+    found = [problem for function in CHECKS for problem in function(survey)]
+    return judged([*read, *_pending(survey), *found], survey.request["allow"])
 
 
-def _pending(survey: Survey) -> list[Finding]:
+def _pending(survey: Survey) -> list[Problem]:
     if not survey.pending:
         return []
     number = f"{len(survey.pending)} of {len(survey.pending) + len(survey.readings)} scenes"
-    return [finding("not_there_yet", number, "", ", ".join(survey.pending[:5]), "", "")]
+    return [Problem("not_there_yet", number, "", ", ".join(survey.pending[:5]), "", "")]
 
 
 def look_at(request: Mapping[str, Any]) -> Survey:
@@ -90,7 +90,7 @@ def look_at(request: Mapping[str, Any]) -> Survey:
     read = _read(unknown, request["labels"]) if unknown else []
     known |= {keys[reading["row"]["id"]]: reading for reading in read}
     if unknown:
-        write_json(memory, {key: known[key] for key in keys.values() if not known[key]["findings"]})
+        write_json(memory, {key: known[key] for key in keys.values() if not known[key]["problems"]})
     folds = request["folds"]
     return Survey(request, [Reading(**known[key], fold=folds.get(scene)) for scene, key in keys.items()], pending)
 

@@ -31,7 +31,7 @@ from swath.scenes.images import read_image
 FEW = 4
 """So few scenes are read faster by one process than by several."""
 
-Found = list[tuple[str, dict[str, str]]]
+Found = list[dict[str, str]]
 
 
 def read_scenes(scenes: Sequence[Mapping[str, Any]], specs: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -51,7 +51,7 @@ def read_scenes(scenes: Sequence[Mapping[str, Any]], specs: Mapping[str, Any]) -
 
 
 def read_scene(row: Mapping[str, Any], specs: Mapping[str, Any]) -> dict[str, Any]:
-    """Read one scene; what goes wrong is a finding, never an exception.
+    """Read one scene; what goes wrong is a problem of the reading, never an exception.
 
     Args:
         row: id, split, image, labels, aoi, common_labels.
@@ -72,10 +72,10 @@ def read_scene(row: Mapping[str, Any], specs: Mapping[str, Any]) -> dict[str, An
     if header:
         for key, spec in specs.items() if row["labels"] else ():
             survey = partial(survey_labels, row, spec, header)
-            reading["labels"][key] = _told(found, "labels_unusable", row["labels"], "labels", survey)
+            reading["labels"][key] = _told(found, "labels_unreadable", row["labels"], "labels", survey)
         if row["aoi"]:
-            reading["aoi"] = _told(found, "aoi_unusable", row["aoi"], "aoi", partial(read_area, row["aoi"], header))
-    return {**reading, "findings": found}
+            reading["aoi"] = _told(found, "aoi_unreadable", row["aoi"], "aoi", partial(read_area, row["aoi"], header))
+    return {**reading, "problems": found}
 
 
 def _header(cell: str, imagery: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -83,37 +83,17 @@ def _header(cell: str, imagery: Mapping[str, Any], folder: Path) -> dict[str, An
     return {**header, "metres": metres_per_pixel(header), "footprint": footprint(header)}
 
 
-def _told(found: Found, name: str, file: str, field: str, function: Callable[[], Any]) -> Any:
-    """Call a function; turn what it raises into findings."""
+def _told(found: Found, code: str, file: str, field: str, function: Callable[[], Any]) -> Any:
+    """Call a function; keep the problems that it raises, and make one of what a library stumbles over."""
     try:
         return function()
     except UserError as error:
-        found += [(_name_of(name, problem), asdict(problem)) for problem in error.problems]
+        found += [asdict(problem) for problem in error.problems]
     except Exception as error:  # one file that a library stumbles over must not hide what the others have
         said = " ".join(str(error.__cause__ or error).split()) or type(error).__name__
-        problem = Problem(file, field, said, "a file that can be read", "check the file, copy it again")
-        found.append((name, asdict(problem)))
+        problem = Problem(code, file, field, said, "a file that can be read", "check the file, copy it again")
+        found.append(asdict(problem))
     return None
-
-
-def _name_of(name: str, problem: Problem) -> str:
-    """Name a check after the problem that a function of the stage `scenes` tells."""
-    if problem.field == "georeference":
-        return "no_georeference"
-    if name == "image_unreadable":
-        return name if problem.field == "image" else "image_unusable"
-    if name == "aoi_unusable":
-        return "aoi_outside" if "outside" in problem.found else name
-    if name == "labels_unusable":
-        words = {
-            "unknown ": "unknown_class",
-            "no features": "labels_empty",
-            "no labelled pixel": "labels_empty",
-            "all outside": "labels_outside",
-            "nothing inside": "labels_outside",
-        }
-        return next((known for word, known in words.items() if problem.found.startswith(word)), name)
-    return name
 
 
 def main() -> None:

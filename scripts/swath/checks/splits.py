@@ -8,15 +8,15 @@ from typing import Any
 
 from shapely.geometry import Polygon
 
-from swath.checks.context import Reading, Survey, finding
-from swath.checks.findings import Finding
+from swath.checks.context import Reading, Survey
+from swath.errors import Problem
 from swath.scenes.paths import paths_of
 
 EDGE = 0.01
 """Share of the smaller scene that may lie in both: edges that touch."""
 
 
-def same_image(survey: Survey) -> Iterator[Finding]:
+def same_image(survey: Survey) -> Iterator[Problem]:
     """Find images that stand in the table twice: by path, behind links, or as copies."""
     first: dict[str, Reading] = {}
     told: set[tuple[str, str]] = set()
@@ -41,9 +41,9 @@ def _files(reading: Reading) -> list[str]:
     return [os.path.realpath(path) for path in paths_of(reading.image)]
 
 
-def _twice(one: Reading, other: Reading) -> Finding:
+def _twice(one: Reading, other: Reading) -> Problem:
     same = bool(set(_files(one)) & set(_files(other)))
-    return finding(
+    return Problem(
         "image_twice" if one.part == other.part else "image_in_two_splits",
         other.image,
         f"image of scene {other.row['id']}",
@@ -54,7 +54,7 @@ def _twice(one: Reading, other: Reading) -> Finding:
     )
 
 
-def overlaps(survey: Survey) -> Iterator[Finding]:
+def overlaps(survey: Survey) -> Iterator[Problem]:
     """Find training scenes that overlap others on the ground, of another split or fold."""
     dealt = any(reading.fold is not None for reading in survey.readings)
     training = sorted(survey.with_header("train"), key=lambda pair: float(pair[1]["bounds"][0]))
@@ -66,7 +66,7 @@ def overlaps(survey: Survey) -> Iterator[Finding]:
                 continue  # the same part; a pair of folds is told once
             share = overlap(header, other_header)
             if share > EDGE and not set(_files(reading)) & set(_files(other)):
-                yield finding(
+                yield Problem(
                     "spatial_overlap",
                     reading.image,
                     f"scene {reading.row['id']} ({reading.part})",

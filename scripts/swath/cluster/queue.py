@@ -74,5 +74,9 @@ def _wait_until_gone(names: Collection[str]) -> None:
                 return
             found = ", ".join(job.id for job in remaining)
             cure = "wait until they have left the queue (`squeue --me`), then type the same command again"
-            raise UserError(Problem("SLURM", "jobs of an earlier run", f"{found} still there", "an empty queue", cure))
+            raise UserError(
+                Problem(
+                    "jobs_in_queue", "SLURM", "jobs of an earlier run", f"{found} still there", "an empty queue", cure
+                )
+            )
         time.sleep(LOOK)

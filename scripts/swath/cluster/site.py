@@ -188,6 +188,7 @@ def check_requests(requests: Iterable[Request], site: Iterable[Nodes], accounts:
     nodes, known = list(site), sorted(account.lower() for account in accounts)
     wrong = {
         Problem(
+            "unknown_account",
             PROFILE,
             "slurm_account",
             request.account,
@@ -205,7 +206,9 @@ def check_requests(requests: Iterable[Request], site: Iterable[Nodes], accounts:
 def problems_of(request: Request, site: list[Nodes]) -> Iterator[Problem]:
     """Find why a job could not start: how it asks for things, or the first thing that excludes all nodes."""
     for name in request.unknown:
-        yield _problem(request, name, "no resource of that name", ", ".join(SLURM), did_you_mean(name, SLURM))
+        yield _problem(
+            "unknown_resource", request, name, "no resource of that name", ", ".join(SLURM), did_you_mean(name, SLURM)
+        )
     if wrong := next(_wrong_gpus(request), None):
         yield wrong
         return
@@ -216,7 +219,7 @@ def problems_of(request: Request, site: list[Nodes]) -> Iterator[Problem]:
         names = sorted({nodes.partition for nodes in site})
         expected = f"a partition of this cluster: {', '.join(names)}"
         cure = did_you_mean(request.partition, names, "put in one of them")
-        yield _problem(request, "slurm_partition", request.partition, expected, cure)
+        yield _problem("unknown_partition", request, "slurm_partition", request.partition, expected, cure)
         return
     for setting, found, needed, offered, cure in _needs(request):
         left = [nodes for nodes in rest if offered(nodes) >= needed]
@@ -224,7 +227,7 @@ def problems_of(request: Request, site: list[Nodes]) -> Iterator[Problem]:
             there = "; ".join(sorted({_there(setting, nodes) for nodes in rest}))
             if request.gpus and not any(nodes.gpus for nodes in rest):
                 cure = "name a partition with GPUs; `--set-resources` on the command line replaces all of the profile's"
-            yield _problem(request, setting, found, f"what a node there has: {there}", cure)
+            yield _problem("no_such_node", request, setting, found, f"what a node there has: {there}", cure)
             return
         rest = left
     asked = sum(request.gpus.values())
@@ -232,26 +235,42 @@ def problems_of(request: Request, site: list[Nodes]) -> Iterator[Problem]:
         setting, found = ("gres", request.gres) if request.gres else ("gpu", str(asked))
         cure = "ask for as many as are used, or change `train.gpus`"
         expected = f"{request.used} GPU{'s' * (request.used != 1)}, as `train.gpus` says"
-        yield _problem(request, setting, found, expected, cure)
+        yield _problem("gpus_not_used", request, setting, found, expected, cure)
 
 
 def _wrong_gpus(request: Request) -> Iterator[Problem]:
     """Find what is wrong with how GPUs are asked for, whatever there is."""
     if gpus_of(request.gres) and (request.gpu or request.model):
         found = f"gres {request.gres!r} and gpu {request.gpu or request.model!r}: SLURM adds them up"
-        yield _problem(request, "gres", found, "one way to ask for GPUs", "set `gpu: 0`, or remove `gres`")
+        yield _problem(
+            "resource_conflict", request, "gres", found, "one way to ask for GPUs", "set `gpu: 0`, or remove `gres`"
+        )
     if request.model and request.gpu == 0:
-        yield _problem(request, "gpu", f"0, of type {request.model}", "a number", "set `gpu: 1`, or remove `gpu_model`")
+        yield _problem(
+            "resource_conflict",
+            request,
+            "gpu",
+            f"0, of type {request.model}",
+            "a number",
+            "set `gpu: 1`, or remove `gpu_model`",
+        )
     if request.gpus and request.rule not in ON_GPUS:
         setting, found = ("gres", request.gres) if request.gres else ("gpu", f"{sum(request.gpus.values())}")
         cure = "ask for GPUs in `set-resources`, under `train` and `predict`, not in `default-resources`"
-        yield _problem(request, setting, found, "no GPU: this rule does not use any", cure)
+        yield _problem("gpus_not_used", request, setting, found, "no GPU: this rule does not use any", cure)
     for setting, text, allowed in (("gres", request.gres, GRES), ("gpu_model", request.model, MODEL)):
         if text and not allowed.fullmatch(text):
             gpus = ",".join(f"{kind}:{number}" if kind else str(number) for kind, number in request.gpus.items())
             instead = f'set `gpu: 0` and `slurm_extra: "--gpus-per-node={gpus}"` in place of it'
             cure = instead if gpus else "remove what is not a GPU"
-            yield _problem(request, setting, text, "letters, digits, _ and . (all that Snakemake passes on)", cure)
+            yield _problem(
+                "unpassable_resource",
+                request,
+                setting,
+                text,
+                "letters, digits, _ and . (all that Snakemake passes on)",
+                cure,
+            )
 
 
 def most_memory(request: Request, site: Iterable[Nodes]) -> int:
@@ -303,5 +322,5 @@ def _there(setting: str, nodes: Nodes) -> str:
     return f"{nodes.partition}: {limits[setting]}" if setting in limits else str(nodes)
 
 
-def _problem(request: Request, setting: str, found: str, expected: str, cure: str) -> Problem:
-    return Problem(PROFILE, f"{request.rule}: {setting}", found, expected, cure)
+def _problem(code: str, request: Request, setting: str, found: str, expected: str, cure: str) -> Problem:
+    return Problem(code, PROFILE, f"{request.rule}: {setting}", found, expected, cure)

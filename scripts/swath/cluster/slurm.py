@@ -33,7 +33,7 @@ def ask(*command: str, missing: str | None = None) -> str:
             return missing
         said = " ".join(str(getattr(error, "stderr", "") or error).split())
         cure = "wait until SLURM answers (`sinfo`), then type the same command again"
-        raise UserError(Problem("SLURM", command[0], said, "an answer", cure)) from None
+        raise UserError(Problem("slurm_silent", "SLURM", command[0], said, "an answer", cure)) from None
 
 
 def wait_for_controller(given_up: threading.Event) -> bool:

@@ -6,14 +6,14 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from swath.checks.catalog import MEANING
-from swath.config.base import Section
+from swath.config.base import Section, mistake
+from swath.error_codes import MEANING
 from swath.errors import did_you_mean
 
 
 def _warning(name: str) -> str:
     if name not in MEANING["warning"]:
-        raise ValueError(f"the name of a warning; {did_you_mean(name, MEANING['warning'])}")
+        raise mistake("unknown_warning", "the code of a warning", did_you_mean(name, MEANING["warning"]))
     return name
 
 
@@ -21,4 +21,4 @@ class Checks(Section):
     """What `snakemake validate`, which also runs before everything else, finds and the user allows."""
 
     allow: list[Annotated[str, AfterValidator(_warning)]] = []
-    """Warnings, by name, that do not stop a run, such as `spatial_overlap`; docs/checks.md lists them all."""
+    """Warnings, by code, that do not stop a run, such as `spatial_overlap`; docs/checks.md lists them all."""

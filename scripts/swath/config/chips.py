@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
-from swath.config.base import Section
+from swath.config.base import Section, mistake
 
 
 class Chips(Section):
@@ -53,5 +53,6 @@ class Chips(Section):
     @model_validator(mode="after")
     def _stride_belongs_to_sliding(self) -> Self:
         if self.stride is not None and self.sampling != "sliding":
-            raise ValueError("`stride` belongs to `sampling: sliding`")
+            expected = "nothing: it belongs to `sampling: sliding`"
+            raise mistake("settings_conflict", expected, "leave it out, or set `sampling: sliding`", field="stride")
         return self

@@ -7,6 +7,8 @@ from typing import Annotated
 from PIL import ImageColor
 from pydantic import AfterValidator
 
+from swath.config.base import mistake
+
 NULL_CLASS = "null"
 NULL_CLASS_ID = 0
 
@@ -15,15 +17,16 @@ def _hex_colour(colour: str) -> str:
     try:
         red, green, blue = ImageColor.getrgb(colour)[:3]
     except ValueError:
-        raise ValueError("a colour name such as orange, or #rrggbb") from None
+        raise mistake("unknown_colour", "a colour name such as orange, or #rrggbb") from None
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
 def _class_names(classes: dict[str, str]) -> dict[str, str]:
     if not classes:
-        raise ValueError("at least one class is needed, such as: building: orange")
+        raise mistake("nothing_listed", "at least one class", "name one with its colour, such as `building: orange`")
     if NULL_CLASS in classes:
-        raise ValueError(f"{NULL_CLASS!r} is added by itself for what has no label; leave it out")
+        expected = f"other names: the class {NULL_CLASS!r} is added by itself, for what has no label"
+        raise mistake("null_class_named", expected, "leave it out", field=NULL_CLASS)
     return classes
 
 

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
-from swath.config.base import FileSafeName, Section
+from swath.config.base import FileSafeName, Section, mistake
 from swath.config.checks import Checks
 from swath.config.chips import Chips
 from swath.config.classes import Classes
@@ -69,67 +69,74 @@ class Experiment(Section):
         for setting, tasks in BELONGS_TO.items():
             section, key = setting.split(".")
             if self.task not in tasks and key in getattr(self, section).model_fields_set:
-                raise ValueError(f"{setting}: not for {self.task}, only for {' and '.join(tasks)}")
+                expected = f"nothing: it is not for {self.task}, only for {' and '.join(tasks)}"
+                raise mistake("not_for_task", expected, "leave it out", field=(section, key))
         network = self.model.architecture
         task = NETWORKS.get(network, SEGMENTATION)
         if task != self.task and network != EXTERNAL:
-            raise ValueError(f"model.architecture: {network} is for {task}, not for {self.task}")
+            expected = f"a network for {self.task}; {network} is for {task}"
+            raise mistake("not_for_task", expected, field=("model", "architecture"), found=repr(network))
         for loss in loss_weights(self.train.loss) if self.task in LOSSES else ():
             if loss not in LOSSES[self.task]:
-                raise ValueError(f"train.loss: {' or '.join(LOSSES[self.task])}, for {self.task}")
+                expected = f"{' or '.join(LOSSES[self.task])}, for {self.task}"
+                raise mistake("not_for_task", expected, field=("train", "loss"))
         return self
 
     @model_validator(mode="after")
     def _classes_are_known(self) -> Self:
-        used = {f"labels.mapping.{value}": name for value, name in self.labels.mapping.items() if name}
-        used |= {f"labels.colours.{colour}": name for colour, name in self.labels.colours.items() if name}
+        used: dict[tuple[str, ...], str] = {}
+        used |= {("labels", "mapping", value): name for value, name in self.labels.mapping.items() if name}
+        used |= {("labels", "colours", colour): name for colour, name in self.labels.colours.items() if name}
         if isinstance(self.train.class_weights, dict):
-            used |= {f"train.class_weights.{name}": name for name in self.train.class_weights}
+            used |= {("train", "class_weights", name): name for name in self.train.class_weights}
         if self.labels.default_class:
-            used["labels.default_class"] = self.labels.default_class
+            used["labels", "default_class"] = self.labels.default_class
         if self.labels.unlabelled != "ignore":
-            used["labels.unlabelled"] = self.labels.unlabelled
+            used["labels", "unlabelled"] = self.labels.unlabelled
         metric = self.sweep.select.metric
         if metric.startswith("f1."):
-            used["sweep.select.metric"] = metric.removeprefix("f1.")
+            used["sweep", "select", "metric"] = metric.removeprefix("f1.")
         elif metric not in METRICS[self.task]:
-            raise ValueError(f"sweep.select.metric: {metric!r} is not {', '.join(METRICS[self.task])} or f1.<class>")
+            expected = f"{', '.join(METRICS[self.task])} or f1.<class>"
+            raise mistake("unknown_metric", expected, field=("sweep", "select", "metric"), found=repr(metric))
         monitor = self.train.monitor
         by_class = self.task != DETECTION
         if monitor.startswith("f1.") and by_class:
-            used["train.monitor"] = monitor.removeprefix("f1.")
+            used["train", "monitor"] = monitor.removeprefix("f1.")
         elif monitor not in MONITORS[self.task]:
             known = [*MONITORS[self.task], *(["f1.<class>"] if by_class else [])]
-            raise ValueError(f"train.monitor: {monitor!r} is not {', '.join(known[:-1])} or {known[-1]}")
+            expected = f"{', '.join(known[:-1])} or {known[-1]}"
+            raise mistake("unknown_metric", expected, field=("train", "monitor"), found=repr(monitor))
         for field, name in used.items():
             if name not in self.classes:
-                raise ValueError(f"{field}: unknown class {name!r}; {did_you_mean(name, self.classes)}")
+                cure = did_you_mean(name, self.classes)
+                raise mistake("unknown_class", "one of `classes`", cure, field=field, found=f"unknown class {name!r}")
         return self
 
     @model_validator(mode="after")
     def _only_what_is_learned_is_frozen(self) -> Self:
         if self.train.freeze_encoder and self.model.weights == "none":
-            raise ValueError("train.freeze_encoder: 0 with `model.weights: none`, whose encoder knows nothing yet")
+            expected = "0 with `model.weights: none`, whose encoder knows nothing yet"
+            raise mistake("settings_conflict", expected, field=("train", "freeze_encoder"))
         return self
 
     @model_validator(mode="after")
     def _windows_fit_the_network(self) -> Self:
         if self.model.architecture in NEEDS_DIVISIBLE_WINDOWS:
             factor = 2 ** int(self.model.arguments.get("encoder_depth", 5))
-            sizes = {"chips.size": self.chips.size, "predict.chip_size": self.predict.chip_size or self.chips.size}
+            window = self.predict.chip_size or self.chips.size
+            sizes = {("chips", "size"): self.chips.size, ("predict", "chip_size"): window}
             for field, size in sizes.items():
                 if size % factor:
                     nearest = max(round(size / factor), 1) * factor
-                    raise ValueError(
-                        f"{field}: {self.model.architecture} needs windows divisible by {factor}; try {nearest}"
-                    )
+                    expected = f"a size divisible by {factor}, for {self.model.architecture}"
+                    raise mistake("window_not_divisible", expected, f"try {nearest}", field=field, found=str(size))
         return self
 
     @model_validator(mode="after")
     def _windows_meet(self) -> Self:
         size = self.predict.chip_size or self.chips.size
         if self.predict.stride and self.predict.stride > size:
-            raise ValueError(
-                f"predict.stride: {self.predict.stride} is larger than the window ({size}): pixels would be left out"
-            )
+            expected = f"no more than the window ({size}): pixels would be left out"
+            raise mistake("windows_apart", expected, field=("predict", "stride"))
         return self

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from swath.config.base import Section
+from swath.config.base import Section, mistake
 
 Limits = float | Annotated[list[float], Field(min_length=1)]
 MEASURED = ("statistics", "min_max")
@@ -27,10 +27,12 @@ class Range(Section):
     def _ordered(self) -> Self:
         low, high = self.limits()
         if len(low) != len(high):
-            raise ValueError(f"min has {len(low)} values and max has {len(high)}; give one per band in both")
+            found = f"{len(low)} values in `min`, {len(high)} in `max`"
+            raise mistake("limits_per_band", "as many in both", "give one per band in both", found=found)
         for smaller, larger in zip(low, high, strict=True):
             if not smaller < larger:
-                raise ValueError(f"min ({smaller}) has to be smaller than max ({larger})")
+                found = f"min {smaller:g}, max {larger:g}"
+                raise mistake("range_upside_down", "a `min` that is smaller than `max`", found=found)
         return self
 
     def limits(self) -> tuple[list[float], list[float]]:
@@ -75,7 +77,6 @@ class Imagery(Section):
         if self.bands and isinstance(self.normalize, Range):
             number = len(self.normalize.limits()[0])
             if number not in (1, len(self.bands)):
-                raise ValueError(
-                    f"imagery.normalize: {number} limits for {len(self.bands)} bands; give one for all, or one per band"
-                )
+                found = f"{number} limits for {len(self.bands)} bands"
+                raise mistake("limits_per_band", "one for all, or one per band", field="normalize", found=found)
         return self

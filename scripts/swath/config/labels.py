@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from swath.config.base import Section
+from swath.config.base import Section, mistake
 from swath.config.classes import Colour
 
 
@@ -72,17 +72,16 @@ class Labels(Section):
     @model_validator(mode="after")
     def _has_a_class(self) -> Self:
         if self.attribute is None and self.default_class is None and not self.are_rasters:
-            raise ValueError(
-                "give `attribute` (where the class stands) or `default_class` (one class for everything); "
-                "for label rasters, `mapping` or `colours`"
-            )
+            expected = "`attribute` (where the class stands) or `default_class` (one class for everything)"
+            raise mistake("setting_needed", expected, "give one of them; for label rasters, `mapping` or `colours`")
         if self.colours and (self.attribute or self.mapping):
-            raise ValueError("`colours` are a label raster's; leave `attribute` and `mapping` out")
+            expected = "`colours` alone: they are a label raster's"
+            raise mistake("settings_conflict", expected, "leave `attribute` and `mapping` out")
         if self.colour_tolerance and not self.colours:
-            raise ValueError("`colour_tolerance` goes with `colours`; leave it out")
+            expected = "nothing: it goes with `colours`"
+            raise mistake("settings_conflict", expected, "leave it out", field="colour_tolerance")
         vectors = [name for name in ("layer", "where", "buffer") if getattr(self, name)]
         if self.are_rasters and vectors:
-            raise ValueError(
-                f"`{vectors[0]}` is for vector labels, and `mapping` or `colours` without `attribute` for rasters"
-            )
+            expected = "nothing: it is for vector labels, and `mapping` or `colours` without `attribute` for rasters"
+            raise mistake("settings_conflict", expected, "leave it out, or name the `attribute`", field=vectors[0])
         return self

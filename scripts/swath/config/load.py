@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from swath.config.experiment import Experiment
 from swath.errors import Problem, UserError, did_you_mean
@@ -44,70 +46,169 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_file():
-        raise UserError(Problem(str(path), "", "no such file", "a YAML config file", "check the path"))
+        raise UserError(Problem("file_missing", str(path), "", "no such file", "a YAML config file", "check the path"))
     try:
         content = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
-        raise UserError(
-            Problem(str(path), "", " ".join(str(error).split()), "valid YAML", "check indentation and colons")
-        ) from None
+        raise UserError(_no_yaml(path, error)) from None
     if not isinstance(content, dict):
-        raise UserError(Problem(str(path), "", type(content).__name__, "sections such as `classes:`", "see README"))
+        found, expected = type(content).__name__, "sections such as `classes:`"
+        raise UserError(Problem("invalid_yaml", str(path), "", found, expected, "see README"))
     return content
 
 
-def problems_of(
-    error: ValidationError, config: Mapping[str, Any], files: Sequence[str | Path], prefix: Location = ()
-) -> list[Problem]:
-    """Turn pydantic's errors into problems: file and line, dotted field, found, expected, cure."""
-    return [_problem(detail, config, files, prefix) for detail in _without_other_branches(error)]
+def _no_yaml(path: Path, error: yaml.YAMLError) -> Problem:
+    place, found = str(path), " ".join(str(error).split())
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        mark = error.problem_mark
+        place, found = f"{path}:{mark.line + 1}", f"column {mark.column + 1}: {error.problem}"
+        found += f" ({error.context})" if error.context else ""
+    return Problem("invalid_yaml", place, "", found, "valid YAML", "check indentation and colons")
 
 
-def _without_other_branches(error: ValidationError) -> list[Any]:
-    """Keep one error per place: unions report every branch that did not fit."""
-    details = error.errors(include_url=False)
-    places = [_place(detail["loc"]) for detail in details]
-    seen: dict[Location, Any] = {}
-    for detail, place in zip(details, places, strict=True):
-        inside = any(len(other) > len(place) and other[: len(place)] == place for other in places)
-        if detail["type"] in ("literal_error", "string_type") and isinstance(detail["input"], dict) and inside:
-            continue  # a section where a word could stand too: its own mistakes say more
-        if place in seen:
-            seen[place]["msg"] += f", or {detail['msg'][0].lower()}{detail['msg'][1:]}"
-        else:
-            seen[place] = dict(detail)
-    return list(seen.values())
+# --- pydantic's errors ------------------------------------------------------------------------------
 
 
-def _place(location: Location) -> Location:
-    """Drop what pydantic adds for union branches and constrained types, which is no key of the YAML."""
-    return tuple(part for part in location if not (isinstance(part, str) and _is_branch(part)))
+@dataclass(frozen=True)
+class _Mistake:
+    """One of pydantic's errors, or several at one place, of a value that could be of several types.
+
+    Attributes:
+        code: The kind of mistake.
+        place: Where it stands in the config.
+        found: What stands there.
+        expected: What could stand there.
+        cure: The next step; to change what stands there, if nothing is said.
+        whole: Whether it says all that could stand there, and not what is expected of one type among several.
+    """
+
+    code: str
+    place: Location
+    found: str
+    expected: str
+    cure: str = ""
+    whole: bool = False
 
 
-def _is_branch(part: str) -> bool:
-    return "[" in part or part in ("str", "int", "float", "bool", "Range", "TrialWeights", "constrained-int", "none")
+OF_TYPE: dict[str, tuple[str, str]] = {
+    "literal_error": ("not_a_choice", "{expected}"),
+    "greater_than": ("out_of_range", "greater than {gt:g}"),
+    "greater_than_equal": ("out_of_range", "greater than or equal to {ge:g}"),
+    "less_than": ("out_of_range", "less than {lt:g}"),
+    "less_than_equal": ("out_of_range", "less than or equal to {le:g}"),
+    "finite_number": ("out_of_range", "a finite number"),
+    "too_short": ("nothing_listed", "a list or mapping with {min_length} or more entries"),
+    **dict.fromkeys(
+        ("int_type", "int_parsing", "int_from_float", "int_parsing_size"), ("wrong_type", "a whole number")
+    ),
+    **dict.fromkeys(("float_type", "float_parsing"), ("wrong_type", "a number")),
+    **dict.fromkeys(("bool_type", "bool_parsing"), ("wrong_type", "true or false")),
+    "string_type": ("wrong_type", "text"),
+    "list_type": ("wrong_type", "a list"),
+    **dict.fromkeys(("dict_type", "mapping_type", "model_type"), ("wrong_type", "a mapping")),
+}
+"""Type of pydantic's error → code, and what is expected, with what pydantic's context says of it."""
 
 
-def _problem(detail: Any, config: Mapping[str, Any], files: Sequence[str | Path], prefix: Location) -> Problem:
-    place = prefix + _place(detail["loc"])
-    field, message = dotted(place), detail["msg"].removeprefix("Value error, ")
-    kind, found = detail["type"], f"{detail['input']!r}"
-    expected, cure = f"{message[0].lower()}{message[1:]}", ""
+def problems_of(error: ValidationError, config: Mapping[str, Any], files: Sequence[str | Path]) -> list[Problem]:
+    """Turn pydantic's errors into problems: code, file and line, dotted field, found, expected, cure.
+
+    Args:
+        error: Pydantic's.
+        config: What was validated.
+        files: The file or files it came from, the last one deciding.
+    """
+    found = [_mistake(detail, config) for detail in error.errors(include_url=False)]
+    return [_problem(mistake, files) for mistake in _one_per_place(found)]
+
+
+def _mistake(detail: ErrorDetails, config: Mapping[str, Any]) -> _Mistake:
+    kind, found, context = detail["type"], detail["input"], detail.get("ctx", {})
+    place = _place(detail["loc"], kind, config)
+    if "field" in context:  # raised by a validator of a section
+        inner = tuple(context["field"])
+        said = context["found"] or _written(_value_at(found, inner))
+        return _Mistake(kind, (*place, *inner), said, context["expected"], context["cure"], whole=True)
     if kind == "extra_forbidden":
-        found, expected = f"unknown key {place[-1]!r}", ""
         cure = did_you_mean(str(place[-1]), _known_keys(place[:-1]))
-    elif kind == "missing":
-        found, expected, cure = "nothing", "a value", f"add `{place[-1]}:`, see docs/reference.md"
-    elif kind == "value_error":
-        head, _, rest = message.partition(": ")
-        if head.count(".") and " " not in head:
-            field, expected = head, rest
-            place = tuple(head.split("."))
-            found = f"{_value_at(config, place)!r}"
-        elif isinstance(detail["input"], dict):
-            found = ", ".join(f"{key}: {value!r}" for key, value in detail["input"].items()) or "nothing"
-        expected, _, cure = expected.partition("; ")
-    return Problem(where(files, place), field, _shortened(found), expected, cure or f"change `{field}`")
+        return _Mistake("unknown_key", place, f"unknown key {place[-1]!r}", "", cure)
+    if kind == "missing":
+        return _Mistake("key_missing", place, "nothing", "a value", f"add `{place[-1]}:`, see docs/reference.md")
+    if kind not in OF_TYPE:
+        return _Mistake("wrong_value", place, _written(found), detail["msg"])
+    code, expected = OF_TYPE[kind]
+    keys = f" with keys such as {', '.join(_known_keys(place)[:3])}" if kind == "model_type" else ""
+    return _Mistake(code, place, _written(found), expected.format_map(context) + keys)
+
+
+def _place(location: Location, kind: str, config: Any) -> Location:
+    """Drop what pydantic adds for branches of a union and for keys that it checks: that is no key of the config."""
+    place: list[str | int] = []
+    value = config
+    for number, part in enumerate(location, start=1):
+        inner = _value_at(value, (part,))
+        if inner is not NOTHING:
+            place.append(part if isinstance(value, list) else str(part))
+            value = inner
+        elif kind == "missing" and number == len(location):
+            place.append(part)
+    return tuple(place)
+
+
+def _one_per_place(mistakes: Sequence[_Mistake]) -> list[_Mistake]:
+    """Join what is said of one place: unions report every branch that did not fit."""
+    joined: dict[Location, _Mistake] = {}
+    for mistake in mistakes:
+        inside = any(
+            len(other.place) > len(mistake.place) and other.place[: len(mistake.place)] == mistake.place
+            for other in mistakes
+        )
+        before = joined.get(mistake.place)
+        if inside and not mistake.whole:
+            continue  # a section where a word could stand too: its own mistakes say more
+        if before is None or mistake.whole:
+            joined[mistake.place] = mistake
+        elif not before.whole:
+            joined[mistake.place] = replace(before, expected=f"{before.expected}, or {mistake.expected}")
+    return list(joined.values())
+
+
+def _problem(mistake: _Mistake, files: Sequence[str | Path]) -> Problem:
+    field = dotted(mistake.place)
+    cure = mistake.cure or f"change `{field}`"
+    place = where(files, mistake.place)
+    return Problem(mistake.code, place, field, _shortened(mistake.found), mistake.expected, cure)
+
+
+class _Nothing:
+    """Stands for a value that is not there, where None is a value, too."""
+
+
+NOTHING = _Nothing()
+
+
+def _value_at(value: Any, place: Location) -> Any:
+    """Find what stands at a place; keys that YAML has read as numbers are found by their text, too."""
+    for part in place:
+        if isinstance(value, Mapping):
+            value = (
+                value[part]
+                if part in value
+                else {str(key): inner for key, inner in value.items()}.get(str(part), NOTHING)
+            )
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        else:
+            return NOTHING
+    return value
+
+
+def _written(value: Any) -> str:
+    if value is NOTHING or value == {}:
+        return "nothing"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {inner!r}" for key, inner in value.items())
+    return repr(value)
 
 
 def _shortened(text: str, length: int = 160) -> str:
@@ -120,14 +221,6 @@ def dotted(place: Location) -> str:
     for part in place:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
     return text
-
-
-def _value_at(config: Any, place: Location) -> Any:
-    for part in place:
-        if not isinstance(config, Mapping) or part not in config:
-            return None
-        config = config[part]
-    return config
 
 
 def _known_keys(place: Location) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, NonNegativeInt, model_validator
 
-from swath.config.base import FileSafeName, Section
+from swath.config.base import FileSafeName, Section, mistake
 from swath.config.library_names import ARCHITECTURES, ENCODERS, EXTERNAL, PLACEHOLDERS, TORCHVISION_BACKBONES
 from swath.errors import did_you_mean
 
@@ -28,7 +28,7 @@ class TrialWeights(Section):
 
 def _known_weights(weights: str) -> str:
     if weights not in ("none", "imagenet") and not weights.endswith(WEIGHT_FILES):
-        raise ValueError(f"none, imagenet, a file ({', '.join(WEIGHT_FILES)}) or {{trial: ...}}")
+        raise mistake("unknown_weights", f"none, imagenet, a file ({', '.join(WEIGHT_FILES)}) or {{trial: ...}}")
     return weights
 
 
@@ -71,15 +71,15 @@ class Model(Section):
         if backbones:
             timm = self.architecture == "classifier" and self.encoder.startswith("tu-")
             if self.encoder not in backbones and not timm:
-                raise ValueError(
-                    f"encoder {self.encoder!r} does not go with {self.architecture}; takes {' or '.join(backbones)}"
-                )
+                expected = f"{' or '.join(backbones)}, with {self.architecture}"
+                raise mistake("unknown_encoder", expected, field="encoder", found=repr(self.encoder))
             return self
         if self.architecture not in ARCHITECTURES:
-            hint = did_you_mean(self.architecture, [*TORCHVISION_BACKBONES, *ARCHITECTURES, EXTERNAL])
-            raise ValueError(f"unknown architecture {self.architecture!r}; {hint}")
+            cure = did_you_mean(self.architecture, [*TORCHVISION_BACKBONES, *ARCHITECTURES, EXTERNAL])
+            raise mistake("unknown_architecture", "a network that docs/reference.md names", cure, field="architecture")
         if self.encoder not in ENCODERS and not self.encoder.startswith("tu-"):
-            raise ValueError(f"unknown encoder {self.encoder!r}; {did_you_mean(self.encoder, ENCODERS)}")
+            expected = "an encoder of segmentation-models-pytorch, or `tu-` and the name of a timm model"
+            raise mistake("unknown_encoder", expected, did_you_mean(self.encoder, ENCODERS), field="encoder")
         return self
 
     @model_validator(mode="after")
@@ -87,33 +87,36 @@ class Model(Section):
         if self.architecture != EXTERNAL:
             for name in ("definition", "entrypoint"):
                 if getattr(self, name) is not None:
-                    raise ValueError(f"model.{name}: nothing without `architecture: external`; leave it out")
+                    expected = "nothing without `architecture: external`"
+                    raise mistake("settings_conflict", expected, "leave it out", field=name)
             return self
         if self.definition is None:
-            raise ValueError("model.definition: a folder with a hubconf.py; `architecture: external` needs it")
+            cure = "add `definition:`, `architecture: external` needs it"
+            raise mistake("setting_needed", "a folder with a hubconf.py", cure, field="definition")
         if self.entrypoint is None:
-            raise ValueError("model.entrypoint: a function of hubconf.py; `architecture: external` needs it")
+            cure = "add `entrypoint:`, `architecture: external` needs it"
+            raise mistake("setting_needed", "a function of hubconf.py", cure, field="entrypoint")
         if "encoder" in self.model_fields_set:
-            raise ValueError(
-                "model.encoder: nothing with `architecture: external`, whose network is whole; leave it out"
-                " (if its entrypoint takes such a name, put it into `model.arguments`)"
-            )
+            expected = "nothing with `architecture: external`, whose network is whole"
+            cure = "leave it out (if its entrypoint takes such a name, put it into `model.arguments`)"
+            raise mistake("settings_conflict", expected, cure, field="encoder")
         if self.weights == "imagenet":
-            raise ValueError(
-                "model.weights: none, a file or a trial with `architecture: external`; fetch the weights into a file"
-            )
+            expected = "none, a file or a trial with `architecture: external`"
+            raise mistake("settings_conflict", expected, "fetch the weights into a file", field="weights")
         for name, value in self.arguments.items():
-            _check_placeholders(f"model.arguments.{name}", value)
+            _check_placeholders(("arguments", name), value)
         return self
 
 
-def _check_placeholders(field: str, value: Any) -> None:
+def _check_placeholders(field: tuple[str, ...], value: Any) -> None:
     """Refuse what looks like a placeholder and is none."""
     if isinstance(value, list):
         for entry in value:
             _check_placeholders(field, entry)
     if isinstance(value, dict) and len(value) == 1 and list(value.values()) == [None]:  # {classes} without quotes
-        raise ValueError(f'{field}: a placeholder in quotes; write "{{{next(iter(value))}}}"')
+        cure = f'write "{{{next(iter(value))}}}"'
+        raise mistake("placeholder_unquoted", "a placeholder in quotes", cure, field=field)
     looks_so = isinstance(value, str) and value.startswith("{") and value.endswith("}")
     if looks_so and value not in PLACEHOLDERS:
-        raise ValueError(f"{field}: {', '.join(PLACEHOLDERS)}; {did_you_mean(value, PLACEHOLDERS)}")
+        expected, cure = ", ".join(PLACEHOLDERS), did_you_mean(value, PLACEHOLDERS)
+        raise mistake("unknown_placeholder", expected, cure, field=field)

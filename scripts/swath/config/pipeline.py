@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import JsonValue, NonNegativeInt, model_validator
 
-from swath.config.base import FileSafeName, Section
+from swath.config.base import FileSafeName, Section, mistake
 from swath.config.sweep import Sweep
 
 
@@ -32,5 +32,6 @@ class PipelineExperiment(Section):
     def _metric_is_known(self) -> Self:
         metric = self.sweep.select.metric
         if metric not in ("macro_f1", "accuracy") and not metric.startswith("f1."):
-            raise ValueError(f"sweep.select.metric: {metric!r} is not macro_f1, accuracy or f1.<class>")
+            expected = "macro_f1, accuracy or f1.<class>"
+            raise mistake("unknown_metric", expected, field=("sweep", "select", "metric"), found=repr(metric))
         return self

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from swath.config.base import Section
+from swath.config.base import Section, mistake
 
 
 class Predict(Section):
@@ -37,7 +37,6 @@ class Predict(Section):
     @model_validator(mode="after")
     def _windows_meet(self) -> Self:
         if self.chip_size and self.stride and self.stride > self.chip_size:
-            raise ValueError(
-                f"stride ({self.stride}) is larger than chip_size ({self.chip_size}): pixels would be left out"
-            )
+            expected = f"no more than `chip_size` ({self.chip_size}): pixels would be left out"
+            raise mistake("windows_apart", expected, field="stride")
         return self

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, model_validator
 
-from swath.config.base import Section
+from swath.config.base import Section, mistake
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -39,17 +39,20 @@ class Split(Section):
         if self.folds is not None:
             for share in ("train", "validation"):
                 if share in self.model_fields_set:
-                    raise ValueError(f"scenes.split.{share}: no share, since the `folds` take turns; leave it out")
+                    expected = "no share, since the `folds` take turns"
+                    raise mistake("settings_conflict", expected, "leave it out", field=share)
             if self.test == 1:
-                raise ValueError("scenes.split.test: less than 1; the folds need scenes, too")
+                raise mistake("out_of_range", "less than 1", "leave scenes to the folds, too", field="test")
             return self
         held_out = self.validation + self.test
         if self.train is not None and abs(self.train + held_out - 1) > 1e-6:
             shares = f"train {self.train:g} + validation {self.validation:g} + test {self.test:g}"
-            total = f"{self.train + held_out:g}"
-            raise ValueError(f"shares that add up to 1, not {shares} = {total}; leave `train` out to give it the rest")
+            cure = "leave `train` out to give it the rest"
+            found = f"{shares} = {self.train + held_out:g}"
+            raise mistake("shares_do_not_add_up", "shares that add up to 1", cure, found=found)
         if held_out >= 1:
-            raise ValueError("shares of `validation` and `test` that leave something for training; make them smaller")
+            expected = "shares of `validation` and `test` that leave something for training"
+            raise mistake("shares_do_not_add_up", expected, "make them smaller")
         return self
 
     def shares(self) -> dict[str, float]:
@@ -87,18 +90,22 @@ class Scenes(Section):
     @model_validator(mode="after")
     def _table_or_patterns(self) -> Self:
         if (self.table is None) == (self.image is None):
-            raise ValueError("give either `table` or the patterns `image` and `labels`")
+            expected = "either `table`, or the patterns `image` and `labels`"
+            raise mistake("settings_conflict" if self.table else "setting_needed", expected, f"give {expected}")
         if self.table is not None and self.aoi:
-            raise ValueError("`aoi` is a pattern; with a `table` it is its column")
+            expected = "nothing beside `table`, whose column aoi it is"
+            raise mistake("settings_conflict", expected, "leave it out", field="aoi")
         if self.image is not None and self.labels is None:
-            raise ValueError("the pattern `labels` is missing beside `image`")
+            expected = "a pattern, beside `image`"
+            raise mistake("setting_needed", expected, "add `labels:`", field="labels")
         by_folder = self.split is None or "{split}" in (self.image or "")
-        patterns = [self.image, *(path for path in (self.labels, self.aoi) if self.image and "{" in (path or ""))]
-        for pattern in patterns:
-            if pattern is None:
-                continue
+        patterns = {name: getattr(self, name) or "" for name in ("image", "labels", "aoi") if self.image}
+        for name, pattern in patterns.items():
+            if name != "image" and "{" not in pattern:
+                continue  # one file for all scenes
             if by_folder and ("{scene}" not in pattern or "{split}" not in pattern):
-                raise ValueError(f"{pattern!r} needs both placeholders, {{split}} and {{scene}}")
+                raise mistake("placeholder_missing", "both placeholders, {split} and {scene}", field=name)
             if not by_folder and ("{scene}" not in pattern or "{split}" in pattern):
-                raise ValueError(f"{pattern!r} needs the placeholder {{scene}}, and no {{split}} as `image` has none")
+                expected = "the placeholder {scene}, and no {split} as `image` has none"
+                raise mistake("placeholder_missing", expected, field=name)
         return self

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from swath.config.base import Section
+from swath.config.base import Section, mistake
 
 
 class Distribution(Section):
@@ -31,12 +31,14 @@ class Distribution(Section):
     def _range_or_choices(self) -> Self:
         has_range = self.min is not None and self.max is not None
         if has_range == (self.choices is not None):
-            raise ValueError("give either `min` and `max`, or `choices`")
+            expected = "either `min` and `max`, or `choices`"
+            raise mistake("settings_conflict" if has_range else "setting_needed", expected, f"give {expected}")
         if self.min is not None and self.max is not None:
             if self.min >= self.max:
-                raise ValueError(f"min ({self.min}) has to be smaller than max ({self.max})")
+                found = f"min {self.min:g}, max {self.max:g}"
+                raise mistake("range_upside_down", "a `min` that is smaller than `max`", found=found)
             if self.log and self.min <= 0:
-                raise ValueError(f"min ({self.min}) has to be above 0 on a logarithmic scale")
+                raise mistake("out_of_range", "above 0 on a logarithmic scale", field="min")
         return self
 
 

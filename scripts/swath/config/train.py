@@ -15,18 +15,19 @@ from pydantic import (
     model_validator,
 )
 
-from swath.config.base import Section
+from swath.config.base import Section, mistake
 from swath.config.library_names import AUGMENTATIONS
 from swath.errors import did_you_mean
 
 
 def _known_augmentations(augmentations: list[str | dict[str, dict[str, Any]]]) -> list[str | dict[str, dict[str, Any]]]:
-    for entry in augmentations:
+    for number, entry in enumerate(augmentations):
         names = [entry] if isinstance(entry, str) else list(entry)
         if len(names) != 1:
-            raise ValueError(f"{entry!r}: one augmentation per list entry")
+            raise mistake("several_augmentations", "one augmentation per list entry", field=number)
         if names[0] not in AUGMENTATIONS:
-            raise ValueError(f"unknown augmentation {names[0]!r}; {did_you_mean(names[0], AUGMENTATIONS)}")
+            cure = did_you_mean(names[0], AUGMENTATIONS)
+            raise mistake("unknown_augmentation", "a transform of Albumentations", cure, field=number)
     return augmentations
 
 
@@ -133,33 +134,37 @@ class Train(Section):
     @model_validator(mode="after")
     def _milestones_belong_to_multi_step(self) -> Self:
         if bool(self.milestones) != (self.schedule == "multi_step"):
-            raise ValueError("`milestones` and `schedule: multi_step` go together")
+            expected = "epochs with `schedule: multi_step`, and none without: they go together"
+            raise mistake("settings_conflict" if self.milestones else "setting_needed", expected, field="milestones")
         return self
 
     @model_validator(mode="after")
     def _one_cycle_warms_up_by_itself(self) -> Self:
         if self.warmup_epochs and self.schedule == "one_cycle":
-            raise ValueError("train.warmup_epochs: none with `schedule: one_cycle`, which rises by itself")
+            expected = "none with `schedule: one_cycle`, which rises by itself"
+            raise mistake("settings_conflict", expected, field="warmup_epochs")
         if self.warmup_epochs >= self.epochs:
-            raise ValueError(f"train.warmup_epochs: fewer than `epochs` ({self.epochs})")
+            raise mistake("out_of_range", f"fewer than `epochs` ({self.epochs})", field="warmup_epochs")
         return self
 
     @model_validator(mode="after")
     def _class_weights_need_cross_entropy(self) -> Self:
         if self.class_weights and "cross_entropy" not in loss_weights(self.loss):
-            raise ValueError("train.class_weights: none without cross_entropy, which `loss` does not have")
+            expected = "none without cross_entropy, which `loss` does not have"
+            raise mistake("settings_conflict", expected, field="class_weights")
         return self
 
     @model_validator(mode="after")
     def _the_encoder_thaws(self) -> Self:
         if self.freeze_encoder >= self.epochs:
-            raise ValueError(f"train.freeze_encoder: fewer than `epochs` ({self.epochs})")
+            raise mistake("out_of_range", f"fewer than `epochs` ({self.epochs})", field="freeze_encoder")
         return self
 
     @model_validator(mode="after")
     def _batches_can_be_shared(self) -> Self:
         if self.batch_size % self.gpus:
-            raise ValueError(f"train.gpus: a number that divides `batch_size` ({self.batch_size})")
+            expected = f"a number that divides `batch_size` ({self.batch_size})"
+            raise mistake("batch_not_divisible", expected, field="gpus")
         return self
 
 

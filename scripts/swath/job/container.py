@@ -35,7 +35,9 @@ def check_image(image: Path) -> None:
             "build it with `make image`, or copy one there; or use this Python instead of a container: add "
             "`--software-deployment-method env-modules`, or change that line of the profile"
         )
-        raise UserError(Problem(str(image), "", "no such file", "the image that every step runs in", cure))
+        raise UserError(
+            Problem("image_file_missing", str(image), "", "no such file", "the image that every step runs in", cure)
+        )
 
 
 def mount(repository: Path, places: Iterable[str | Path]) -> None:
@@ -53,7 +55,11 @@ def mount(repository: Path, places: Iterable[str | Path]) -> None:
     for folder in folders:
         if set(folder) & set(":,"):
             cure = "rename the folder, or reach it by a link without such characters that is mounted as a whole"
-            raise UserError(Problem(folder, "", "a colon or comma in its name", "a name Apptainer can mount", cure))
+            raise UserError(
+                Problem(
+                    "unmountable_folder", folder, "", "a colon or comma in its name", "a name Apptainer can mount", cure
+                )
+            )
     said = next((os.environ[variable] for variable in VARIABLES if os.environ.get(variable)), "")
     known = [part for part in said.split(",") if part]
     for variable in VARIABLES:

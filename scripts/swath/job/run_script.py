@@ -111,7 +111,7 @@ def _no_room(error: BaseException) -> UserError | None:
             place = cause.filename or "results"
             found = f"{os.strerror(cause.errno)}; temporary files go to {tempfile.gettempdir()}"
             cure = "make room, then type the same command again: nothing that was done is lost"
-            return UserError(Problem(str(place), "", found, "room for what is written", cure))
+            return UserError(Problem("disk_full", str(place), "", found, "room for what is written", cure))
         cause = cause.__cause__ or cause.__context__
     return None
 

@@ -53,18 +53,25 @@ def problems_of_definition(folder: str, entrypoint: str, place: str) -> Iterator
         found = f"no {HUBCONF} in {folder}" if Path(folder).is_dir() else f"no folder {folder}"
         expected = f"a folder with a {HUBCONF}, as torch.hub has it"
         yield Problem(
-            place, "model.definition", found, expected, "check the path; docs/training.md says how to get one"
+            "file_missing",
+            place,
+            "model.definition",
+            found,
+            expected,
+            "check the path; docs/training.md says how to get one",
         )
         return
     try:
         names = set(_names(ast.parse(file.read_bytes()).body))
     except SyntaxError as error:
-        yield Problem(f"{file}:{error.lineno}", "model.definition", str(error.msg), "Python", f"correct {file}")
+        yield Problem(
+            "invalid_python", f"{file}:{error.lineno}", "model.definition", str(error.msg), "Python", f"correct {file}"
+        )
         return
     if entrypoint not in names and "*" not in names:
         known = [name for name in names if not name.startswith("_")]
         cure = did_you_mean(entrypoint, known) or f"define it in {file}"
-        yield Problem(place, "model.entrypoint", entrypoint, f"what {file} defines", cure)
+        yield Problem("unknown_entrypoint", place, "model.entrypoint", entrypoint, f"what {file} defines", cure)
 
 
 def _names(body: Iterable[ast.stmt]) -> Iterator[str]:

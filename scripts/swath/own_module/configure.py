@@ -113,7 +113,11 @@ def configured(module: str, arguments: Mapping[str, Any], metric: str, trial: st
     if not isinstance(config, RVPipelineConfig):
         kind = f"a {type(config).__name__}"
         cure = "return one; give what varies as arguments, and sweep over them"
-        raise UserError(Problem(module, f"get_config, {trial}", kind, "Raster Vision's config of a pipeline", cure))
+        raise UserError(
+            Problem(
+                "get_config_result", module, f"get_config, {trial}", kind, "Raster Vision's config of a pipeline", cure
+            )
+        )
     config = config.model_copy(deep=True)  # trials may share parts
     with told_as_mistake_of(module, f"what get_config returns, {trial}"):
         _forget_places(config)
@@ -157,7 +161,7 @@ def told_as_mistake_of(module: str, field: str) -> Iterator[None]:
         found = f"{type(error).__name__}: {' '.join(str(error).split())}"
         place = f"{module}:{lines[-1]}" if lines else module
         cure = "correct the module or its arguments; the log has the traceback"
-        raise UserError(Problem(place, field, found, "what Raster Vision takes", cure)) from None
+        raise UserError(Problem("module_failed", place, field, found, "what Raster Vision takes", cure)) from None
 
 
 def _is_file(path: str, other: str) -> bool:
@@ -187,18 +191,33 @@ def _check(config: RVPipelineConfig, module: str, metric: str) -> None:
     problems = []
     if not isinstance(config.backend, PyTorchLearnerBackendConfig):
         kind = type(config.backend).__name__
-        problems.append(Problem(module, "backend", kind, "one of Raster Vision's PyTorch backends", "use one of them"))
+        problems.append(
+            Problem(
+                "unknown_backend", module, "backend", kind, "one of Raster Vision's PyTorch backends", "use one of them"
+            )
+        )
     for split in ("train", "validation"):
         scenes = getattr(config.dataset, f"{split}_scenes")
         if not any(scene.label_source for scene in scenes):
             found, cure = f"{len(scenes)} scenes, none with labels", f"add {split} scenes in get_config"
-            problems.append(Problem(module, f"dataset.{split}_scenes", found, "at least one scene with labels", cure))
+            problems.append(
+                Problem(
+                    "no_labelled_scenes",
+                    module,
+                    f"dataset.{split}_scenes",
+                    found,
+                    "at least one scene with labels",
+                    cure,
+                )
+            )
     names = config.dataset.class_config.names
     if metric.startswith("f1.") and metric.removeprefix("f1.") not in names:
         cure = did_you_mean(metric.removeprefix("f1."), names)
-        problems.append(Problem("config", "sweep.select.metric", metric, f"a class of {module}", cure))
+        problems.append(Problem("unknown_class", "config", "sweep.select.metric", metric, f"a class of {module}", cure))
     if metric == "accuracy" and isinstance(config, ObjectDetectionConfig):
-        problems.append(Problem("config", "sweep.select.metric", metric, "macro_f1 or f1.<class>", "change it"))
+        problems.append(
+            Problem("unknown_metric", "config", "sweep.select.metric", metric, "macro_f1 or f1.<class>", "change it")
+        )
     if problems:
         raise UserError(problems)
 

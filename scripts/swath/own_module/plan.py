@@ -124,13 +124,14 @@ def _foreign_key(key: str, files: Sequence[str | Path]) -> Problem:
     known = PipelineExperiment.model_fields
     if key in Experiment.model_fields:
         return Problem(
+            "key_beside_pipeline",
             where(files, (key,)),
             key,
             f"`{key}` beside `pipeline`",
             f"nothing but {', '.join(known)}: the module says the rest",
             f"remove `{key}`, or remove `pipeline`",
         )
-    return Problem(where(files, (key,)), key, f"unknown key {key!r}", "", did_you_mean(key, known))
+    return Problem("unknown_key", where(files, (key,)), key, f"unknown key {key!r}", "", did_you_mean(key, known))
 
 
 # --- trials ---------------------------------------------------------------------------------------
@@ -166,6 +167,7 @@ def _unknown_settings(place: Location, values: Mapping[str, Any], files: Sequenc
         head, _, name = setting.partition(".")
         if head != ARGUMENTS or not name:
             yield Problem(
+                "unknown_setting",
                 where(files, (*place, setting)),
                 f"{'.'.join(str(part) for part in place)}: {setting}",
                 f"unknown setting {setting!r}",
@@ -181,6 +183,7 @@ def _unknown_arguments(
         if name not in signature.arguments and not signature.takes_any:
             inner = name if place == (ARGUMENTS,) else f"{ARGUMENTS}.{name}"
             yield Problem(
+                "unknown_argument",
                 where(files, (*place, inner)),
                 f"{'.'.join(str(part) for part in place)}: {inner}",
                 f"unknown argument {name!r}",
@@ -191,6 +194,7 @@ def _unknown_arguments(
 
 def _missing_argument(name: str, module: str, signature: Signature, files: Sequence[str | Path]) -> Problem:
     return Problem(
+        "argument_missing",
         where(files, (ARGUMENTS,)),
         f"{ARGUMENTS}.{name}",
         "nothing",

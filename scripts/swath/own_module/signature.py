@@ -44,7 +44,12 @@ def read_signature(path: str | Path) -> Signature:
     if line is None:
         raise UserError(
             Problem(
-                str(path), "", "no function get_config", "`def get_config(runner, ...)`", "name the function get_config"
+                "get_config_missing",
+                str(path),
+                "",
+                "no function get_config",
+                "`def get_config(runner, ...)`",
+                "name the function get_config",
             )
         )
     return Signature(line, takes_any=True)
@@ -65,14 +70,21 @@ def modules_behind(path: str | Path) -> list[Path]:
 def _parsed(path: Path) -> ast.Module:
     if not path.is_file():
         raise UserError(
-            Problem(str(path), "", "no such file", "a Python file with Raster Vision's get_config", "check the path")
+            Problem(
+                "file_missing",
+                str(path),
+                "",
+                "no such file",
+                "a Python file with Raster Vision's get_config",
+                "check the path",
+            )
         )
     try:
         return ast.parse(path.read_bytes())
     except (SyntaxError, ValueError) as error:
         place = f"{path}:{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else str(path)
         found = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise UserError(Problem(place, "", found, "valid Python", "correct the line")) from None
+        raise UserError(Problem("invalid_python", place, "", found, "valid Python", "correct the line")) from None
 
 
 def _signature(path: str | Path, node: ast.FunctionDef) -> Signature:
@@ -80,6 +92,7 @@ def _signature(path: str | Path, node: ast.FunctionDef) -> Signature:
     if not places:
         raise UserError(
             Problem(
+                "get_config_arguments",
                 f"{path}:{node.lineno}",
                 "get_config",
                 "no arguments",

@@ -104,7 +104,9 @@ def chip(job: StageJob, outputs: Mapping[str, Path]) -> None:
         for split, words in (("train", "train"), ("valid", "validate")):
             if not any(path.is_file() for path in (unzipped / split).rglob("*")):
                 cure = "change the config's chip_options, or its scenes"
-                raise UserError(Problem(job.module, "chip_options", f"no chips to {words} with", "some", cure))
+                raise UserError(
+                    Problem("chips_missing", job.module, "chip_options", f"no chips to {words} with", "some", cure)
+                )
         zip_directory(unzipped, outputs["chips"])
 
 

@@ -146,7 +146,7 @@ def _check_data(job: PipelineTraining, learner: Learner) -> None:
         if len(dataset) < 2:
             found = f"{len(dataset)} {split} chips"
             cure = "more scenes, or more windows per scene"
-            raise UserError(Problem(job.stage.module, "train", found, "at least two", cure))
+            raise UserError(Problem("chips_missing", job.stage.module, "train", found, "at least two", cure))
     if isinstance(learner.cfg.data, ImageDataConfig):
         remember_chips(learner, Train().cache_gb, max(1, job.workers))
     else:

@@ -80,6 +80,7 @@ def check_weights(plan: Plan, files: Sequence[str | Path]) -> None:
             other = isinstance(start, dict)
             problems.append(
                 Problem(
+                    "trial_not_trained" if other else "file_missing",
                     where(files, ("model", "weights")),
                     "model.weights",
                     f"no file {path}",

@@ -164,4 +164,11 @@ def _wrong_start(start: RunId, wanted: Collection[RunId], files: Sequence[Any]) 
             "a trial that does not, itself or through others, start with this one",
             "begin with another one",
         )
-    return Problem(where(files, ("model", "weights")), "model.weights", found, expected, cure)
+    return Problem(
+        "circular_start" if found in known else "unknown_trial",
+        where(files, ("model", "weights")),
+        "model.weights",
+        found,
+        expected,
+        cure,
+    )

@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -100,6 +100,7 @@ def _unknown_settings(place: Location, values: Mapping[str, Any], files: Sequenc
             known = [f"{section}.{name}" for section in SWEEPABLE for name in _fields(section)]
             position = (*place, setting)
             yield Problem(
+                "unknown_setting",
                 where(files, position),
                 f"{'.'.join(str(part) for part in place)}: {setting}",
                 f"unknown setting {setting!r}",
@@ -135,12 +136,11 @@ def _with_values(
         point = ", ".join(f"{setting}={value!r}" for setting, value in values.items())
         raise UserError(
             [
-                Problem(
-                    where(files, place),
-                    f"{'.'.join(map(str, place))} → {problem.field}",
-                    problem.found,
-                    problem.expected,
-                    f"{problem.cure} (trial {point})",
+                replace(
+                    problem,
+                    file=where(files, place),
+                    field=f"{'.'.join(map(str, place))} → {problem.field}",
+                    cure=f"{problem.cure} (trial {point})",
                 )
                 for problem in problems
             ]

@@ -88,7 +88,14 @@ def _cut_scene(
         backend.chip_dataset(config.dataset, config.chip_options)
     except ValueError as error:  # such as a box that is larger than a chip
         raise UserError(
-            Problem(facts["image"], "chips", str(error), "windows that can be cut", "change `chips`, or the labels")
+            Problem(
+                "chips_not_cut",
+                facts["image"],
+                "chips",
+                str(error),
+                "windows that can be cut",
+                "change `chips`, or the labels",
+            )
         ) from error
     for archive in (work / "chip").glob("*.zip"):
         unzip(archive, work / "unzipped")
@@ -107,6 +114,7 @@ def _check_sizes(scenes: Sequence[SceneFacts], chips: Mapping[str, Any]) -> None
         return
     problems = [
         Problem(
+            "scene_smaller_than_chip",
             facts["image"],
             f"chips.size: {chips['size']}",
             f"a scene of {facts['width']} × {facts['height']} pixels",

@@ -38,7 +38,9 @@ def evaluate(
     labelled = [facts for facts in scenes if facts["label_raster"]]
     if not labelled:
         cure = "leave the test scenes' labels empty, or give labels that reach them"
-        raise UserError(Problem("scenes", f"{split} scenes", "none with labels", "at least one", cure))
+        raise UserError(
+            Problem("no_labelled_scenes", "scenes", f"{split} scenes", "none with labels", "at least one", cure)
+        )
     trained = read_config(model / "pipeline-config.json")
     task = TASKS[options.task]
     config = pipeline_config(

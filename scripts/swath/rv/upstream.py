@@ -133,6 +133,7 @@ def _get(owner: Any, name: str) -> Any:
         tried = WRITTEN_FOR[LIBRARY]
         raise UserError(
             Problem(
+                "library_changed",
                 f"{LIBRARY} {version(LIBRARY)}",
                 f"{type(owner).__name__}.{name}",
                 "nothing of that name",

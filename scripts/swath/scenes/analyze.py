@@ -131,6 +131,7 @@ def _from_range(low: NDArray[Any], high: NDArray[Any]) -> dict[str, list[float]]
 def _check_data(moments: Sequence[Moments], names: Sequence[str]) -> None:
     problems = [
         Problem(
+            "band_without_data",
             "scenes",
             f"band {name}",
             "no pixel with data (not 0, finite, not nodata) in the training scenes",

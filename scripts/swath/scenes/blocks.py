@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,14 @@ def _read_corners(image: str) -> list[Point]:
                 found = f"CRS {dataset.crs}, transform {tuple(dataset.transform)[:6]}"
                 cure = "georeference the image, or leave `block` out of `scenes.split`"
                 raise UserError(
-                    Problem(image, "georeference", found, "a place on the ground, for `scenes.split.block`", cure)
+                    Problem(
+                        "no_georeference",
+                        image,
+                        "georeference",
+                        found,
+                        "a place on the ground, for `scenes.split.block`",
+                        cure,
+                    )
                 )
             width, height = dataset.width, dataset.height
             xs, ys = zip(
@@ -172,10 +180,17 @@ def _read_corners(image: str) -> list[Point]:
         if not Path(image).exists():
             cure = f"make it first, with a config that has no `block`: snakemake --cores 1 {image}"
             raise UserError(
-                Problem(image, "image", "not there yet", "an image, for `scenes.split.block`", cure)
+                Problem("image_not_made", image, "image", "not there yet", "an image, for `scenes.split.block`", cure)
             ) from None
         raise UserError(
-            Problem(image, "image", str(error), "a raster that GDAL reads", "check the file, copy it again")
+            Problem(
+                "image_unreadable",
+                image,
+                "image",
+                str(error),
+                "a raster that GDAL reads",
+                "check the file, copy it again",
+            )
         ) from None
     if max(longitudes) - min(longitudes) > 180:  # across the antimeridian
         longitudes = [longitude % 360 for longitude in longitudes]
@@ -183,5 +198,7 @@ def _read_corners(image: str) -> list[Point]:
 
 
 def _shortened(problems: Sequence[Problem], most: int = 5) -> list[Problem]:
-    more = [Problem("images", "", f"{len(problems) - most} more of that kind", "", "")] if len(problems) > most else []
-    return [*problems[:most], *more]
+    if len(problems) <= most:
+        return list(problems)
+    more = f"{len(problems) - most} more of that kind"
+    return [*problems[:most], replace(problems[most], file="images", field="", found=more, expected="", cure="")]

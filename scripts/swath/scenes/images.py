@@ -52,6 +52,7 @@ def read_image(cell: str, imagery: Mapping[str, Any], folder: Path, published: P
     if len(paths) > 1 and imagery["files"] is None:
         raise UserError(
             Problem(
+                "several_images",
                 cell,
                 "imagery.files",
                 f"{len(paths)} files for one scene",
@@ -124,7 +125,14 @@ def read_header(image: str, others: Sequence[Header] = ()) -> Header:
             }
     except rasterio.errors.RasterioError as error:
         raise UserError(
-            Problem(image, "image", str(error), "a raster that GDAL reads", "check the file, copy it again")
+            Problem(
+                "image_unreadable",
+                image,
+                "image",
+                str(error),
+                "a raster that GDAL reads",
+                "check the file, copy it again",
+            )
         ) from None
 
 
@@ -136,6 +144,7 @@ def _place_in_the_world(image: str, dataset: Any, others: Sequence[Header]) -> H
     if dataset.crs is None or dataset.transform.is_identity:
         raise UserError(
             Problem(
+                "no_georeference",
                 image,
                 "georeference",
                 f"CRS {dataset.crs}, transform {tuple(dataset.transform)[:6]}",
@@ -151,7 +160,9 @@ def _check_types(image: str, dataset: Any) -> None:
     types = sorted(set(dataset.dtypes))
     if len(types) > 1 or types[0] not in TYPES:
         cure = "convert it, for instance with `rio convert --dtype float32`"
-        raise UserError(Problem(image, "pixel type", ", ".join(types), "one of " + ", ".join(TYPES), cure))
+        raise UserError(
+            Problem("unusable_pixel_type", image, "pixel type", ", ".join(types), "one of " + ", ".join(TYPES), cure)
+        )
 
 
 def _text(nodata: float | None) -> str | None:
@@ -181,6 +192,7 @@ def _with_nodata(
         if not _fits(float(wanted), dtype):
             raise UserError(
                 Problem(
+                    "impossible_nodata",
                     cell,
                     f"imagery.nodata: {wanted}",
                     f"{dtype} pixels",
@@ -225,7 +237,9 @@ def _stacked(paths: Sequence[str], headers: Sequence[Header]) -> tuple[Grid, str
         if x >= grid.width or y >= grid.height or x + width <= 0 or y + height <= 0:
             found = "bounds " + ", ".join(f"{value:.5f}" for value in header["bounds"])
             expected = "some within " + ", ".join(f"{value:.5f}" for value in finest["bounds"])
-            problems.append(Problem(path, "bands of one scene", found, expected + " (EPSG:4326)", "check the files"))
+            problems.append(
+                Problem("files_apart", path, "bands of one scene", found, expected + " (EPSG:4326)", "check the files")
+            )
         for index in range(header["count"]):  # transparency too: it can be a band that GDAL mistakes for such
             number = f"_{index + 1}" if header["count"] > 1 else ""
             alpha = index in header["alpha"]
@@ -243,6 +257,7 @@ def _mosaic(paths: Sequence[str], headers: Sequence[Header]) -> tuple[Grid, str,
     places = [_place(header, _grid(first)) for header in headers]
     problems = [
         Problem(
+            "tiles_off_grid",
             path,
             "tiles of one scene",
             f"shifted by {_off_grid(place):.2f} pixels against the grid of {paths[0]}",
@@ -279,12 +294,16 @@ def _check_files(paths: Sequence[str], headers: Sequence[Header], equal: Sequenc
         _, shear, _, skew, _, _ = header["transform"]
         if shear or skew:
             cure = "resample it to a grid that points north, for instance with `rio warp`"
-            problems.append(Problem(path, "geotransform", "a rotated grid", "a grid that points north", cure))
+            problems.append(
+                Problem("rotated_files", path, "geotransform", "a rotated grid", "a grid that points north", cure)
+            )
         for name in equal:
             if _differ(name, header, headers[0]):
                 found, expected = (_said(name, one) for one in (header, headers[0]))
                 cure = f"bring the files of a scene to one {_WORDS[name]} first"
-                problems.append(Problem(path, _WORDS[name], found, f"{expected}, as in {paths[0]}", cure))
+                problems.append(
+                    Problem("files_differ", path, _WORDS[name], found, f"{expected}, as in {paths[0]}", cure)
+                )
     if problems:
         raise UserError(problems)
 

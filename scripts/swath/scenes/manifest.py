@@ -63,7 +63,7 @@ def _index(facts: SceneFacts, band: str | int) -> int:
     cure = "change `imagery.bands`"
     if isinstance(band, str):
         cure += "; " + (did_you_mean(band, known) if known else "give numbers, counted from 1")
-    raise UserError(Problem(facts["image"], f"imagery.bands: {band}", found, f"a band {band!r}", cure))
+    raise UserError(Problem("bands_missing", facts["image"], f"imagery.bands: {band}", found, f"a band {band!r}", cure))
 
 
 def check_imagery(scenes: Iterable[SceneFacts], imagery: Mapping[str, Any]) -> int:
@@ -88,14 +88,23 @@ def check_imagery(scenes: Iterable[SceneFacts], imagery: Mapping[str, Any]) -> i
     if len(counts) > 1:
         found = ", ".join(f"{count} bands in {image}" for count, image in counts.items())
         problems.append(
-            Problem("scenes", "bands", found, "equal numbers of bands", "name the bands in `imagery.bands`")
+            Problem(
+                "bands_missing", "scenes", "bands", found, "equal numbers of bands", "name the bands in `imagery.bands`"
+            )
         )
     problems += _problems_of_limits(counts, imagery["normalize"])
     if len(types) > 1 and imagery["normalize"] == "statistics":
         found = ", ".join(f"{facts['dtype']} in {facts['image']}" for facts in types.values())
         cure = "set `imagery.normalize` to min_max or a range, or bring the images to one type"
         problems.append(
-            Problem("scenes", "pixel type", found, "8-bit images alone, which stay as they are, or none", cure)
+            Problem(
+                "mixed_pixel_types",
+                "scenes",
+                "pixel type",
+                found,
+                "8-bit images alone, which stay as they are, or none",
+                cure,
+            )
         )
     if problems:
         raise UserError(problems)
@@ -107,6 +116,7 @@ def _problems_of_values(facts: SceneFacts, normalize: Any) -> list[Problem]:
         return []
     return [
         Problem(
+            "needs_normalisation",
             facts["image"],
             "imagery.normalize: none",
             f"{facts['dtype']} values",
@@ -122,7 +132,14 @@ def _problems_of_limits(counts: Mapping[int, str], normalize: Any) -> list[Probl
         return []
     number = len(Range(**normalize).limits()[0])
     return [
-        Problem(image, "imagery.normalize", f"{number} limits", f"one for all, or {count}, one per band", "correct it")
+        Problem(
+            "limits_per_band",
+            image,
+            "imagery.normalize",
+            f"{number} limits",
+            f"one for all, or {count}, one per band",
+            "correct it",
+        )
         for count, image in counts.items()
         if number not in (1, count)
     ]

@@ -121,6 +121,7 @@ def _write_geojson(frame: gpd.GeoDataFrame, path: Path) -> None:
 
 def _not_for_rasters(labels: str, task: str) -> Problem:
     return Problem(
+        "vectors_needed",
         labels,
         "labels",
         "label rasters (`mapping` or `colours` without `attribute`)",

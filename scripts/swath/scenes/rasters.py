@@ -49,7 +49,14 @@ def write_label_raster(
     except rasterio.errors.RasterioError as error:
         cure = "check the file; vector labels need `labels.attribute` or `labels.default_class` alone"
         raise UserError(
-            Problem("; ".join(paths), "labels", " ".join(str(error).split()), "a raster that GDAL reads", cure)
+            Problem(
+                "labels_unreadable",
+                "; ".join(paths),
+                "labels",
+                " ".join(str(error).split()),
+                "a raster that GDAL reads",
+                cure,
+            )
         ) from None
 
 
@@ -135,6 +142,7 @@ def _number(value: str) -> float:
     except ValueError:
         raise UserError(
             Problem(
+                "mapping_not_a_number",
                 "config",
                 f"labels.mapping.{value}",
                 f"{value!r} without `labels.attribute`: the mapping of a label raster",
@@ -172,7 +180,7 @@ class _Raster:
         if source.transform.is_identity and not same_size:
             size = f"{source.width} × {source.height} pixels and no geotransform"
             expected = f"a geotransform, or the image's {grid['width']} × {grid['height']} pixels"
-            raise UserError(Problem(self.path, "labels", size, expected, "georeference the raster"))
+            raise UserError(Problem("no_georeference", self.path, "labels", size, expected, "georeference the raster"))
         own_crs = source.crs or rasterio.crs.CRS.from_wkt(grid["crs"])
         on_grid = own_crs == rasterio.crs.CRS.from_wkt(grid["crs"]) and source.transform.almost_equals(transform)
         self.plain = same_size and (source.transform.is_identity or on_grid)
@@ -204,13 +212,17 @@ class _Raster:
         if not self.colours:
             if bands > 1:
                 expected, cure = "one band of values", "give the colours' classes in `labels.colours`"
-                raise UserError(Problem(self.path, "labels.mapping", f"{bands} bands", expected, cure))
+                raise UserError(
+                    Problem("label_raster_kind", self.path, "labels.mapping", f"{bands} bands", expected, cure)
+                )
             return None
         if bands >= 3:
             return None
         if source.colorinterp[0] != ColorInterp.palette:
             expected, cure = "red, green and blue, or a palette", "give the values' classes in `labels.mapping`"
-            raise UserError(Problem(self.path, "labels.colours", "one band without a palette", expected, cure))
+            raise UserError(
+                Problem("label_raster_kind", self.path, "labels.colours", "one band without a palette", expected, cure)
+            )
         table = np.zeros(256)
         for value, (red, green, blue, _) in source.colormap(1).items():
             table[value] = red << 16 | green << 8 | blue
@@ -254,6 +266,7 @@ def _unknown(
     near = ", or a `labels.colour_tolerance` for compressed rasters" if labels["colours"] else ""
     example = f'"{_written(unknown.most_common(1)[0][0], kind)}": <class>'
     return Problem(
+        "unknown_class",
         "; ".join(paths),
         f"labels.{kind}",
         ("unknown colours " if labels["colours"] else "unknown values ") + ", ".join(listed) + more,
@@ -270,6 +283,6 @@ def _nothing(paths: Sequence[str], outside: bool, header: Mapping[str, Any]) -> 
     bounds = ", ".join(f"{value:.5f}" for value in header["bounds"])
     if outside:
         found, expected = "nothing inside the image", f"labels within {bounds} (EPSG:4326)"
-        return Problem("; ".join(paths), "labels", found, expected, "check the file and its CRS")
+        return Problem("labels_outside", "; ".join(paths), "labels", found, expected, "check the file and its CRS")
     cure = "leave the scene out, or say what unlabelled means with `labels.unlabelled`"
-    return Problem("; ".join(paths), "labels", "no labelled pixel", "at least one", cure)
+    return Problem("labels_empty", "; ".join(paths), "labels", "no labelled pixel", "at least one", cure)

@@ -40,6 +40,7 @@ def split_scenes(scenes: Sequence[Scene], split: Split, source: str) -> list[Sce
     if all(scene.split for scene in scenes):
         raise UserError(
             Problem(
+                "nothing_to_deal_out",
                 source,
                 "split",
                 "a split for every scene",
@@ -74,6 +75,7 @@ def _named_groups(scenes: Sequence[Scene], groups: Mapping[str, str], source: st
     undecided = {groups[scene.id]: scene.id for scene in reversed(scenes) if not scene.split}
     problems = [
         Problem(
+            "block_in_two_splits",
             source,
             f"split of scene {undecided[group]}",
             f"none, in a block ({group}) with scenes of {' and '.join(sorted(found))}",
@@ -100,6 +102,7 @@ def _check_number(number: int, split: Split, source: str) -> None:
     smaller = ", or choose a smaller `block` (scenes that overlap stay together whatever it is)" if split.block else ""
     raise UserError(
         Problem(
+            "too_few_scenes",
             source,
             field,
             f"{number} {things} without a split",

@@ -61,12 +61,17 @@ def _read_table(table: Path, labels: str | None, splits_later: bool) -> list[Sce
     if not file.is_file():
         raise UserError(
             Problem(
-                "config", "scenes.table", f"{table}: no such file", "a CSV or GeoParquet scene table", "check the path"
+                "file_missing",
+                "config",
+                "scenes.table",
+                f"{table}: no such file",
+                "a CSV or GeoParquet scene table",
+                "check the path",
             )
         )
     rows = _parquet_rows(file) if file.suffix in (".parquet", ".geoparquet") else _csv_rows(file)
     if not rows:
-        raise UserError(Problem(str(table), "", "no rows", "one row per scene", "add scenes"))
+        raise UserError(Problem("table_empty", str(table), "", "no rows", "one row per scene", "add scenes"))
     optional = {"labels": labels is not None, "split": splits_later}
     wanted = [column for column in COLUMNS[:4] if not optional.get(column)]
     missing = [column for column in wanted if column not in rows[0]]
@@ -76,7 +81,14 @@ def _read_table(table: Path, labels: str | None, splits_later: bool) -> list[Sce
         if "split" in missing:
             cure += "; or let `scenes.split` in the config deal the scenes out"
         raise UserError(
-            Problem(str(table), ", ".join(missing), "columns " + ", ".join(has), "columns " + ", ".join(wanted), cure)
+            Problem(
+                "column_missing",
+                str(table),
+                ", ".join(missing),
+                "columns " + ", ".join(has),
+                "columns " + ", ".join(wanted),
+                cure,
+            )
         )
     scenes, problems = [], []
     for number, row in enumerate(rows, start=2):
@@ -84,10 +96,13 @@ def _read_table(table: Path, labels: str | None, splits_later: bool) -> list[Sce
         split = "" if splits_later and not word else _split_of(word)
         if split is None:
             cure = "correct the row" if word else "fill the cell, or let `scenes.split` in the config deal it out"
-            problems.append(Problem(f"{table}:{number}", "split", repr(word), "train, validation or test", cure))
+            problems.append(
+                Problem("unknown_split", f"{table}:{number}", "split", repr(word), "train, validation or test", cure)
+            )
         elif not SCENE_ID.match(row["scene"]):
             problems.append(
                 Problem(
+                    "not_file_safe",
                     f"{table}:{number}",
                     "scene",
                     repr(row["scene"]),
@@ -100,7 +115,14 @@ def _read_table(table: Path, labels: str | None, splits_later: bool) -> list[Sce
             if not scene.image or (not scene.labels and split != "test"):
                 expected = "a path" if split == "test" else "a path; only test scenes can do without labels"
                 problems.append(
-                    Problem(f"{table}:{number}", "image, labels", "an empty cell", expected, "fill in both columns")
+                    Problem(
+                        "cell_empty",
+                        f"{table}:{number}",
+                        "image, labels",
+                        "an empty cell",
+                        expected,
+                        "fill in both columns",
+                    )
                 )
                 continue
             scenes.append(scene)
@@ -184,7 +206,9 @@ def _double_ids(source: str, scenes: list[Scene]) -> list[Problem]:
         if other is not scene:
             both = [f"{one.image} ({one.split})" if one.split else one.image for one in (other, scene)]
             found = f"{scene.id!r} stands for {both[0]} and for {both[1]}"
-            problems.append(Problem(source, "scene", found, "one scene per id", "rename one of the two"))
+            problems.append(
+                Problem("scene_id_twice", source, "scene", found, "one scene per id", "rename one of the two")
+            )
     return problems
 
 
@@ -197,11 +221,20 @@ def _missing_files(source: str, scenes: list[Scene], most: int = 5) -> list[Prob
         if path not in data_sets.made_files() and not Path(path).exists()
     ]
     problems = [
-        Problem(source, f"{field} of scene {scene}", f"{path}: no such file", "an existing file", "check the path")
+        Problem(
+            "file_missing",
+            source,
+            f"{field} of scene {scene}",
+            f"{path}: no such file",
+            "an existing file",
+            "check the path",
+        )
         for scene, field, path in missing[:most]
     ]
     if len(missing) > most:
-        problems.append(Problem(source, "", f"{len(missing) - most} more missing files", "", "check the folder"))
+        problems.append(
+            Problem("file_missing", source, "", f"{len(missing) - most} more missing files", "", "check the folder")
+        )
     return problems
 
 
@@ -215,7 +248,7 @@ def _empty_splits(source: str, scenes: list[Scene], config: Scenes) -> list[Prob
         folders = ", ".join(dict.fromkeys(config.image.replace("{split}", words[0]) for words in SPLIT_WORDS.values()))
         cure = f"looked for {folders}; see docs/reference.md for other folder names"
     return [
-        Problem(source, f"split {split}", found, f"at least one {split} scene", cure)
+        Problem("split_empty", source, f"split {split}", found, f"at least one {split} scene", cure)
         for split in ("train", "validation")
         if not counts[split] and not (split == "validation" and any(scene.fold is not None for scene in scenes))
     ]

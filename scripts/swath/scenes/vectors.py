@@ -80,7 +80,7 @@ def read_aoi(paths: Sequence[str], facts: Mapping[str, Any]) -> gpd.GeoDataFrame
     frames = [_read_vector(path, "aoi", NO_CHOICE, facts, 0.0) for path in paths]
     if not any(_has_features(path, NO_CHOICE) for path in paths):
         files, cure = "; ".join(paths), "leave the cell empty, or fill it"
-        raise UserError(Problem(files, "aoi", "no features", "at least one polygon", cure))
+        raise UserError(Problem("aoi_empty", files, "aoi", "no features", "at least one polygon", cure))
     polygons = [_in_wgs84(_polygons(frame, path, 0.0, facts), facts) for frame, path in zip(frames, paths, strict=True)]
     inside = [frame[frame.intersects(box(*facts["bounds"]))] for frame in polygons]
     if not sum(map(len, inside)):
@@ -122,7 +122,7 @@ def _check_nothing(
     if not means_something:
         found = "no features" + (" with a class" if "without a class" in states else "")
         cure = "leave the scene out, or say what unlabelled means with `labels.unlabelled`"
-        raise UserError(Problem("; ".join(files), "labels", found, "at least one label", cure))
+        raise UserError(Problem("labels_empty", "; ".join(files), "labels", found, "at least one label", cure))
 
 
 # --- reading ---------------------------------------------------------------------------------------
@@ -148,13 +148,18 @@ def _read_vector(
     except UserError:
         raise
     except Exception as error:  # pyogrio, pyarrow and shapely each have their own
-        raise UserError(_unreadable(path, kind, options, error)) from None
+        if condition := options["where"]:
+            _read_vector(path, kind, {**options, "where": None}, facts, margin)  # tells what is wrong without it
+            raise UserError(_wrong_condition(path, condition, error)) from None
+        raise UserError(_unreadable(path, kind, error)) from None
     if not isinstance(frame, gpd.GeoDataFrame):
-        raise UserError(Problem(path, kind, "no geometry column", "polygons, lines or points", "check the file"))
+        raise UserError(
+            Problem("no_geometry", path, kind, "no geometry column", "polygons, lines or points", "check the file")
+        )
     frame = frame[frame.geometry.notna() & ~frame.geometry.is_empty]
     if frame.crs is None and not frame.empty:
         raise UserError(
-            Problem(path, "CRS", "none", "a coordinate reference system", "add it (.prj file, or layer CRS)")
+            Problem("no_crs", path, "CRS", "none", "a coordinate reference system", "add it (.prj file, or layer CRS)")
         )
     return frame
 
@@ -177,25 +182,49 @@ def _check_layer(path: str, kind: str, layer: str | None) -> None:
     names = [str(name) for name, geometry in layers if geometry is not None] or [str(name) for name, _ in layers]
     if layer is None and len(names) > 1 and kind == "labels":
         raise UserError(
-            Problem(path, "layers", ", ".join(names), "to know which one", f"name it: `labels.layer: {names[0]}`")
+            Problem(
+                "layer_not_named",
+                path,
+                "layers",
+                ", ".join(names),
+                "to know which one",
+                f"name it: `labels.layer: {names[0]}`",
+            )
         )
     if layer is not None and layer not in names:
         found = "layers " + ", ".join(names)
         raise UserError(
-            Problem(path, f"labels.layer: {layer}", found, "a layer of that name", did_you_mean(layer, names))
+            Problem(
+                "unknown_layer",
+                path,
+                f"labels.layer: {layer}",
+                found,
+                "a layer of that name",
+                did_you_mean(layer, names),
+            )
         )
 
 
-def _unreadable(path: str, kind: str, options: Mapping[str, Any], error: Exception) -> Problem:
+def _wrong_condition(path: str, condition: str, error: Exception) -> Problem:
     said = " ".join(str(error).split())
-    if options["where"] and ("where" in said.lower() or "SQL" in said):
-        where = options["where"]
-        cure = "a condition such as `area > 100`, text in single quotes, odd names in double quotes"
-        return Problem(path, f"labels.where: {where}", said, "an SQL condition on the file's attributes", cure)
+    cure = "a condition such as `area > 100`, text in single quotes, odd names in double quotes"
+    expected = "an SQL condition on the file's attributes"
+    return Problem("invalid_condition", path, f"labels.where: {condition}", said, expected, cure)
+
+
+def _unreadable(path: str, kind: str, error: Exception) -> Problem:
+    said = " ".join(str(error).split())
     cure = "check the file"
     if Path(path).suffix.lower() in RASTERS:
         cure = "a label raster needs `labels.mapping` or `labels.colours`, and no `attribute`"
-    return Problem(path, kind, said, "a vector file that GDAL reads", cure)
+    return Problem(
+        "aoi_unreadable" if kind == "aoi" else "labels_unreadable",
+        path,
+        kind,
+        said,
+        "a vector file that GDAL reads",
+        cure,
+    )
 
 
 def _has_features(path: str, options: Mapping[str, Any]) -> bool:
@@ -248,6 +277,7 @@ def _classes_of(
         columns = [column for column in labels.columns if column != labels.geometry.name]
         raise UserError(
             Problem(
+                "unknown_attribute",
                 path,
                 f"attribute {attribute}",
                 "attributes " + (", ".join(columns) or "none"),
@@ -277,6 +307,7 @@ def _classes_of(
 
 def _unknown_class(path: str, attribute: str, text: str, classes: Sequence[str]) -> Problem:
     return Problem(
+        "unknown_class",
         path,
         f"attribute {attribute}",
         f"unknown class {text!r}",
@@ -302,7 +333,7 @@ def _polygons(labels: gpd.GeoDataFrame, path: str, buffer: float, facts: Mapping
     if thin.any() and buffer == 0:
         kinds = ", ".join(sorted(set(pieces.geom_type[thin])))
         cure = "set `labels.buffer` to half their width in metres"
-        raise UserError(Problem(path, "geometry", f"{kinds} features", "polygons", cure))
+        raise UserError(Problem("lines_without_width", path, "geometry", f"{kinds} features", "polygons", cure))
     if thin.any():
         metric = pieces.geometry.to_crs(_local_crs(facts))
         widened = metric.buffer(thin.to_numpy() * buffer).to_crs(CRS(pieces.crs))
@@ -340,5 +371,10 @@ def _in_wgs84(labels: gpd.GeoDataFrame, facts: Mapping[str, Any]) -> gpd.GeoData
 def _outside(path: str, kind: str, found: str, facts: Mapping[str, Any]) -> Problem:
     expected = "some within the image's bounds " + ", ".join(f"{value:.5f}" for value in facts["bounds"])
     return Problem(
-        path, kind, f"all outside the image: bounds {found}", f"{expected} (EPSG:4326)", "check the file and its CRS"
+        "aoi_outside" if kind == "aoi" else "labels_outside",
+        path,
+        kind,
+        f"all outside the image: bounds {found}",
+        f"{expected} (EPSG:4326)",
+        "check the file and its CRS",
     )

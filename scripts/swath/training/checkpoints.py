@@ -116,7 +116,14 @@ class CheckpointFolder:
         damage = damage_of(path) if path.is_file() else "missing"
         if damage:
             raise UserError(
-                Problem(str(path), "", damage, "the best weights", f"remove {self.path}: the model is trained anew")
+                Problem(
+                    "checkpoint_damaged",
+                    str(path),
+                    "",
+                    damage,
+                    "the best weights",
+                    f"remove {self.path}: the model is trained anew",
+                )
             )
         weights: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         return weights

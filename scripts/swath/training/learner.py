@@ -48,7 +48,14 @@ def describe_training(job: TrainingJob) -> RVPipelineConfig:
         augmentations = augmentation(job.train["augmentations"])
     except (TypeError, ValueError) as error:
         raise UserError(
-            Problem("config", "train.augmentations", str(error), "arguments albumentations takes", "correct them")
+            Problem(
+                "augmentation_arguments",
+                "config",
+                "train.augmentations",
+                str(error),
+                "arguments albumentations takes",
+                "correct them",
+            )
         ) from None
     scenes = {
         split: [
@@ -124,7 +131,9 @@ def _built(job: TrainingJob, config: LearnerConfig, temporary: Path) -> Learner:
         place = f"{job.model['definition']}/{HUBCONF}" if external else "config"
         cure = "change `model.arguments`, or hubconf.py" if external else "change `model`"
         found = f"{name}: {type(error).__name__}: {error}" if external else f"{name}: {error}"
-        raise UserError(Problem(place, "model", found, "a network that can be built", cure)) from error
+        raise UserError(
+            Problem("network_not_built", place, "model", found, "a network that can be built", cure)
+        ) from error
     return learner
 
 
@@ -210,6 +219,7 @@ def _check_chips(job: TrainingJob, chips: Path) -> None:
         if count < least:
             raise UserError(
                 Problem(
+                    "chips_missing",
                     "config",
                     "chips",
                     f"{count} {split} chips",

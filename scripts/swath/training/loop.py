@@ -189,6 +189,7 @@ def choose_hardware(train: Mapping[str, Any]) -> Hardware:
     if 0 < visible < train["gpus"]:
         raise UserError(
             Problem(
+                "too_few_gpus",
                 "config",
                 "train.gpus",
                 f"{train['gpus']}, on a machine where {visible} can be seen",
@@ -295,6 +296,7 @@ def _run(trainer: pl.Trainer, module: LearnerModule, checkpoint: str | None) -> 
     except torch._dynamo.exc.BackendCompilerFailed as error:
         raise UserError(
             Problem(
+                "compile_failed",
                 "config",
                 "train.compile",
                 f"torch.compile failed: {str(error).splitlines()[0]}",

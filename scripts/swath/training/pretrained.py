@@ -74,7 +74,7 @@ def check_weights(path: Path, record: Path) -> None:
         found, expected = f"{type(error).__name__}: {error}", f"weights, and their SHA-256 in {record}"
     if found != expected:
         cure = f"remove {path} and {record}, and run `snakemake --cores 1 weights` once on a node with network"
-        raise UserError(Problem(str(path), "SHA-256", found, expected, cure))
+        raise UserError(Problem("checksum_mismatch", str(path), "SHA-256", found, expected, cure))
 
 
 @contextmanager
@@ -182,13 +182,16 @@ def _bytes(weights: Weights) -> bytes:
 
 def _refusal(name: str, found: str, expected: str) -> UserError:
     cure = "choose another `model.encoder`, or give a local file as `model.weights`, or `none`"
-    return UserError(Problem("config", "model.weights", f"imagenet for {name}: {found}", expected, cure))
+    return UserError(
+        Problem("no_imagenet_weights", "config", "model.weights", f"imagenet for {name}: {found}", expected, cure)
+    )
 
 
 def _not_fetched(name: str, source: str, error: Exception) -> UserError:
     reason = (str(error).strip().splitlines() or ["no reason given"])[0]
     return UserError(
         Problem(
+            "weights_not_fetched",
             "config",
             "model.weights",
             f"imagenet for {name} could not be fetched: {type(error).__name__}: {reason}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,6 +16,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from swath.errors import Problem, UserError
+
+WEIGHTS = "weights: a state dict (.pth, .pt, .ckpt, .safetensors) or a Raster Vision bundle (.zip)"
+"""What is expected of a file, in words."""
 
 NESTED_BUNDLE = "model-bundle.zip"
 """What Raster Vision calls the train bundle inside a deployable bundle."""
@@ -37,17 +41,19 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         content = readers.get(path.suffix, _read_state_dict)(path)
         return {name: value for name, value in _layers(content) if not name.endswith(COUNTERS)}
     except FileNotFoundError:
-        found, cure = "no such file", "correct the path; relative paths start at the working directory"
+        cure = "correct the path; relative paths start at the working directory"
+        problem = Problem("file_missing", str(path), "model.weights", "no such file", WEIGHTS, cure)
     except Exception as error:  # a damaged file makes the readers fail in any way
-        # torch explains at length what it refuses; its reason stands behind this word
-        reason = str(error).split("WeightsUnpickler error:")[-1].strip().splitlines()
-        found = f"not readable as weights: {type(error).__name__}: {reason[0] if reason else 'no reason given'}"
+        # torch explains at length what it refuses; the reason is the error that it was handling
+        cause = (isinstance(error, pickle.UnpicklingError) and error.__context__) or error
+        reason = (str(cause).strip().splitlines() or ["no reason given"])[0]
+        found = f"not readable as weights: {type(error).__name__}: {reason}"
         cure = (
             "fetch or copy the file again; if it is whole, holds more than weights and comes from where you trust, "
             'save the weights alone: torch.save(torch.load(file, weights_only=False)["state_dict"], "weights.pth")'
         )
-    expected = "weights: a state dict (.pth, .pt, .ckpt, .safetensors) or a Raster Vision bundle (.zip)"
-    raise UserError(Problem(str(path), "model.weights", found, expected, cure))
+        problem = Problem("weights_unreadable", str(path), "model.weights", found, WEIGHTS, cure)
+    raise UserError(problem)
 
 
 def _read_state_dict(file: Path | IO[bytes]) -> Any:

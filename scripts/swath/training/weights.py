@@ -100,6 +100,7 @@ def encoder_of(model: torch.nn.Module) -> torch.nn.Module:
     found = ", ".join(name for name, _ in model.named_children()) or "no parts"
     raise UserError(
         Problem(
+            "no_encoder",
             "config",
             "model.weights",
             f"{type(model).__name__} with {found}",
@@ -219,6 +220,7 @@ def _nothing_fits(path: Path, found: Mapping[str, Tensor], slots: Mapping[str, T
     described = [[f"{n} {tuple(v.shape)}" for n, v in layers.items()] for layers in (found, slots)]
     return UserError(
         Problem(
+            "weights_do_not_fit",
             str(path),
             "model.weights",
             f"{len(found)} layers, none of which fits: {_some(described[0])}",
