@@ -9,6 +9,7 @@ from swath.files import read_json
 from swath.plan.plan import EVALUATED, LEARNED
 from swath.plan.shards import NAME as SHARD_NAME
 from swath.plan.shards import scenes_in_shard, shards_made, shards_to_use
+from swath.records import to_json
 from swath.scenes.paths import local_paths_of
 from swath.scenes.scene import SPLITS
 from swath.scenes.splits import split_table

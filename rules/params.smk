@@ -39,7 +39,7 @@ def splits_of_model(wildcards):
 
 def definition_of_model(wildcards):
     """The files of a network of the user's own."""
-    return definition_files(PLAN.specs["models"][wildcards.key]["model"])
+    return definition_files(PLAN.specs["models"][wildcards.key]["model"]["definition"])
 
 
 def start_of_model(wildcards):
@@ -94,14 +94,14 @@ def batch_size_of_predictions(wildcards, input):
 
 def request(wildcards):
     """The experiment's scenes and settings; a function, so that parsing does not wait for it."""
-    return request_of(PLAN, workflow.configfiles)
+    return to_json(request_of(PLAN, workflow.configfiles))
 
 
 def check_first():
     """Check before anything is computed; fetching data and weights needs no check."""
     demo_rules = {"havel", "havel_chips", "neon_trees"}
     if rules_to_run(workflow) - {"all", "doctor", "splits", "weights", "encoder_weights", *demo_rules}:
-        check_or_exit(request(None), VALIDATION)
+        check_or_exit(request_of(PLAN, workflow.configfiles), VALIDATION)
 
 
 # --- what the doctor is told ----------------------------------------------------------------------

@@ -44,5 +44,5 @@ EXPERIMENT = {
 }
 """Rules whose results have one place, without a key: the version is among their params, and they are made anew."""
 
-READINGS = 1
+READINGS = 2
 """What the preflight reads of a scene and remembers."""

@@ -13,9 +13,11 @@ from swath.config.experiment import Experiment
 from swath.errors import Problem, UserError, did_you_mean
 
 Location = tuple[str | int, ...]
+Config = dict[str, Any]
+"""A config as it was read from YAML, before it is checked."""
 
 
-def load_experiment(config: Mapping[str, Any], files: Sequence[str | Path] = ()) -> Experiment:
+def load_experiment(config: Config, files: Sequence[str | Path] = ()) -> Experiment:
     """Check a config whole.
 
     Args:
@@ -31,12 +33,12 @@ def load_experiment(config: Mapping[str, Any], files: Sequence[str | Path] = ())
         raise UserError(problems_of(error, config, files)) from None
 
 
-def without_empty_sections(config: Mapping[str, Any]) -> dict[str, Any]:
+def without_empty_sections(config: Config) -> Config:
     """Leave out sections whose keys are all comments: YAML reads them as null."""
     return {key: value for key, value in config.items() if value is not None}
 
 
-def read_yaml(path: str | Path) -> dict[str, Any]:
+def read_yaml(path: str | Path) -> Config:
     """Read a YAML file whose top level is a mapping.
 
     Raises:
@@ -57,7 +59,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 
 
 def problems_of(
-    error: ValidationError, config: Mapping[str, Any], files: Sequence[str | Path], prefix: Location = ()
+    error: ValidationError, config: Config, files: Sequence[str | Path], prefix: Location = ()
 ) -> list[Problem]:
     """Turn pydantic's errors into problems: file and line, dotted field, found, expected, cure."""
     return [_problem(detail, config, files, prefix) for detail in _without_other_branches(error)]
@@ -88,7 +90,7 @@ def _is_branch(part: str) -> bool:
     return "[" in part or part in ("str", "int", "float", "bool", "Range", "TrialWeights", "constrained-int", "none")
 
 
-def _problem(detail: Any, config: Mapping[str, Any], files: Sequence[str | Path], prefix: Location) -> Problem:
+def _problem(detail: Any, config: Config, files: Sequence[str | Path], prefix: Location) -> Problem:
     place = prefix + _place(detail["loc"])
     field, message = dotted(place), detail["msg"].removeprefix("Value error, ")
     kind, found = detail["type"], f"{detail['input']!r}"

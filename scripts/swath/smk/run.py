@@ -13,15 +13,17 @@ from typing import Any
 
 from snakemake.iocontainers import InputFiles, Wildcards
 
+from swath.checks.context import Request
 from swath.config.classes import NULL_CLASS
 from swath.config.experiment import Experiment
 from swath.config.library_names import weights_name
-from swath.config.load import load_experiment, where
+from swath.config.load import Config, load_experiment, where
 from swath.errors import Problem, UserError, ending_the_program
 from swath.job.container import check_image, mount
 from swath.networks.definition import problems_of_definition
 from swath.plan.plan import Plan, make_plan
 from swath.plan.trials import readable
+from swath.report.runs import FinishedRun
 from swath.scenes.paths import local_paths_of
 from swath.scenes.table import read_scenes
 
@@ -35,7 +37,7 @@ MOST_TIMES = 3
 NULL_COLOUR = "#000000"
 
 
-def plan_or_exit(config: Mapping[str, Any], files: Sequence[str | Path]) -> Plan:
+def plan_or_exit(config: Config, files: Sequence[str | Path]) -> Plan:
     """Make the plan; a user's mistakes end the program."""
     with ending_the_program():
         experiment = load_experiment(config, files)
@@ -45,7 +47,7 @@ def plan_or_exit(config: Mapping[str, Any], files: Sequence[str | Path]) -> Plan
     return plan
 
 
-def check_or_exit(request: Mapping[str, Any], report: str) -> None:
+def check_or_exit(request: Request, report: str) -> None:
     """Run the preflight; what stops the run ends the program."""
     if find_spec("rasterio") is None:
         print("No rasterio here: `snakemake validate` checks the scenes in the container.", file=sys.stderr)
@@ -265,23 +267,22 @@ def print_summary(experiment: str) -> None:
         print(f"\n{summary.read_text()}", file=sys.stderr)
 
 
-def describe_runs(plan: Plan, results: str) -> list[dict[str, Any]]:
+def describe_runs(plan: Plan, results: str) -> list[FinishedRun]:
     """List every run's readable name, values, fold, seed, and the folders its results lie in."""
     return [
-        {
-            "run": run.name,
-            "trial": run.trial.name,
-            "values": {
+        FinishedRun(
+            name=run.name,
+            trial=run.trial.name,
+            values={
                 setting: readable(value) if isinstance(value, list | dict) else value
                 for setting, value in run.trial.values.items()
             },
-            "fold": run.fold,
-            "seed": run.seed,
-            "epochs": run.trial.settings.train.epochs,
-            "model": f"{results}/models/{run.models}",
-            "bundle": f"{results}/bundles/{run.bundles}",
-            "maps": f"{results}/predictions/{run.predictions}",
-            "evals": {split: f"{results}/evals/{key}" for split, key in run.evals.items()},
-        }
+            fold=run.fold,
+            seed=run.seed,
+            model=f"{results}/models/{run.models}",
+            bundle=f"{results}/bundles/{run.bundles}",
+            maps=f"{results}/predictions/{run.predictions}",
+            evals={split: f"{results}/evals/{key}" for split, key in run.evals.items()},
+        )
         for run in plan.runs
     ]
