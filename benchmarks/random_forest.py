@@ -29,7 +29,7 @@ def labelled_pixels(scenes, bands):
     """Return band values (pixels × bands) and class ids of all labelled pixels."""
     values, classes = [], []
     for facts in scenes:
-        with rasterio.open(facts["image"]) as image:
+        with rasterio.open(facts.image) as image:
             pixels = image.read([band + 1 for band in channel_order(facts, bands)])
         labels = label_raster(facts)
         values.append(pixels[:, labels > 0].T)
@@ -47,7 +47,7 @@ experiment = load_experiment(config)
 key = make_plan(experiment, read_scenes(experiment.scenes), config).runs[0].scenes
 winner = Path("results/experiments") / experiment.experiment / "winner"
 scenes = read_manifests(Path("results/scenes", key).glob("*.json"))
-training, test = ([facts for facts in scenes if facts["split"] == split] for split in ("train", "test"))
+training, test = ([facts for facts in scenes if facts.split == split] for split in ("train", "test"))
 names = list(experiment.classes)
 
 print("| test scenes, labelled pixels | accuracy | macro-F1 | " + " | ".join(f"F1 {name}" for name in names) + " |")

@@ -72,8 +72,8 @@ def swath(folder: Path, workers: int) -> float:
 
     learner = new_learner(folder)
     job = training_job(CONFIG, str(folder), num_workers=workers, epochs=EPOCHS + 1)
-    remember_chips(learner, job.train["cache_gb"], max(1, workers))
-    module = LearnerModule(job.name, learner, job.classes[1:], job.train, job.seed)
+    remember_chips(learner, job.train.cache_gb, max(1, workers))
+    module = LearnerModule(job.name, learner, job.classes[1:], job.train)
     checkpoints = CheckpointFolder(folder / "model" / "checkpoints" / "0")
     with leased(checkpoints.path) as ownership:
         fit(module, checkpoints, ownership, StopRequest())

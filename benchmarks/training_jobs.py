@@ -53,6 +53,8 @@ def training_job(config: dict[str, Any], name: str, **train: Any) -> TrainingJob
         train: Changed `train` settings.
     """
     from swath.config.load import load_experiment
+    from swath.config.stage import StageSettings
+    from swath.config.train import Train
     from swath.plan.describe import colours_by_id
     from swath.plan.plan import make_plan
     from swath.rv.pipeline import scene_options
@@ -65,22 +67,19 @@ def training_job(config: dict[str, Any], name: str, **train: Any) -> TrainingJob
     run = plan.runs[0]
     manifests = sorted(map(str, Path(f"results/scenes/{run.scenes}").glob("*.json")))
     classes = plan.specs["scenes"][run.scenes]["classes"]
-    sections = ("imagery", "chips", "labels")
-    settings = {section: getattr(experiment, section).model_dump(mode="json") for section in sections}
-    settings["task"] = experiment.task
+    sections = {section: getattr(experiment, section) for section in ("task", "imagery", "chips", "labels")}
     stats = [f"results/stats/{run.stats}/stats/train_scenes/stats.json"] if run.stats else []
     return TrainingJob(
         name=name,
         folder=Path(name),
         chips=sorted(map(str, Path(f"results/chips/{run.chips}").glob("*.zip"))),
-        scenes=[facts for facts in read_manifests(manifests) if facts["split"] != "test"],
-        options=scene_options(settings, stats, classes),
+        scenes=[facts for facts in read_manifests(manifests) if facts.split != "test"],
+        options=scene_options(StageSettings(**sections), stats, classes),
         classes=classes,
         colours=colours_by_id(experiment),
         chip_size=experiment.chips.size,
-        model=experiment.model.model_dump(mode="json"),
-        train={**experiment.train.model_dump(mode="json"), **train},
-        seed=experiment.train.seed,
+        model=experiment.model,
+        train=Train(**{**experiment.train.model_dump(), **train}),
     )
 
 

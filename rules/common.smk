@@ -11,6 +11,7 @@ from swath.plan.inputs import WEIGHTS, files_behind, first_weights, places_of
 from swath.plan.plan import EVALUATED, LEARNED
 from swath.plan.shards import NAME as SHARD_NAME
 from swath.plan.shards import scenes_in_shard, shards_made, shards_to_use
+from swath.records import to_json
 from swath.scenes.paths import local_paths_of
 from swath.scenes.scene import SPLITS
 from swath.scenes.splits import split_table
@@ -80,20 +81,6 @@ def scenes_behind(stage, wildcards):
     if stage == "stats":  # a fixed range needs no scenes
         return PLAN.scenes_of("train", fold) if PLAN.specs[stage][wildcards.key]["training_scenes"] else []
     return PLAN.scenes_of("train", fold) + PLAN.scenes_of("validation", fold)
-
-
-def ids_of(stage):
-    def ids(wildcards):
-        return [scene.id for scene in scenes_behind(stage, wildcards)]
-
-    return ids
-
-
-def rows_of(stage):
-    def rows(wildcards):
-        return [scene.row() for scene in scenes_behind(stage, wildcards)]
-
-    return rows
 
 
 # --- what a rule reads ----------------------------------------------------------------------------

@@ -1,11 +1,12 @@
-# The functions that give rules their params: what a result depends on, and what changes none.
+# The functions that give rules their params. What a result depends on is in the key that names its folder, and what
+# else is read are inputs: the second argument keeps Snakemake from running a job again for a param.
 from swath.networks.definition import definition_files
 
-# --- what a result depends on ---------------------------------------------------------------------
+# --- what the key says ----------------------------------------------------------------------------
 
 
 def spec_of(stage):
-    def spec(wildcards):
+    def spec(wildcards, input=None):
         return PLAN.specs[stage][wildcards.key]
 
     return spec
@@ -14,7 +15,7 @@ def spec_of(stage):
 def settings_of(stage, *sections):
     """The task and sections of the settings, as plain values."""
 
-    def settings(wildcards):
+    def settings(wildcards, input=None):
         experiment = PLAN.run_with(stage, wildcards.key).trial.settings
         values = {section: getattr(experiment, section).model_dump(mode="json") for section in sections}
         return {"task": experiment.task, **values}
@@ -25,13 +26,13 @@ def settings_of(stage, *sections):
 def classes_of(stage):
     """Class names by id."""
 
-    def classes(wildcards):
+    def classes(wildcards, input=None):
         return PLAN.specs["scenes"][PLAN.run_with(stage, wildcards.key).scenes]["classes"]
 
     return classes
 
 
-def splits_of_model(wildcards):
+def splits_of_model(wildcards, input=None):
     """Training and validation scenes, by id."""
     fold = PLAN.run_with("models", wildcards.key).fold
     return {split: [scene.id for scene in PLAN.scenes_of(split, fold)] for split in LEARNED}
@@ -39,7 +40,24 @@ def splits_of_model(wildcards):
 
 def definition_of_model(wildcards):
     """The files of a network of the user's own."""
-    return definition_files(PLAN.specs["models"][wildcards.key]["model"])
+    return definition_files(PLAN.specs["models"][wildcards.key]["model"]["definition"])
+
+
+def ids_of(stage):
+    def ids(wildcards, input):
+        return [scene.id for scene in scenes_behind(stage, wildcards)]
+
+    return ids
+
+
+def rows_of(stage):
+    def rows(wildcards, input):
+        return [scene.row() for scene in scenes_behind(stage, wildcards)]
+
+    return rows
+
+
+# --- what it does not say: an older file of weights, under the same name -------------------------
 
 
 def start_of_model(wildcards):
@@ -47,7 +65,7 @@ def start_of_model(wildcards):
     return files_behind(weights_of_model(wildcards))
 
 
-# --- what changes no result: the second argument keeps Snakemake from running again for it --------
+# --- what changes no result ------------------------------------------------------------------------
 
 
 def name_of(stage):
@@ -92,9 +110,13 @@ def batch_size_of_predictions(wildcards, input):
 # --- what is looked at and told beside the jobs ---------------------------------------------------
 
 
-def request(wildcards):
+def request():
     """What the preflight checks; a function, so that parsing does not wait for it."""
     return request_of(PLAN, workflow.configfiles)
+
+
+def request_of_rule(wildcards):
+    return to_json(request())
 
 
 CONTEXT = RunContext(

@@ -29,5 +29,5 @@ def test_of_winner(wildcards):
     return maps_of(run, "test") + metrics
 
 
-RUNS = describe_runs(PLAN, RESULTS)
+RUNS = [to_json(run) for run in describe_runs(PLAN, RESULTS)]
 TARGETS = [MODELS, validation_maps, EVALS, BUNDLES, test_of_winner, f"{EXPERIMENT}/summary.txt"]

@@ -11,7 +11,7 @@ rule validate:
         mem_mb=memory(2000),
         runtime=minutes(20),
     params:
-        request=request,
+        request=request_of_rule,
         report=VALIDATION,
     message:
         "Checking images, labels, splits and settings"

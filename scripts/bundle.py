@@ -5,6 +5,9 @@ from pathlib import Path
 from swath.job.run_script import job
 
 with job(snakemake) as (inputs, output, params):
+    from swath.config.predict import Window
+    from swath.config.stage import StageSettings
     from swath.rv.bundle import bundle_model
 
-    bundle_model(params.settings["task"], Path(inputs.model).parent, params.spec["predict"], output.bundle)
+    task, window = StageSettings(**params.settings).task, Window(**params.spec["predict"])
+    bundle_model(task, Path(inputs.model).parent, window, output.bundle)

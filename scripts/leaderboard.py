@@ -1,7 +1,9 @@
 """Compare the trials by their validation metrics."""
 
 from swath.job.run_script import job
+from swath.plan.finished import FinishedRun
+from swath.records import of_json
 from swath.report.leaderboard import compare
 
 with job(snakemake) as (_, output, params):
-    compare(params.runs, params.metric, output.trials, output.leaderboard)
+    compare([of_json(FinishedRun, run) for run in params.runs], params.metric, output.trials, output.leaderboard)

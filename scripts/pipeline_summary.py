@@ -4,11 +4,13 @@ from pathlib import Path
 
 from swath.job.run_script import job
 from swath.own_module.summary import sum_up_pipelines
+from swath.plan.finished import FinishedRun
+from swath.records import of_json
 
 with job(snakemake) as (inputs, output, params):
     sum_up_pipelines(
         Path(snakemake.output.summary).parent,
-        params.runs,
+        [of_json(FinishedRun, run) for run in params.runs],
         inputs.winner,
         inputs.leaderboard,
         params.metric,

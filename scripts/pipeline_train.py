@@ -12,16 +12,19 @@ with job(snakemake) as (inputs, output, params):
     drop_launcher_variables()
     continue_attempt_log(Path(snakemake.output.bundle).parent / "train.log")
     from swath.own_module.stages import StageJob
+    from swath.own_module.table import ConfiguredRun
     from swath.own_module.training import PipelineTraining, train_pipeline
+    from swath.records import of_json
     from swath.training.job import TrainingOutputs
     from swath.training.stopping import deadline
 
+    run = of_json(ConfiguredRun, params.run)
     train_pipeline(
         PipelineTraining(
             name=params.name,
-            stage=StageJob(params.module, params.run["custom"], Path(params.config), params.folders),
-            seed=params.run["seed"],
-            workers=params.run["workers"],
+            stage=StageJob(params.module, run.custom, Path(params.config), params.folders),
+            seed=run.seed,
+            workers=run.workers,
             chips=Path(inputs.chips[0]) if inputs.chips else None,
             deadline=deadline(params.time_limit),
         ),

@@ -7,15 +7,17 @@ from swath.job.run_script import job
 
 with job(snakemake) as (inputs, output, params):
     take_gpus(snakemake.resources.get("gpu", 0))
+    from swath.config.predict import Window
+    from swath.config.stage import StageSettings
     from swath.rv.pipeline import scene_options
     from swath.rv.predict import predict_scenes
     from swath.scenes.manifest import read_manifests
 
     predict_scenes(
         read_manifests(inputs.scenes, params.ids),
-        scene_options(params.settings, inputs.stats),
+        scene_options(StageSettings(**params.settings), inputs.stats),
         Path(inputs.model).parent,
-        params.spec["predict"],
+        Window(**params.spec["predict"]),
         params.batch_size,
         params.colours,
         Path(snakemake.output.manifest).parent,

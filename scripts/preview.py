@@ -6,9 +6,9 @@ from swath.job.run_script import job
 
 with job(snakemake) as (inputs, output, params):
     from swath.report.preview import write_preview
+    from swath.report.preview_chips import band_names, sample_chips
     from swath.scenes.manifest import read_manifests
     from swath.training.job import TrainingJob
-    from swath.training.previews import band_names, sample_chips
 
     training = TrainingJob.of_rule(inputs, params, Path(snakemake.output.page).parent)
     chips, counts = sample_chips(training, number=24)

@@ -3,7 +3,11 @@
 from pathlib import Path
 
 from swath.job.run_script import job
+from swath.records import of_json
+from swath.scenes.facts import ScenesSpec
 from swath.scenes.prepare import prepare_scenes
+from swath.scenes.scene import Scene
 
 with job(snakemake) as (_, output, params):
-    prepare_scenes(params.rows, params.spec, Path(snakemake.output.manifest).with_suffix(""), output.manifest)
+    scenes, spec = [of_json(Scene, row) for row in params.rows], of_json(ScenesSpec, params.spec)
+    prepare_scenes(scenes, spec, Path(snakemake.output.manifest).with_suffix(""), output.manifest)

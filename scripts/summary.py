@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from swath.job.run_script import job
+from swath.plan.finished import FinishedRun
+from swath.records import of_json
 from swath.report.summary import sum_up
 from swath.scenes.manifest import read_manifests
 
@@ -10,7 +12,7 @@ with job(snakemake) as (inputs, output, params):
     sum_up(
         Path(snakemake.output.summary).parent,
         params.task,
-        params.runs,
+        [of_json(FinishedRun, run) for run in params.runs],
         inputs.winner,
         inputs.leaderboard,
         inputs.splits,

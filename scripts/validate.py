@@ -3,9 +3,11 @@
 import logging
 from pathlib import Path
 
+from swath.checks.context import CheckRequest
 from swath.checks.preflight import preflight
 from swath.job.run_script import job
+from swath.records import of_json
 
 with job(snakemake) as (_, _, params):
-    passed = preflight(params.request, Path(params.report))
+    passed = preflight(of_json(CheckRequest, params.request), Path(params.report))
     logging.getLogger("swath").info("%s", "\n\n".join(["", passed.details, passed.summary, ""]))

@@ -1,14 +1,8 @@
 # The plan of an experiment with a module of the user's own, and what its rules read.
-from swath.own_module.plan import (
-    OUTPUTS,
-    describe_pipeline_runs,
-    folders_of,
-    plan_pipeline_or_exit,
-    read_table,
-    run_with,
-    targets,
-)
+from swath.own_module.plan import describe_pipeline_runs, plan_pipeline_or_exit
 from swath.own_module.signature import ROOT_URI
+from swath.own_module.table import OUTPUTS, folders_of, read_table, run_with, targets
+from swath.records import to_json
 from swath.smk.hooks import RunContext
 from swath.smk.run import memory, minutes, mount_or_exit, time_limit_in
 from swath.versions import EXPERIMENT as VERSIONS
@@ -36,7 +30,7 @@ def files_of(stage):
     """The files on this machine that a stage reads: images, labels, definitions of networks."""
 
     def files(wildcards):
-        read = table()["files"][stage][wildcards.key]
+        read = table().files[stage][wildcards.key]
         mount_or_exit(workflow, REPOSITORY, read)
         return read
 
@@ -54,12 +48,12 @@ def made_by(earlier, stage):
 
 
 def runs_of_experiment(wildcards):
-    return describe_pipeline_runs(PLAN, table(), RESULTS)
+    return [to_json(run) for run in describe_pipeline_runs(PLAN, table(), RESULTS)]
 
 
 def made_by_all(stage):
     def made(wildcards):
-        runs = table()["runs"].values()
+        runs = table().runs.values()
         return sorted({f"{folders_of(run, RESULTS)[stage]}/{OUTPUTS[stage]}" for run in runs})
 
     return made
@@ -79,14 +73,14 @@ TARGETS = [all_results, f"{EXPERIMENT}/summary.txt"]
 
 def run_of(stage):
     def run(wildcards, input):
-        return run_with(table(), stage, wildcards.key)
+        return to_json(run_with(table(), stage, wildcards.key))
 
     return run
 
 
 def config_of(stage):
     def path(wildcards, input):
-        return f"{CONFIGURED}/{run_with(table(), stage, wildcards.key)['config']}.json"
+        return f"{CONFIGURED}/{run_with(table(), stage, wildcards.key).config}.json"
 
     return path
 
@@ -103,12 +97,12 @@ def module(wildcards, input):
 
 
 def name_of_training(wildcards, input):
-    return next(name for name, run in table()["runs"].items() if run["keys"]["train"] == wildcards.key)
+    return next(name for name, run in table().runs.items() if run.keys["train"] == wildcards.key)
 
 
 def threads_of_training(wildcards):
     """Cores to ask for; the doctor asks before any training is known."""
-    return 2 + (run_with(table(), "train", wildcards.key)["workers"] if wildcards.key else 0)
+    return 2 + (run_with(table(), "train", wildcards.key).workers if wildcards.key else 0)
 
 
 # --- what is looked at and told beside the jobs ---------------------------------------------------

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rastervision.pytorch_learner.object_detection_utils import BoxList, compute_coco_eval
 
-from swath.metrics.average_precision import Boxes, average_precision
+from swath.metrics.average_precision import average_precision
+from swath.metrics.boxes import Boxes
 
 CLASSES = ["null", "tree", "car"]
 
@@ -38,15 +39,15 @@ def test_by_hand() -> None:
     )
     measured = average_precision([scene], CLASSES)
     # up to recall 1/2 precision is 1, beyond it 2/3; COCO reads it at 101 recalls, 51 of them up to 1/2
-    assert measured["mAP50"] == pytest.approx((51 * 1 + 50 * 2 / 3) / 101)
-    assert measured["ap50"] == {"tree": pytest.approx((51 + 50 * 2 / 3) / 101), "car": None}
+    assert measured.mAP50 == pytest.approx((51 * 1 + 50 * 2 / 3) / 101)
+    assert measured.ap50 == {"tree": pytest.approx((51 + 50 * 2 / 3) / 101), "car": None}
     # the shifted one overlaps by 90 / 110 = 0.82: it counts at IoU 0.50 to 0.80, at three thresholds it does not
-    assert measured["mAP"] == pytest.approx((7 * (51 + 50 * 2 / 3) + 3 * 51) / 10 / 101)
+    assert measured.mAP == pytest.approx((7 * (51 + 50 * 2 / 3) + 3 * 51) / 10 / 101)
 
 
 def test_nothing_found_and_nothing_there() -> None:
-    assert average_precision([boxes([[0, 0, 10, 10]], [], [], [])], CLASSES)["mAP50"] == 0.0
-    assert average_precision([boxes([], [[0, 0, 10, 10]], [0.5], [1])], CLASSES)["mAP50"] is None
+    assert average_precision([boxes([[0, 0, 10, 10]], [], [], [])], CLASSES).mAP50 == 0.0
+    assert average_precision([boxes([], [[0, 0, 10, 10]], [0.5], [1])], CLASSES).mAP50 is None
 
 
 @settings(max_examples=15, deadline=None)
@@ -70,5 +71,5 @@ def test_as_raster_vision_computes_it(seed: int, number: int) -> None:
     ]
     with redirect_stdout(StringIO()):
         theirs = compute_coco_eval(outputs, targets, len(CLASSES))
-    assert measured["mAP"] == pytest.approx(theirs.stats[0], abs=1e-6)
-    assert measured["mAP50"] == pytest.approx(theirs.stats[1], abs=1e-6)
+    assert measured.mAP == pytest.approx(theirs.stats[0], abs=1e-6)
+    assert measured.mAP50 == pytest.approx(theirs.stats[1], abs=1e-6)

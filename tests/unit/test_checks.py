@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import resource
 import subprocess
@@ -17,22 +18,29 @@ import rasterio
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from made_facts import as_image
 from PIL import Image
 from project import REPOSITORY
 from tiny import CRS, TINY, grid, pixels, write_image, write_tiny
 
 from swath.checks import preflight
-from swath.checks.context import request_of
+from swath.checks.context import CheckRequest, request_of
 from swath.checks.findings import PreflightError, grouped, judged, tally, text_of
 from swath.checks.machine import looks_like_weights
 from swath.checks.pixels import MOST, SIDE, footprint, metres_per_pixel, sample_pixels, sample_windows
 from swath.checks.read_scenes import read_scene
+from swath.checks.readings import SurveyedImage
 from swath.checks.splits import overlap
+from swath.config.imagery import Imagery
+from swath.config.labels import Labels
 from swath.config.load import load_experiment
 from swath.error_codes import LEVEL_OF
 from swath.errors import Problem
 from swath.plan.plan import make_plan
+from swath.records import of_json, to_json
+from swath.scenes.facts import ScenesSpec
 from swath.scenes.images import read_header
+from swath.scenes.scene import Scene
 from swath.scenes.table import read_scenes
 
 SIZES = st.integers(1, 30_000)
@@ -63,7 +71,7 @@ def test_a_large_image_costs_no_more_than_a_small_one(tmp_path: Path) -> None:
     start = resource.getrusage(resource.RUSAGE_SELF).ru_utime
     sample = sample_pixels(str(tmp_path / "large.tif"), [])
     assert resource.getrusage(resource.RUSAGE_SELF).ru_utime - start < 2
-    assert sample["bands"][0]["max"] == 1
+    assert sample.bands[0].max == 1
 
 
 def test_reading_imports_neither_torch_nor_raster_vision() -> None:
@@ -78,22 +86,22 @@ def test_transparency_is_no_band_of_values(tmp_path: Path) -> None:
     values[0] = np.arange(20)
     path = write_image(tmp_path, "a", values, bands=(None, None))
     sample = sample_pixels(str(path), [1])
-    assert sample["bands"][1] is None
-    assert sample["bands"][0]["max"] == 19
+    assert sample.bands[1] is None
+    assert sample.bands[0].max == 19
 
 
 def test_a_stumbling_library_is_a_finding(tmp_path: Path) -> None:
-    row = {"id": "a", "split": "train", "image": 7, "labels": "a.gpkg", "aoi": None, "common_labels": False}
-    spec = {"imagery": {"files": None, "nodata": None}}
-    problem, *more = read_scene(row, {"key": spec})["problems"]
-    assert problem["code"] == "image_unreadable" and not more
-    assert problem["cure"]
+    impossible: Any = 7
+    spec = ScenesSpec("semantic_segmentation", ["null", "a"], Imagery(), Labels(default_class="a"))
+    problem, *more = read_scene(Scene("a", "train", impossible, "a.gpkg"), {"key": spec}).problems
+    assert problem.code == "image_unreadable" and not more
+    assert problem.cure
 
 
 # --- what is remembered ----------------------------------------------------------------------------
 
 
-def request_for(config: dict[str, Any]) -> dict[str, Any]:
+def request_for(config: dict[str, Any]) -> CheckRequest:
     """What the preflight is asked, for an experiment in the working directory."""
     Path("config.yaml").write_text(yaml.safe_dump(config))
     experiment = load_experiment(config, ["config.yaml"])
@@ -101,14 +109,14 @@ def request_for(config: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def request_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def request_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CheckRequest:
     """A tiny experiment in the working directory."""
     monkeypatch.chdir(tmp_path)
     write_tiny(tmp_path / "data")
     return request_for(deepcopy(TINY))
 
 
-def told(request: dict[str, Any]) -> str:
+def told(request: CheckRequest) -> str:
     """What stops the run; nothing if nothing does."""
     try:
         preflight.preflight(request, Path("report.html"))
@@ -123,15 +131,15 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ids: list[str] = []
     reader = preflight._read
 
-    def noting(rows: list[Any], specs: Any) -> list[Any]:
-        ids.extend(row["id"] for row in rows)
-        return reader(rows, specs)
+    def noting(scenes: list[Scene], specs: Any) -> list[Any]:
+        ids.extend(scene.id for scene in scenes)
+        return reader(scenes, specs)
 
     monkeypatch.setattr(preflight, "_read", noting)
     return ids
 
 
-def test_a_scene_is_read_again_when_it_has_changed(request_here: dict[str, Any], read: list[str]) -> None:
+def test_a_scene_is_read_again_when_it_has_changed(request_here: CheckRequest, read: list[str]) -> None:
     preflight.look_at(request_here)
     assert read == ["a", "b", "c", "d"]
     preflight.look_at(request_here)
@@ -139,7 +147,7 @@ def test_a_scene_is_read_again_when_it_has_changed(request_here: dict[str, Any],
     write_image(Path("data"), "c", np.full((3, 80, 80), 9, np.uint16))
     survey = preflight.look_at(request_here)
     assert read[4:] == ["c"]
-    assert [reading.row["id"] for reading in survey.readings] == ["a", "b", "c", "d"]
+    assert [reading.id for reading in survey.readings] == ["a", "b", "c", "d"]
 
 
 @pytest.mark.usefixtures("request_here")
@@ -155,7 +163,7 @@ def test_a_cure_beside_the_file_is_seen() -> None:
     assert told(request) == ""
 
 
-def test_what_could_not_be_read_is_read_again(request_here: dict[str, Any], read: list[str]) -> None:
+def test_what_could_not_be_read_is_read_again(request_here: CheckRequest, read: list[str]) -> None:
     Path("data/b.tif").write_bytes(b"none")
     told(request_here)
     told(request_here)
@@ -187,7 +195,7 @@ def test_a_large_image_with_a_label_raster_that_knows_no_place() -> None:
     config = {**deepcopy(TINY), "labels": {"mapping": {1: "field", 2: "forest", 0: None}}}
     assert told(request_for(config)) == ""
     survey = preflight.look_at(request_for(config))
-    assert [next(iter(reading.labels.values()))["pixels"] for reading in survey.readings] == [
+    assert [next(iter(reading.labels.values())).pixels for reading in survey.readings] == [
         {"field": 121, "forest": 121}
     ] * 4
 
@@ -202,20 +210,29 @@ def test_a_file_that_two_scenes_share_is_an_image_in_two_splits() -> None:
     assert "the same file" in text
 
 
-def test_what_is_remembered_is_what_was_read(request_here: dict[str, Any]) -> None:
+def test_what_is_remembered_is_what_was_read(request_here: CheckRequest) -> None:
     first, second = (preflight.preflight(request_here, Path(f"{name}.html")) for name in ("one", "two"))
     assert first.details == second.details == ""
     assert Path("one.html").read_text() == Path("two.html").read_text()
 
 
-def test_scenes_yet_to_be_made_are_left_out(request_here: dict[str, Any]) -> None:
+def test_a_request_is_the_same_on_the_other_side_of_a_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An external network refuses to be told an encoder: what was not said must not come back as said."""
+    monkeypatch.chdir(tmp_path)
+    write_tiny(tmp_path / "data")
+    model = {"architecture": "external", "definition": "network", "entrypoint": "net", "arguments": {"n": "{classes}"}}
+    request = request_for({**deepcopy(TINY), "model": model})
+    assert of_json(CheckRequest, json.loads(json.dumps(to_json(request)))) == request
+
+
+def test_scenes_yet_to_be_made_are_left_out(request_here: CheckRequest) -> None:
     Path("data/d.tif").unlink()
     passed = preflight.preflight(request_here, Path("report.html"))
     assert "Checked 3 scenes (1 are yet to be made)" in passed.summary
     assert "NOTE not_there_yet" in passed.details
 
 
-def test_the_report_needs_nothing_from_elsewhere(request_here: dict[str, Any]) -> None:
+def test_the_report_needs_nothing_from_elsewhere(request_here: CheckRequest) -> None:
     preflight.preflight(request_here, Path("report.html"))
     page = Path("report.html").read_text()
     assert not re.search(r"<script|<link|https?://|url\(", page)
@@ -263,9 +280,9 @@ def test_nothing_is_told_twice() -> None:
 # --- on the ground ---------------------------------------------------------------------------------
 
 
-def header_of(path: Path) -> dict[str, Any]:
-    header = read_header(str(path))
-    return {**header, "footprint": footprint(header)}
+def header_of(path: Path) -> SurveyedImage:
+    image = as_image(read_header(str(path)), str(path))
+    return SurveyedImage(**vars(image), metres=metres_per_pixel(image), footprint=footprint(image))
 
 
 def test_edges_that_touch_do_not_overlap(tmp_path: Path) -> None:

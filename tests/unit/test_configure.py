@@ -15,6 +15,7 @@ from swath.files import read_json
 from swath.own_module.configure import ROOT, configure, configured, moved, stage_specs
 from swath.own_module.stages import StageJob, metrics_of, read_pipeline
 from swath.own_module.training import train_settings
+from swath.rv.eval_json import evaluation_of
 
 MODULE = str(REPOSITORY / "config/examples/own-pipeline/config.py")
 
@@ -151,35 +152,39 @@ def test_paths_are_moved_whole() -> None:
 
 
 def test_the_solver_in_swaths_words() -> None:
-    settings = train_settings(SolverConfig(lr=0.1, num_epochs=4, batch_sz=3, one_cycle=True), workers=2)
-    assert [settings[name] for name in ("epochs", "batch_size", "learning_rate")] == [4, 3, 0.1]
-    assert [settings[name] for name in ("schedule", "optimizer", "keep", "num_workers")] == [
-        *("one_cycle", "adam", "last"),
-        2,
-    ]
-    steps = train_settings(SolverConfig(num_epochs=4, one_cycle=False, multi_stage=[2, 3]), workers=0)
-    assert (steps["schedule"], steps["milestones"]) == ("multi_step", [2, 3])
-    assert train_settings(SolverConfig(num_epochs=1), workers=0)["schedule"] == "constant"
+    train = train_settings(SolverConfig(lr=0.1, num_epochs=4, batch_sz=3, one_cycle=True), workers=2, seed=5)
+    assert (train.epochs, train.batch_size, train.learning_rate, train.seed) == (4, 3, 0.1, 5)
+    assert (train.schedule, train.optimizer, train.keep, train.num_workers) == ("one_cycle", "adam", "last", 2)
+    steps = train_settings(SolverConfig(num_epochs=4, one_cycle=False, multi_stage=[2, 3]), workers=0, seed=0)
+    assert (steps.schedule, steps.milestones) == ("multi_step", [2, 3])
+    assert train_settings(SolverConfig(num_epochs=1), workers=0, seed=0).schedule == "constant"
 
 
-def item(name: str, f1: float | None, count: int, **more: Any) -> dict[str, Any]:
-    return {"class_name": name, "metrics": dict.fromkeys(("f1", "precision", "recall"), f1), "gt_count": count, **more}
+def item(name: str, hits: int, there: int, said: int) -> dict[str, Any]:
+    """A class of eval.json, as Raster Vision writes it of pixels."""
+    matrix = [[90, said - hits], [there - hits, hits]]
+    return {"class_name": name, "gt_count": there, "pred_count": said, "conf_mat": matrix}
 
 
 def test_metrics_count_the_classes_that_the_labels_have() -> None:
-    confusion = [[6, 2, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0], [5, 5, 5, 5]]
-    items = [item("a", 0.5, 8), item("b", None, 2), item("c", None, 0), item("null", 0.9, 20)]
-    overall = [*items, item("average", 0.7, 30, conf_mat=confusion)]
-    scores = metrics_of({"overall": overall, "per_scene": {}}, ["a", "b", "c", "null"], "null")["overall"]
-    assert scores["f1"] == {"a": 0.5, "b": 0.0, "c": None}
-    assert scores["macro_f1"] == 0.25
-    assert scores["accuracy"] == 0.6
-    assert scores["labelled"] == 10
+    confusion = [[6, 0, 2, 0], [1, 0, 1, 0], [0, 0, 0, 0], [5, 0, 5, 5]]
+    items = [item("a", 6, 8, 12), item("b", 0, 2, 0), item("c", 0, 0, 8), item("null", 5, 15, 5)]
+    average = {"class_name": "average", "gt_count": 25, "pred_count": 25, "conf_mat": confusion}
+    result = evaluation_of({"overall": [*items, average], "per_scene": {}})
+    scores = metrics_of(result, ["a", "b", "c", "null"], "null")
+    assert scores.f1 == {"a": 0.6, "b": 0.0, "c": None}
+    assert scores.precision == {"a": 0.5, "b": None, "c": 0.0}
+    assert scores.recall == {"a": 0.75, "b": 0.0, "c": None}
+    assert scores.macro_f1 == 0.3
+    assert scores.accuracy == 0.6
+    assert scores.labelled == 10
 
 
 def test_boxes_have_no_accuracy() -> None:
-    scores = metrics_of([item("tree", 0.5, 8), item("average", 0.5, 8)], ["tree", "null"], "null")["overall"]
-    assert (scores["accuracy"], scores["macro_f1"]) == (None, 0.5)
+    tree = {"class_name": "tree", "gt_count": 8, "pred_count": 8, "true_pos": 4}
+    average = {"class_name": "average", "gt_count": 8, "pred_count": 8}
+    scores = metrics_of(evaluation_of([tree, average]), ["tree", "null"], "null")
+    assert (scores.accuracy, scores.macro_f1) == (None, 0.5)
 
 
 CUSTOM = """

@@ -12,9 +12,12 @@ import rasterio
 from tiny import TINY, square, write_image, write_labels
 
 from swath.config.load import load_experiment
+from swath.config.stage import StageSettings
 from swath.plan.plan import make_plan
+from swath.records import of_json
 from swath.rv.chip import cut_chips
 from swath.rv.pipeline import scene_options
+from swath.scenes.facts import ScenesSpec
 from swath.scenes.manifest import read_manifests
 from swath.scenes.prepare import prepare_scenes
 from swath.scenes.table import read_scenes
@@ -42,14 +45,14 @@ def test_cells_off_the_grid_are_cut_where_they_are(tmp_path: Path, monkeypatch: 
     experiment = load_experiment(config)
     plan = make_plan(experiment, read_scenes(experiment.scenes), config)
     run = plan.runs[0]
-    rows = [scene.row() for scene in plan.scenes_of("train")]
-    prepare_scenes(rows, plan.specs["scenes"][run.scenes], Path("results/scenes"), Path("results/scenes.json"))
-    sections = {name: getattr(experiment, name).model_dump(mode="json") for name in ("imagery", "chips", "labels")}
-    options = scene_options({"task": experiment.task, **sections}, [])
+    spec = of_json(ScenesSpec, plan.specs["scenes"][run.scenes])
+    prepare_scenes(plan.scenes_of("train"), spec, Path("results/scenes"), Path("results/scenes.json"))
+    sections = {name: getattr(experiment, name) for name in ("task", "imagery", "chips", "labels")}
+    options = scene_options(StageSettings(**sections), [])
     cut_chips(
         read_manifests(["results/scenes.json"]),
         "train",
-        sections["chips"],
+        experiment.chips,
         options,
         ["null", *experiment.classes],
         Path("chips.zip"),

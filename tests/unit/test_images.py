@@ -8,7 +8,8 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,16 @@ import rasterio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from made_facts import facts_of
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.warp import reproject
 
-from swath.config.imagery import Imagery
+from swath.config.chips import Chips
+from swath.config.imagery import Imagery, Range
 from swath.errors import UserError
 from swath.scenes.analyze import analyze
+from swath.scenes.facts import SceneFacts, SceneImage
 from swath.scenes.images import read_header, read_image
 from swath.scenes.manifest import channel_order, check_imagery
 
@@ -66,22 +70,21 @@ def write(
     return str(path)
 
 
-def scene(cell: str, folder: Path, **imagery: Any) -> dict[str, Any]:
+def scene(entry: str, folder: Path, **imagery: Any) -> SceneFacts:
     """A scene's facts, as far as imagery goes."""
     published = folder / "scene"
     published.mkdir(exist_ok=True)
-    header = read_image(cell, Imagery(**imagery).model_dump(mode="json"), published, published)
-    return {"id": "s", "split": "train", "aoi": None, "label_raster": None, **header}
+    return facts_of(read_image(entry, Imagery(**imagery), published, published))
 
 
-def pixels_of(facts: Mapping[str, Any]) -> np.ma.MaskedArray[Any, Any]:
-    with rasterio.open(facts["image"]) as dataset:
+def pixels_of(facts: SceneImage) -> np.ma.MaskedArray[Any, Any]:
+    with rasterio.open(facts.image) as dataset:
         return dataset.read(masked=True)
 
 
-def told(cell: str, folder: Path, **imagery: Any) -> str:
+def told(entry: str, folder: Path, **imagery: Any) -> str:
     with pytest.raises(UserError) as caught:
-        scene(cell, folder, **imagery)
+        scene(entry, folder, **imagery)
     return str(caught.value)
 
 
@@ -92,27 +95,25 @@ def ramp(bands: int = 2, height: int = 30, width: int = 40, dtype: str = "uint16
 # --- from scene to chip ------------------------------------------------------------------------------
 
 
-def chip_of(facts: Mapping[str, Any], imagery: Mapping[str, Any], folder: Path, window: tuple[int, ...]) -> Pixels:
+def chip_of(facts: SceneFacts, imagery: Imagery, folder: Path, window: tuple[int, ...]) -> Pixels:
     """A window as the model gets it: Raster Vision's raster source with our transformers."""
     from rastervision.core.box import Box
 
     from swath.rv.pipeline import SceneOptions, class_config, scene_config
 
     stats = None
-    if imagery["normalize"] != "none":
+    if imagery.normalize != "none":
         stats = str(folder / "stats.json")
         analyze([facts], imagery, Path(stats))
-    config = scene_config(facts, SceneOptions("semantic_segmentation", imagery, stats), labels=False)
+    config = scene_config(facts, SceneOptions("semantic_segmentation", imagery, stats))
     built = config.build(class_config(["null"], ["black"]), str(folder))
     return np.asarray(built.raster_source.get_chip(Box(*window)))
 
 
-def expected_chip(
-    data: Pixels, valid: NDArray[np.bool_], imagery: Mapping[str, Any], window: tuple[int, ...]
-) -> Pixels:
+def expected_chip(data: Pixels, valid: NDArray[np.bool_], imagery: Imagery, window: tuple[int, ...]) -> Pixels:
     """The same from the arrays: without data is 0, what has data is stretched and clipped, 0 stays 0."""
     values = np.where(valid & np.isfinite(data), data, 0).astype(np.float64)
-    normalize = imagery["normalize"]
+    normalize = imagery.normalize
     if normalize == "none" or (normalize == "statistics" and data.dtype == np.uint8):
         normalized = values
     else:
@@ -126,7 +127,8 @@ def expected_chip(
             edges = [(a, b) if b > a else (a - 0.5, a + 0.5) for a, b in edges]  # one value alone becomes grey
             low, high = [a for a, _ in edges], [b for _, b in edges]
         else:
-            low, high = [normalize["min"]] * len(values), [normalize["max"]] * len(values)
+            assert isinstance(normalize, Range)
+            low, high = [normalize.min] * len(values), [normalize.max] * len(values)
         low_, high_ = (np.array(edge, dtype=np.float64)[:, None, None] for edge in (low, high))
         normalized = np.clip((values - low_) / (high_ - low_), 0, 1) * 255
         normalized[values == 0] = 0
@@ -165,10 +167,10 @@ def images(draw: st.DrawFn) -> dict[str, Any]:
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(images())
 def test_not_a_pixel_is_wrong_on_the_way_from_a_scene_to_a_chip(image: dict[str, Any]) -> None:
-    pixels, imagery = image["pixels"], Imagery(**image["imagery"]).model_dump(mode="json")
+    pixels, imagery = image["pixels"], Imagery(**image["imagery"])
     valid = np.ones(pixels.shape, bool)
-    if imagery["nodata"] is not None:
-        valid &= ~_equal(pixels, float(imagery["nodata"]))
+    if imagery.nodata is not None:
+        valid &= ~_equal(pixels, float(imagery.nodata))
     elif image["nodata"] is not None:
         valid &= ~_equal(pixels, image["nodata"])
     elif image["mask"] is not None:
@@ -180,7 +182,7 @@ def test_not_a_pixel_is_wrong_on_the_way_from_a_scene_to_a_chip(image: dict[str,
         path = write(folder / "i.tif", pixels, **kept)
         facts = scene(path, folder, **image["imagery"])
         empty = [not (band != 0).any() for band in np.where(valid & np.isfinite(pixels), pixels, 0)]
-        if imagery["normalize"] in ("statistics", "min_max") and any(empty):
+        if imagery.normalize in ("statistics", "min_max") and any(empty):
             with pytest.raises(UserError, match="no pixel with data"):
                 chip_of(facts, imagery, folder, image["window"])
             return
@@ -203,14 +205,15 @@ def test_chips_on_disk_are_what_the_image_says(tmp_path: Path, dtype: str) -> No
 
     pixels = ramp(3, 48, 48, dtype)
     pixels[:, :4] = 7
-    imagery = Imagery(nodata=7, normalize={"min": 0, "max": 300}).model_dump(mode="json")
-    facts = scene(write(tmp_path / "i.tif", pixels), tmp_path, nodata=7)
-    facts["label_raster"] = str(tmp_path / "labels.tif")
+    imagery = Imagery(nodata=7, normalize={"min": 0, "max": 300})
+    facts = replace(
+        scene(write(tmp_path / "i.tif", pixels), tmp_path, nodata=7), label_raster=str(tmp_path / "labels.tif")
+    )
     write_ids(tmp_path / "labels.tif", facts, lambda window: np.ones((window.height, window.width), np.uint8), 2)
     analyze([], imagery, tmp_path / "stats.json")
-    chips = {"size": 16, "sampling": "sliding", "stride": 16, "within_aoi": True, "max_nodata": 1.0, "min_labelled": 0}
+    chips = Chips(size=16, sampling="sliding", stride=16)
     options = SceneOptions("semantic_segmentation", imagery, str(tmp_path / "stats.json"))
-    cut_chips([facts], "train", {**chips, "padding": 0, "seed": 0}, options, ["null", "a"], tmp_path / "chips.zip")
+    cut_chips([facts], "train", chips, options, ["null", "a"], tmp_path / "chips.zip")
     expected = np.where(pixels == 7, 0, pixels / 300 * 255).transpose(1, 2, 0)
     with zipfile.ZipFile(tmp_path / "chips.zip") as archive:
         images = sorted(name for name in archive.namelist() if "/img/" in name)
@@ -226,7 +229,7 @@ def test_chips_on_disk_are_what_the_image_says(tmp_path: Path, dtype: str) -> No
 
 def statistics(tmp_path: Path, pixels: Pixels, **imagery: Any) -> dict[str, Any]:
     facts = scene(write(tmp_path / "i.tif", pixels), tmp_path)
-    analyze([facts], Imagery(**imagery).model_dump(mode="json"), tmp_path / "stats.json")
+    analyze([facts], Imagery(**imagery), tmp_path / "stats.json")
     content: dict[str, Any] = json.loads((tmp_path / "stats.json").read_text())
     return content
 
@@ -266,10 +269,19 @@ def test_limits_can_differ_by_band(tmp_path: Path) -> None:
     assert values["means"] == [50, 55] and values["stds"] == pytest.approx([100 / 6, 15])
 
 
+def test_limits_are_those_that_the_plan_has_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are in the key: whatever the code makes of a range by now, these are the limits."""
+    resolved = Imagery(normalize={"min": [0.0, 10.0], "max": [100.0, 100.0]})
+    monkeypatch.setattr(Range, "limits", lambda self: ([7.0, 7.0], [8.0, 8.0]))
+    analyze([], resolved, tmp_path / "stats.json")
+    values = json.loads((tmp_path / "stats.json").read_text())
+    assert values["means"] == [50, 55] and values["stds"] == pytest.approx([100 / 6, 15])
+
+
 @pytest.mark.parametrize("normalize", ["min_max", {"min": 1, "max": 251}])
 def test_eight_bit_imagery_is_stretched_when_asked_to(tmp_path: Path, normalize: Any) -> None:
     facts = scene(write(tmp_path / "i.tif", ramp(2, dtype="uint8")), tmp_path)
-    imagery = Imagery(normalize=normalize).model_dump(mode="json")
+    imagery = Imagery(normalize=normalize)
     chip = chip_of(facts, imagery, tmp_path, (0, 0, 30, 40))
     assert (chip.min(), chip.max()) == (0, 255)
 
@@ -290,12 +302,12 @@ def test_limits_that_cannot_be_are_told(settings_: dict[str, Any], words: str) -
 def test_images_and_settings_that_do_not_fit_are_told(tmp_path: Path) -> None:
     two = scene(write(tmp_path / "a.tif", ramp(2)), tmp_path)
     one = scene(write(tmp_path / "b.tif", ramp(2, dtype="uint8")), tmp_path)
-    limits = Imagery(normalize={"min": [0, 0, 0], "max": 9}).model_dump(mode="json")
+    limits = Imagery(normalize={"min": [0, 0, 0], "max": 9})
     with pytest.raises(UserError, match=r"3 limits[\s\S]*one for all, or 2"):
         check_imagery([two], limits)
     with pytest.raises(UserError, match=r"uint16 in .*, uint8 in"):
-        check_imagery([two, one], Imagery().model_dump(mode="json"))
-    assert check_imagery([two, one], Imagery(normalize="min_max").model_dump(mode="json")) == 2
+        check_imagery([two, one], Imagery())
+    assert check_imagery([two, one], Imagery(normalize="min_max")) == 2
 
 
 # --- one file ------------------------------------------------------------------------------------------
@@ -304,14 +316,14 @@ def test_images_and_settings_that_do_not_fit_are_told(tmp_path: Path) -> None:
 def test_a_plain_file_is_read_as_it_is(tmp_path: Path) -> None:
     path = write(tmp_path / "i.tif", ramp(), nodata=9)
     facts = scene(path, tmp_path)
-    assert (facts["image"], facts["files"]) == (path, [path])
+    assert (facts.image, facts.files) == (path, (path,))
     assert not (tmp_path / "scene" / "image.vrt").exists()
 
 
 def test_the_configs_nodata_value_holds_alone(tmp_path: Path) -> None:
     facts = scene(write(tmp_path / "i.tif", ramp(), nodata=9), tmp_path, nodata=7)
     pixels = pixels_of(facts)
-    assert facts["nodata"] == 7
+    assert facts.nodata == 7
     assert np.array_equal(pixels.mask, ramp() == 7)
     assert np.array_equal(pixels.data, ramp())
 
@@ -360,11 +372,11 @@ def test_tiles_become_one_image(tmp_path: Path, nodata: int | None) -> None:
             tmp_path / f"{name}.tif", whole[:, top:bottom, left:right], at=(left, top), names=("r", "n"), nodata=nodata
         )
     facts = scene(str(tmp_path / "*.tif"), tmp_path, files="mosaic")
-    assert (facts["width"], facts["height"], facts["bands"]) == (40, 30, ["r", "n"])
-    assert facts["transform"] == [10, 0, ORIGIN[0], 0, -10, ORIGIN[1]]
+    assert (facts.width, facts.height, facts.bands) == (40, 30, ("r", "n"))
+    assert facts.transform == (10, 0, ORIGIN[0], 0, -10, ORIGIN[1])
     assert np.array_equal(pixels_of(facts).data, whole)
-    assert facts["nodata"] == nodata
-    assert len(facts["files"]) == 2
+    assert facts.nodata == nodata
+    assert len(facts.files) == 2
 
 
 def test_between_tiles_there_is_no_data_and_an_empty_margin_hides_nothing(tmp_path: Path) -> None:
@@ -385,7 +397,7 @@ def test_between_tiles_there_is_no_data_and_an_empty_margin_hides_nothing(tmp_pa
 def test_tiles_without_nodata_value_leave_gaps_of_zeros_that_are_no_data(tmp_path: Path) -> None:
     paths = [write(tmp_path / f"{i}.tif", ramp(1, 10, 10), at=(20 * i, 0)) for i in (0, 1)]
     facts = scene(";".join(paths), tmp_path, files="mosaic")
-    assert facts["nodata"] == 0
+    assert facts.nodata == 0
     assert pixels_of(facts).mask.sum() == 100
 
 
@@ -423,7 +435,7 @@ def test_bands_of_three_resolutions_are_stacked_on_the_finest_grid(tmp_path: Pat
     for name, pixels, resolution in (("B02", fine, 10.0), ("B05", half, 20.0), ("B01", sixth, 60.0)):
         write(tmp_path / f"T33UUU_2017_{name}.tif", pixels, resolution=resolution)
     facts = scene(str(tmp_path / "T33*.tif"), tmp_path, files="bands")
-    assert facts["bands"] == ["B01", "B02", "B05"]
+    assert facts.bands == ("B01", "B02", "B05")
     pixels = pixels_of(facts).data
     assert np.array_equal(pixels[1], fine[0])
     assert np.array_equal(pixels[2], half[0].repeat(2, 0).repeat(2, 1))
@@ -450,7 +462,7 @@ def test_bands_of_two_types_get_one_that_holds_both(tmp_path: Path) -> None:
     height = ramp(1, dtype="float32") / 7
     paths = [write(tmp_path / "red.tif", ramp(1)), write(tmp_path / "height.tif", height)]
     facts = scene(";".join(paths), tmp_path, files="bands")
-    assert (facts["dtype"], facts["bands"]) == ("float32", ["red", "height"])
+    assert (facts.dtype, facts.bands) == ("float32", ("red", "height"))
     assert np.array_equal(pixels_of(facts).data, np.concatenate([ramp(1), height]))
 
 
@@ -464,7 +476,7 @@ def test_a_band_without_a_place_lies_on_the_file_of_its_size(tmp_path: Path) -> 
     nowhere = write(tmp_path / "height.tif", ramp(1, dtype="uint8"), crs=None, transform=None)
     for cell in (f"{here};{nowhere}", f"{nowhere};{here}"):
         facts = scene(cell, tmp_path, files="bands")
-        assert (facts["count"], facts["transform"]) == (3, read_header(here)["transform"])
+        assert (facts.count, facts.transform) == (3, read_header(here).transform)
         stacked = [ramp(2, dtype="uint8"), ramp(1, dtype="uint8")]
         assert np.array_equal(pixels_of(facts), np.concatenate(stacked if cell.startswith(here) else stacked[::-1]))
     assert "height.tif: georeference" in told(f"{here};{nowhere}", tmp_path, files="mosaic")
@@ -492,7 +504,7 @@ def test_an_image_in_an_archive_is_read(tmp_path: Path) -> None:
         archive.write(path, "i.tif")
     for cell in (f"zip://{tmp_path}/images.zip!i.tif", f"/vsizip/{tmp_path}/images.zip/i.tif"):
         facts = scene(cell, tmp_path)
-        assert facts["image"].endswith("image.vrt")
+        assert facts.image.endswith("image.vrt")
         assert np.array_equal(pixels_of(facts).data, ramp())
 
 
@@ -503,7 +515,7 @@ def test_an_image_on_a_server_is_read(tmp_path: Path) -> None:
         assert server.stdout
         port = re.findall(r"port (\d+)", server.stdout.readline())[0]
         facts = scene(f"http://127.0.0.1:{port}/i.tif", tmp_path)
-        assert facts["image"].endswith("image.vrt")
+        assert facts.image.endswith("image.vrt")
         assert np.array_equal(pixels_of(facts).data, ramp())
         server.terminate()
 
@@ -519,7 +531,7 @@ def test_a_virtual_raster_finds_its_files_from_its_own_place(tmp_path: Path, mon
     for place in ("kept", "results"):
         folder, published = Path(place, ".tmp", "s"), Path(place, "published", "s")
         folder.mkdir(parents=True)
-        imagery = Imagery(nodata=3).model_dump(mode="json")
+        imagery = Imagery(nodata=3)
         facts = read_image("data/a.tif", imagery, folder, published)
         folder.parent.rename(published.parent)
         assert np.array_equal(pixels_of(facts).data, ramp())
@@ -534,7 +546,7 @@ def read_pixels(path: Path) -> Pixels:
 
 
 def test_a_header_says_where_a_scene_lies(tmp_path: Path) -> None:
-    west, south, east, north = read_header(write(tmp_path / "i.tif", ramp()))["bounds"]
+    west, south, east, north = read_header(write(tmp_path / "i.tif", ramp())).bounds
     assert 12 < west < east < 13 and 52 < south < north < 53
 
 
@@ -545,7 +557,7 @@ def test_not_a_number_is_no_data_in_maps_and_pictures_though_no_file_says_so(tmp
     pixels = ramp(3, dtype="float32")
     pixels[:, :4], pixels[0, 10] = np.nan, np.nan
     facts = scene(write(tmp_path / "i.tif", pixels), tmp_path)
-    empty = without_data(facts["image"], [0, 1, 2])
+    empty = without_data(facts.image, [0, 1, 2])
     assert empty[:4].all() and not empty[4:].any()
     picture = true_colour(facts)
     assert np.isfinite(picture).all() and picture.max() == 1

@@ -10,16 +10,20 @@ import pytest
 import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_facts import as_image, facts_of
 from numpy.typing import NDArray
 from pyproj import Transformer
 
+from swath.config.imagery import Imagery
 from swath.config.labels import Labels
 from swath.errors import UserError
 from swath.scenes import label_raster
+from swath.scenes.facts import LabelFacts, SceneFacts, ScenesSpec
 from swath.scenes.images import read_header
 from swath.scenes.manifest import read_manifests
 from swath.scenes.prepare import prepare_scenes
 from swath.scenes.rasters import write_label_raster
+from swath.scenes.scene import Scene
 
 CRS = "EPSG:32633"
 ORIGIN = (330_000.0, 5_820_000.0)
@@ -49,17 +53,16 @@ def ids_of(pixels: Pixels) -> Pixels:
     return np.select([pixels == 1, pixels == 2], [1, 2], 0)
 
 
-def spec(task: str = "semantic_segmentation", **labels: Any) -> dict[str, Any]:
-    imagery = {"files": None, "nodata": None}
-    return {"task": task, "classes": CLASSES, "imagery": imagery, "labels": Labels(**labels).model_dump(mode="json")}
+def spec(task: Any = "semantic_segmentation", **labels: Any) -> ScenesSpec:
+    return ScenesSpec(task, CLASSES, Imagery(), Labels(**labels))
 
 
-def harmonised(folder: Path, *paths: str, **labels: Any) -> tuple[Pixels, dict[str, Any]]:
-    """The ids on the grid of an image of 40 × 30 pixels, and the facts."""
+def harmonised(folder: Path, *paths: str, **labels: Any) -> tuple[Pixels, LabelFacts]:
+    """The ids on the grid of an image of 40 × 30 pixels, and what the labels hold."""
     image = read_header(write(folder / "image.tif", np.ones((1, HEIGHT, WIDTH), np.uint8)))
     facts = write_label_raster(paths, spec(**labels), image, folder / "labels.tif")
     with rasterio.open(folder / "labels.tif") as dataset:
-        assert (dataset.shape, dataset.transform) == ((HEIGHT, WIDTH), rasterio.Affine(*image["transform"]))
+        assert (dataset.shape, dataset.transform) == ((HEIGHT, WIDTH), rasterio.Affine(*image.transform))
         assert dataset.nodata is None  # Raster Vision would make 0 of it
         return dataset.read(1), facts
 
@@ -75,8 +78,8 @@ def test_values_become_classes(tmp_path: Path, dtype: str) -> None:
     pixels = values(dtype=dtype)
     ids, facts = harmonised(tmp_path, write(tmp_path / "l.tif", pixels), **VALUES)
     assert np.array_equal(ids, ids_of(pixels[0]))
-    assert facts["labelled_pixels"] == {name: int((ids == i).sum()) for i, name in enumerate(CLASSES)}
-    assert facts["outside_labels"] == 0
+    assert facts.labelled_pixels == {name: int((ids == i).sum()) for i, name in enumerate(CLASSES)}
+    assert facts.outside_labels == 0
 
 
 def test_colours_become_classes(tmp_path: Path) -> None:
@@ -149,7 +152,7 @@ def test_outside_a_small_raster_nothing_is_labelled(tmp_path: Path) -> None:
     path = write(tmp_path / "l.tif", pixels, at=(5, 6))
     ids, facts = harmonised(tmp_path, path, **VALUES)
     assert np.array_equal(ids[6:16, 5:25], ids_of(pixels[0]))
-    assert facts["outside_labels"] == pytest.approx(1 - 200 / (WIDTH * HEIGHT))
+    assert facts.outside_labels == pytest.approx(1 - 200 / (WIDTH * HEIGHT))
     assert (ids > 0).sum() == (pixels < 7).sum()
     as_tree, _ = harmonised(tmp_path, path, **VALUES, unlabelled="tree")
     assert (as_tree[0] == 2).all() and (as_tree > 0).all()
@@ -231,30 +234,30 @@ def test_raster_vision_gets_the_ids(tmp_path: Path) -> None:
     """What training and evaluation read, over the edge, too: the null class there."""
     from rastervision.core.box import Box
 
+    from swath.rv.label_sources import label_source
     from swath.rv.pipeline import SceneOptions, class_config, scene_config
 
     pixels = values()
     facts = prepared(tmp_path, write(tmp_path / "l.tif", pixels), **VALUES)
-    options = SceneOptions("semantic_segmentation", {"bands": None, "normalize": "none"}, None)
-    config = scene_config(facts | {"image": str(tmp_path / "image.tif")}, options)
+    options = SceneOptions("semantic_segmentation", Imagery(normalize="none"), None)
+    config = scene_config(facts, options, labels=label_source(facts, options))
     source = config.build(class_config(CLASSES, ["black", "red", "green"]), str(tmp_path)).label_source
     assert np.array_equal(source.get_label_arr(), ids_of(pixels[0]))
     assert np.array_equal(source.get_label_arr(Box(20, 30, 40, 50))[:10, :10], ids_of(pixels[0])[20:, 30:])
     assert not source.get_label_arr(Box(20, 30, 40, 50))[10:].any()
 
 
-def prepared(folder: Path, labels: str, task: str = "semantic_segmentation", **settings_: Any) -> Any:
+def prepared(folder: Path, labels: str, task: str = "semantic_segmentation", **settings_: Any) -> SceneFacts:
     image = write(folder / "image.tif", np.ones((1, HEIGHT, WIDTH), np.uint8))
-    row = {"id": "s", "split": "train", "image": image, "labels": labels, "aoi": None, "common_labels": False}
-    prepare_scenes([row], spec(task, **settings_), folder / "out", folder / "out.json")
+    prepare_scenes([Scene("s", "train", image, labels)], spec(task, **settings_), folder / "out", folder / "out.json")
     return read_manifests([folder / "out.json"])[0]
 
 
 def test_facts_of_a_scene_with_a_label_raster(tmp_path: Path) -> None:
     facts = prepared(tmp_path, write(tmp_path / "l.tif", values()), **VALUES)
-    assert facts["labels"] is None and facts["evaluated"] is None
-    assert facts["label_raster"] == str(tmp_path / "out" / "s" / "labels.tif")
-    assert set(facts["sha256"]) == {"label_raster"}
+    assert facts.labels is None and facts.evaluated is None
+    assert facts.label_raster == str(tmp_path / "out" / "s" / "labels.tif")
+    assert set(facts.sha256) == {"label_raster"}
 
 
 @pytest.mark.parametrize("task", ["object_detection", "chip_classification"])
@@ -293,11 +296,11 @@ def test_raster_visions_evaluator_sees_the_labelled_pixels_and_no_others(
     folder, extent = tmp_path_factory.mktemp("aoi"), Box(0, 0, HEIGHT, WIDTH)
     labelled = np.random.default_rng(seed).random((1, HEIGHT, WIDTH)) < share
     image = write(folder / "i.tif", np.ones((1, HEIGHT, WIDTH), np.uint8))
-    facts = {"id": "s", "image": image, **read_header(image)}
-    facts["label_raster"] = write(folder / "l.tif", labelled.astype(np.uint8))
+    write(folder / "l.tif", labelled.astype(np.uint8))
+    facts = facts_of(as_image(read_header(image), image))
     area = label_raster.evaluated_area(folder / "l.tif", None, facts)
     area.to_file(folder / "area.geojson", driver="GeoJSON")
-    options = SceneOptions("semantic_segmentation", {"bands": None, "normalize": "none"}, None)
+    options = SceneOptions("semantic_segmentation", Imagery(normalize="none"), None)
     built = scene_config(facts, options, aoi=str(folder / "area.geojson")).build(
         class_config(["null", "a"], ["black", "red"]), str(folder)
     )

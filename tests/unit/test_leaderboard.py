@@ -3,47 +3,48 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 
 from swath.files import read_json
+from swath.plan.finished import FinishedRun
 from swath.report.leaderboard import rank, select_winner
 
+TRAINED = [
+    ("epochs=3", 3, 0, 0, 0.9, None),
+    ("epochs=3", 3, 0, 1, 0.7, None),
+    ("epochs=3", 3, 1, 0, 0.5, 0.2),
+    ("epochs=3", 3, 1, 1, 0.5, 0.4),
+    ("epochs=5", 5, 0, 0, 0.7, None),
+    ("epochs=5", 5, 0, 1, 0.7, None),
+    ("epochs=5", 5, 1, 0, 0.8, 0.0),
+    ("epochs=5", 5, 1, 1, 0.6, 0.0),
+]
+"""Trial, epochs, fold, seed, macro-F1, F1 of water."""
 RUNS = [
-    {
-        "trial": trial,
-        "values": {"train.epochs": epochs},
-        "fold": fold,
-        "seed": seed,
-        "macro_f1": score,
-        "f1.water": water,
-    }
-    for trial, epochs, fold, seed, score, water in [
-        ("epochs=3", 3, 0, 0, 0.9, None),
-        ("epochs=3", 3, 0, 1, 0.7, None),
-        ("epochs=3", 3, 1, 0, 0.5, 0.2),
-        ("epochs=3", 3, 1, 1, 0.5, 0.4),
-        ("epochs=5", 5, 0, 0, 0.7, None),
-        ("epochs=5", 5, 0, 1, 0.7, None),
-        ("epochs=5", 5, 1, 0, 0.8, 0.0),
-        ("epochs=5", 5, 1, 1, 0.6, 0.0),
-    ]
+    FinishedRun(
+        name=f"{trial},fold={fold},seed={seed}",
+        trial=trial,
+        values={"train.epochs": epochs},
+        fold=fold,
+        seed=seed,
+        model="",
+        bundle="",
+        maps="",
+        evals={},
+    )
+    for trial, epochs, fold, seed, *_ in TRAINED
 ]
 
 
 def table(*leave_out: str) -> pd.DataFrame:
-    rows: list[dict[str, Any]] = [
-        {
-            "run": f"{run['trial']},fold={run['fold']},seed={run['seed']}",
-            **{name: value for name, value in run.items() if name not in ("values", *leave_out)},
-            "epochs": 3,
-            "seconds": 2.0,
-        }
-        for run in RUNS
+    scores = [dict(zip(("macro_f1", "f1.water"), trained[-2:], strict=True)) for trained in TRAINED]
+    rows = [
+        {"run": run.name, "trial": run.trial, "fold": run.fold, "seed": run.seed, **score, "epochs": 3, "seconds": 2.0}
+        for run, score in zip(RUNS, scores, strict=True)
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).drop(columns=list(leave_out))
 
 
 def test_folds_and_repeats_are_averaged_together() -> None:

@@ -17,10 +17,6 @@ from swath.training.loop import CheckpointCallback, best_epoch, choose_hardware,
 from swath.training.stopping import StopRequest
 
 
-def train(**settings: Any) -> dict[str, Any]:
-    return Train(**settings).model_dump(mode="json")
-
-
 def rows(*scores: float, **more: list[float]) -> list[dict[str, float]]:
     columns = {"macro_f1": list(scores), **more}
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
@@ -44,18 +40,18 @@ def test_a_single_class_can_decide() -> None:
 
 
 def test_training_is_over_after_all_epochs() -> None:
-    assert not is_finished(rows(0.1), 0, train(epochs=2))
-    assert is_finished(rows(0.1, 0.2), 0, train(epochs=2)) == "all epochs done"
+    assert not is_finished(rows(0.1), 0, Train(epochs=2))
+    assert is_finished(rows(0.1, 0.2), 0, Train(epochs=2)) == "all epochs done"
 
 
 def test_training_is_over_when_nothing_gets_better() -> None:
-    settings = train(epochs=20, patience=3)
+    settings = Train(epochs=20, patience=3)
     assert not is_finished(rows(0.1, 0.5, 0.4, 0.4), 0, settings)
     assert is_finished(rows(0.1, 0.5, 0.4, 0.4, 0.5), 0, settings) == "no better macro_f1 for 3 epochs"
 
 
 def test_training_is_over_when_its_hours_are_spent_but_not_before_one_validation() -> None:
-    settings = train(epochs=20, max_gpu_hours=2, gpus=2)
+    settings = Train(epochs=20, max_gpu_hours=2, gpus=2)
     assert not is_finished(rows(0.1), 3599, settings)
     assert is_finished(rows(0.1), 3600, settings) == "2 GPU hours spent"
     assert not is_finished([], 3600, settings)
@@ -65,7 +61,7 @@ def test_the_first_validation_is_expected_to_take_as_long_as_so_many_steps(tmp_p
     """Otherwise a time limit that falls into it would undo the whole epoch, in every attempt."""
     trainer = SimpleNamespace(num_val_batches=[100], num_training_batches=300)
     module: Any = SimpleNamespace(timings=[], seconds_per_step=2.0, trainer=trainer)
-    keeper = CheckpointCallback(CheckpointFolder(tmp_path), StopRequest(), lambda: None, train())
+    keeper = CheckpointCallback(CheckpointFolder(tmp_path), StopRequest(), lambda: None, Train())
     assert keeper._needed(module) == 202
     module.timings = [{"training_seconds": 300.0, "seconds": 350.0}]
     assert keeper._needed(module) == 51
@@ -81,15 +77,15 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_as_many_gpus_as_asked_for_or_a_clear_word(gpus: Any) -> None:
     gpus(4)
-    assert choose_hardware(train()).accelerator == "gpu"
+    assert choose_hardware(Train()).accelerator == "gpu"
     gpus(1)
     with pytest.raises(UserError, match="2, on a machine where 1 can be seen"):
-        choose_hardware(train(gpus=2))
+        choose_hardware(Train(gpus=2))
 
 
 def test_without_gpus_the_cpu_takes_their_place(gpus: Any) -> None:
     gpus(0)
-    assert choose_hardware(train(gpus=2)).accelerator == "cpu"
+    assert choose_hardware(Train(gpus=2)).accelerator == "cpu"
 
 
 @pytest.mark.parametrize(
@@ -108,4 +104,4 @@ def test_sixteen_bits_only_where_they_help(
 ) -> None:
     gpus(visible)
     monkeypatch.setattr(loop, "cpu_has_bf16", lambda: bf16_cpu)
-    assert choose_hardware(train(mixed_precision=wanted)).precision == precision
+    assert choose_hardware(Train(mixed_precision=wanted)).precision == precision

@@ -9,9 +9,10 @@ import pytest
 from project import SMALL, with_setting
 
 from swath.config.load import load_experiment
+from swath.config.model import Model
 from swath.errors import Problem, UserError
 from swath.networks.definition import definition_files, files_of, problems_of_definition, publish_definition
-from swath.rv.tasks import TASKS
+from swath.rv.networks import NETWORKS
 
 HUBCONF = """
 dependencies = ["torch"]
@@ -75,8 +76,8 @@ def test_what_git_and_python_leave_is_no_part_of_a_definition(folder: Path) -> N
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("x")
     assert [str(path.relative_to(folder)) for path in files_of(folder)] == ["hubconf.py", "parts/networks.py"]
-    assert definition_files({"definition": str(folder)}) == [str(path) for path in files_of(folder)]
-    assert definition_files({"definition": None}) == []
+    assert definition_files(str(folder)) == [str(path) for path in files_of(folder)]
+    assert definition_files(None) == []
 
 
 def test_a_copy_is_left_alone_until_something_changes(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -123,8 +124,8 @@ def test_settings_that_an_external_network_needs_or_refuses(model: dict[str, Any
 @pytest.mark.parametrize(
     ("task", "outputs"), [("semantic_segmentation", 5), ("object_detection", 6), ("chip_classification", 5)]
 )
-def test_placeholders_become_numbers(task: str, outputs: int) -> None:
+def test_placeholders_become_numbers(task: Any, outputs: int) -> None:
     arguments = {"outputs": "{classes}", "shape": ["{bands}", "{size}", 3], "name": "a {bands}"}
-    model = {"arguments": arguments, "entrypoint": "network"}
-    config = TASKS[task].external_config(model, bands=4, classes=5, size=64, definition="folder")
+    model = Model(architecture="external", definition="folder", entrypoint="network", arguments=arguments)
+    config = NETWORKS[task].describe(model, bands=4, classes=5, size=64, definition="folder")
     assert config.external_def.entrypoint_kwargs == {"outputs": outputs, "shape": [4, 64, 3], "name": "a {bands}"}

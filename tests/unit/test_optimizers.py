@@ -13,10 +13,10 @@ from swath.training.optimizers import build_optimizer, build_scheduler
 
 def rates(batches: int, **settings: Any) -> list[float]:
     """The learning rate at every optimizer step of a whole training, and after the last."""
-    train = Train(learning_rate=1.0, **settings).model_dump(mode="json")
+    train = Train(learning_rate=1.0, **settings)
     optimizer = build_optimizer(torch.nn.Linear(2, 2), train)
     schedule = build_scheduler(optimizer, train, batches)
-    steps = train["epochs"] * -(-batches // train["accumulate"])
+    steps = train.epochs * -(-batches // train.accumulate)
     found = [optimizer.param_groups[0]["lr"]]
     for _ in range(steps):
         optimizer.step()
@@ -64,7 +64,7 @@ def test_a_constant_rate_is_constant() -> None:
     ("name", "kind"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW), ("sgd", torch.optim.SGD)]
 )
 def test_the_optimizer_is_the_one_asked_for(name: Any, kind: type) -> None:
-    train = Train(optimizer=name, learning_rate=0.2, weight_decay=0.3).model_dump(mode="json")
+    train = Train(optimizer=name, learning_rate=0.2, weight_decay=0.3)
     optimizer = build_optimizer(torch.nn.Linear(2, 2), train)
     assert type(optimizer) is kind
     assert optimizer.param_groups[0]["lr"] == 0.2

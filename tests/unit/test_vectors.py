@@ -16,11 +16,14 @@ from hypothesis import strategies as st
 from pyproj import Transformer
 from shapely.geometry import LineString, MultiPolygon, Point, Polygon, box
 
+from swath.config.imagery import Imagery
 from swath.config.labels import Labels
 from swath.errors import UserError
+from swath.scenes.facts import ImageHeader, SceneFacts, ScenesSpec
 from swath.scenes.images import read_header
 from swath.scenes.manifest import read_manifests
 from swath.scenes.prepare import prepare_scenes
+from swath.scenes.scene import Scene
 from swath.scenes.vectors import read_labels
 
 CLASSES = ["null", "field", "forest", "water"]
@@ -38,14 +41,12 @@ def write_image(
     return str(path)
 
 
-def spec(**labels: Any) -> dict[str, Any]:
-    chosen = Labels(**{"attribute": "kind", **labels}).model_dump(mode="json")
-    imagery = {"files": None, "nodata": None}
-    return {"task": "semantic_segmentation", "classes": CLASSES, "imagery": imagery, "labels": chosen}
+def spec(**labels: Any) -> ScenesSpec:
+    return ScenesSpec("semantic_segmentation", CLASSES, Imagery(), Labels(**{"attribute": "kind", **labels}))
 
 
 @pytest.fixture
-def facts(tmp_path: Path) -> dict[str, Any]:
+def header(tmp_path: Path) -> ImageHeader:
     return read_header(write_image(tmp_path / "image.tif"))
 
 
@@ -59,9 +60,9 @@ def frame(geometry: list[Any], crs: str = CRS, **columns: Any) -> gpd.GeoDataFra
     return gpd.GeoDataFrame(columns, geometry=geometry, crs=CRS).to_crs(crs)
 
 
-def told(path: Path, specification: dict[str, Any], facts: dict[str, Any]) -> str:
+def told(path: Path, specification: ScenesSpec, header: ImageHeader) -> str:
     with pytest.raises(UserError) as caught:
-        read_labels(str(path), specification, facts)
+        read_labels(str(path), specification, header)
     return str(caught.value)
 
 
@@ -129,20 +130,20 @@ def test_pixels_have_the_class_at_their_centre(tmp_path: Path) -> None:
     image = write_image(tmp_path / "image.tif")
     frame([square(5.6, 7.6, 10)]).to_file(tmp_path / "l.gpkg")
     labels = prepared(tmp_path, image, "l.gpkg")
-    with rasterio.open(labels["label_raster"]) as dataset:
+    with rasterio.open(labels.label_raster) as dataset:
         ids = dataset.read(1)
     expected = np.zeros((40, 40), np.uint8)
     expected[8:18, 6:16] = 3
     assert np.array_equal(ids, expected)
-    assert labels["labelled_pixels"]["water"] == 100
+    assert labels.labelled_pixels["water"] == 100
 
 
 def prepared(
     folder: Path, image: str, labels: str | None, split: str = "train", common: bool = False, **more: Any
-) -> Any:
-    cell = ";".join(str(folder / part) for part in labels.split(";")) if labels else None
-    row = {"id": "s", "split": split, "image": image, "labels": cell, "aoi": None, "common_labels": common}
-    prepare_scenes([row], spec(**more), folder / "out", folder / "out.json")
+) -> SceneFacts:
+    entry = ";".join(str(folder / part) for part in labels.split(";")) if labels else None
+    scene = Scene("s", split, image, entry, common_labels=common)
+    prepare_scenes([scene], spec(**more), folder / "out", folder / "out.json")
     return read_manifests([folder / "out.json"])[0]
 
 
@@ -153,7 +154,7 @@ def prepared(
 @pytest.mark.parametrize("crs", [CRS, "EPSG:4326", "EPSG:3857"])
 @pytest.mark.parametrize("where", [None, "height > 3 AND name = 'b'"])
 def test_any_format_crs_and_condition(
-    tmp_path: Path, facts: dict[str, Any], suffix: str, crs: str, where: str | None
+    tmp_path: Path, header: ImageHeader, suffix: str, crs: str, where: str | None
 ) -> None:
     squares = [square(2, 2, 3), square(9, 9, 4), square(20, 20, 5), square(9000, 0, 9)]
     labels = frame(squares, crs, height=[1, 5, 9, 9], name=["b", "b", "a", "b"])
@@ -162,63 +163,63 @@ def test_any_format_crs_and_condition(
         labels.to_parquet(path)
     else:
         labels.to_file(path)
-    found = read_labels(str(path), spec(where=where), facts)
+    found = read_labels(str(path), spec(where=where), header)
     assert len(found) == (1 if where else 3)
     assert found.to_crs(CRS).area.sum() == pytest.approx(1600 if where else 5000, rel=1e-3)
 
 
 def test_only_what_touches_the_image_is_read(
-    tmp_path: Path, facts: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, header: ImageHeader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frame([square(50 * i, 0, 20) for i in range(200)]).to_file(tmp_path / "l.gpkg")
     read = []
     plain = pyogrio.read_dataframe
     monkeypatch.setattr(pyogrio, "read_dataframe", lambda *a, **k: read.append(plain(*a, **k)) or read[-1])
-    read_labels(str(tmp_path / "l.gpkg"), spec(), facts)
+    read_labels(str(tmp_path / "l.gpkg"), spec(), header)
     assert [len(features) for features in read] == [1]
 
 
-def test_a_layer_is_named_or_told(tmp_path: Path, facts: dict[str, Any]) -> None:
+def test_a_layer_is_named_or_told(tmp_path: Path, header: ImageHeader) -> None:
     path = tmp_path / "l.gpkg"
     frame([square(0, 0, 3)]).to_file(path, layer="roads")
     frame([square(0, 0, 5)], kind=["field"]).to_file(path, layer="land use")
-    assert list(read_labels(str(path), spec(layer="land use"), facts)["class_name"]) == ["field"]
-    assert "labels.layer: roads" in told(path, spec(), facts)
-    assert "did you mean 'roads'?" in told(path, spec(layer="road"), facts)
+    assert list(read_labels(str(path), spec(layer="land use"), header)["class_name"]) == ["field"]
+    assert "labels.layer: roads" in told(path, spec(), header)
+    assert "did you mean 'roads'?" in told(path, spec(layer="road"), header)
 
 
 @pytest.mark.parametrize("suffix", ["gpkg", "geojson", "parquet"])
-def test_a_wrong_condition_is_told(tmp_path: Path, facts: dict[str, Any], suffix: str) -> None:
+def test_a_wrong_condition_is_told(tmp_path: Path, header: ImageHeader, suffix: str) -> None:
     path = tmp_path / f"l.{suffix}"
     labels = frame([square(0, 0, 3)])
     labels.to_parquet(path) if suffix == "parquet" else labels.to_file(path)
     for condition in ("hight >< 3", "hight > 3"):
-        message = told(path, spec(where=condition), facts)
+        message = told(path, spec(where=condition), header)
         assert f"ERROR invalid_condition\n{path}: labels.where: {condition}" in message
 
 
-def test_what_is_wrong_with_a_file_is_not_laid_to_the_condition(tmp_path: Path, facts: dict[str, Any]) -> None:
+def test_what_is_wrong_with_a_file_is_not_laid_to_the_condition(tmp_path: Path, header: ImageHeader) -> None:
     path = tmp_path / "somewhere in SQL.gpkg"
     path.write_bytes(b"nonsense")
-    assert f"ERROR labels_unreadable\n{path}: labels\n" in told(path, spec(where="height > 3"), facts)
+    assert f"ERROR labels_unreadable\n{path}: labels\n" in told(path, spec(where="height > 3"), header)
 
 
-def test_several_files_are_one(tmp_path: Path, facts: dict[str, Any]) -> None:
+def test_several_files_are_one(tmp_path: Path, header: ImageHeader) -> None:
     frame([square(0, 0, 3)]).to_file(tmp_path / "a.gpkg")
     frame([square(9, 9, 9)], "EPSG:4326", kind=["field"]).to_file(tmp_path / "b.geojson")
     frame([square(999, 9, 9)]).to_file(tmp_path / "c.gpkg")
-    found = read_labels([str(tmp_path / name) for name in ("a.gpkg", "b.geojson", "c.gpkg")], spec(), facts)
+    found = read_labels([str(tmp_path / name) for name in ("a.gpkg", "b.geojson", "c.gpkg")], spec(), header)
     assert list(found["class_name"]) == ["field", "water"]
 
 
-def test_all_unknown_classes_are_told(tmp_path: Path, facts: dict[str, Any]) -> None:
+def test_all_unknown_classes_are_told(tmp_path: Path, header: ImageHeader) -> None:
     frame([square(0, 0, 3)] * 2, kind=["wood", "wter"]).to_file(tmp_path / "l.gpkg")
-    message = told(tmp_path / "l.gpkg", spec(), facts)
+    message = told(tmp_path / "l.gpkg", spec(), header)
     assert "'wood'" in message and "did you mean 'water'?" in message
 
 
-def test_a_raster_among_vector_labels_is_told(facts: dict[str, Any], tmp_path: Path) -> None:
-    assert "a label raster needs `labels.mapping`" in told(tmp_path / "image.tif", spec(), facts)
+def test_a_raster_among_vector_labels_is_told(header: ImageHeader, tmp_path: Path) -> None:
+    assert "a label raster needs `labels.mapping`" in told(tmp_path / "image.tif", spec(), header)
 
 
 # --- one file for many scenes --------------------------------------------------------------------------
@@ -232,30 +233,30 @@ def test_a_scene_that_a_common_file_does_not_reach(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="all outside the image"):
         prepared(tmp_path, image, "l.gpkg", unlabelled="field")  # a file of its own: its CRS may be wrong
     all_field = prepared(tmp_path, image, "l.gpkg", common=True, unlabelled="field")
-    assert all_field["labelled_pixels"]["field"] == 1600
+    assert all_field.labelled_pixels["field"] == 1600
     not_evaluated = prepared(tmp_path, image, "l.gpkg", split="test", common=True)
-    assert not_evaluated["label_raster"] is None and not_evaluated["labelled_pixels"] is None
+    assert not_evaluated.label_raster is None and not_evaluated.labelled_pixels is None
 
 
 def test_a_test_scene_without_labels(tmp_path: Path) -> None:
     facts = prepared(tmp_path, write_image(tmp_path / "image.tif"), None, split="test")
-    assert [facts[name] for name in ("labels", "label_raster", "evaluated", "labelled_pixels")] == [None] * 4
+    assert [getattr(facts, name) for name in ("labels", "label_raster", "evaluated", "labelled_pixels")] == [None] * 4
 
 
 # --- geometries ------------------------------------------------------------------------------------------
 
 
-def test_geometries_with_height_holes_and_parts(tmp_path: Path, facts: dict[str, Any]) -> None:
+def test_geometries_with_height_holes_and_parts(tmp_path: Path, header: ImageHeader) -> None:
     with_height = shapely.force_3d(square(0, 0, 3), 100)
     with_hole = square(10, 10, 10) - square(12, 12, 3)
     several = MultiPolygon([square(30, 0, 2), square(35, 0, 2)])
     frame([with_height, with_hole, several, Polygon()]).to_file(tmp_path / "l.gpkg")
-    found = read_labels(str(tmp_path / "l.gpkg"), spec(), facts)
+    found = read_labels(str(tmp_path / "l.gpkg"), spec(), header)
     assert found.to_crs(CRS).area.sum() == pytest.approx(100 * (9 + 91 + 8), rel=1e-3)
     assert not found.has_z.any()
 
 
-def test_curves_are_followed(tmp_path: Path, facts: dict[str, Any]) -> None:
+def test_curves_are_followed(tmp_path: Path, header: ImageHeader) -> None:
     x, y = ORIGIN[0] + 200, ORIGIN[1] - 200
     circle = (
         f"CURVEPOLYGON (CIRCULARSTRING ({x - 100} {y}, {x} {y + 100}, {x + 100} {y}, {x} {y - 100}, {x - 100} {y}))"
@@ -266,7 +267,7 @@ def test_curves_are_followed(tmp_path: Path, facts: dict[str, Any]) -> None:
         f"<GeometryField encoding='WKT' field='WKT'/><GeometryType>wkbCurvePolygon</GeometryType>"
         f"<LayerSRS>{CRS}</LayerSRS></OGRVRTLayer></OGRVRTDataSource>"
     )
-    found = read_labels(str(tmp_path / "l.vrt"), spec(), facts)
+    found = read_labels(str(tmp_path / "l.vrt"), spec(), header)
     assert found.to_crs(CRS).area.sum() == pytest.approx(np.pi * 100**2, rel=1e-2)
 
 
@@ -276,8 +277,8 @@ def test_repaired_geometries_are_counted(tmp_path: Path) -> None:
     spike = Polygon([(x + 200, y), (x + 200, y - 50), (x + 250, y - 50), (x + 200, y - 50)])
     frame([bow_tie, spike, square(30, 30, 3)]).to_file(tmp_path / "l.gpkg")
     facts = prepared(tmp_path, write_image(tmp_path / "image.tif"), "l.gpkg")
-    assert facts["repaired"] == 2
-    found = gpd.read_file(facts["labels"])
+    assert facts.repaired == 2
+    found = gpd.read_file(facts.labels)
     assert set(found.geom_type) == {"Polygon"} and found.geometry.is_valid.all()
 
 
@@ -304,7 +305,7 @@ def test_buffers_are_metres_everywhere(
     assert metres.centroid.distance(Point(0, 0)).max() < 0.5
 
 
-def test_a_line_beside_the_image_reaches_into_it(tmp_path: Path, facts: dict[str, Any]) -> None:
+def test_a_line_beside_the_image_reaches_into_it(tmp_path: Path, header: ImageHeader) -> None:
     x, y = ORIGIN
     frame([LineString([(x - 15, y), (x - 15, y - 300)])]).to_file(tmp_path / "l.gpkg")
-    assert len(read_labels(str(tmp_path / "l.gpkg"), spec(buffer=40), facts)) == 1
+    assert len(read_labels(str(tmp_path / "l.gpkg"), spec(buffer=40), header)) == 1

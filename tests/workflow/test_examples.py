@@ -15,8 +15,10 @@ from training_jobs import outputs_in, training_job
 from swath.config.load import load_experiment, read_yaml
 from swath.files import read_json
 from swath.plan.plan import make_plan
+from swath.records import of_json
 from swath.rv.chip import cut_chips
 from swath.scenes.analyze import analyze
+from swath.scenes.facts import ScenesSpec
 from swath.scenes.manifest import read_manifests
 from swath.scenes.prepare import prepare_scenes
 from swath.scenes.table import read_scenes
@@ -34,19 +36,19 @@ def train_here(config: dict[str, Any]) -> Path:
     for split in ("train", "validation"):
         folder = Path(f"results/scenes/{run.scenes}/{split}")
         manifests.append(str(folder.with_suffix(".json")))
-        rows = [scene.row() for scene in plan.scenes_of(split)]
-        prepare_scenes(rows, plan.specs["scenes"][run.scenes], folder, Path(manifests[-1]))
+        spec = of_json(ScenesSpec, plan.specs["scenes"][run.scenes])
+        prepare_scenes(plan.scenes_of(split), spec, folder, Path(manifests[-1]))
     scenes = read_manifests(manifests)
     stats = Path(f"results/stats/{run.stats}/stats/train_scenes/stats.json")
     stats.parent.mkdir(parents=True)
-    training = [scene for scene in scenes if scene["split"] == "train"]
-    analyze(training, experiment.imagery.model_dump(mode="json"), stats)
+    training = [scene for scene in scenes if scene.split == "train"]
+    analyze(training, experiment.imagery, stats)
     Path(f"results/chips/{run.chips}").mkdir(parents=True)
     job = training_job(config, "model")
     for split in ("train", "validation"):
-        facts = [scene for scene in scenes if scene["split"] == split]
+        facts = [scene for scene in scenes if scene.split == split]
         chips = Path(f"results/chips/{run.chips}/{split}.zip")
-        cut_chips(facts, split, experiment.chips.model_dump(mode="json"), job.options, job.classes, chips)
+        cut_chips(facts, split, experiment.chips, job.options, job.classes, chips)
     job.folder.mkdir()
     train_model(training_job(config, "model"), outputs_in(job.folder))
     return job.folder

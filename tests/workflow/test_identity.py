@@ -76,6 +76,8 @@ def test_comments_dates_and_the_time_zone_make_nothing_anew(beside: Callable[[st
     for file in ("job/terminal.py", "products/maps.py", "training/loop.py", "config/train.py"):
         with (project.folder / "scripts" / "swath" / file).open("a") as module:
             module.write("\n# a comment line\n")
+    rule = project.folder / "rules" / "train.smk"
+    rule.write_text(rule.read_text().replace("params:\n", 'params:\n        again=settings_of("models", "train"),\n'))
     assert NOTHING in dry_run(project)
     for date in (1_000_000_000, 2_000_000_000):  # of another user's clone: years ago, or later than every result
         for place in ("scripts", "rules", "config", "profiles", "Snakefile"):

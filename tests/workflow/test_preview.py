@@ -10,10 +10,10 @@ from project import Project, with_setting
 from training_jobs import training_job
 from workshop import Workshop
 
+from swath.report.preview_chips import band_names, sample_chips
 from swath.training.checkpoints import Position
 from swath.training.data import training_loader
 from swath.training.learner import build_learner, describe_training
-from swath.training.previews import band_names, sample_chips
 
 pytestmark = pytest.mark.workflow
 
@@ -25,7 +25,7 @@ def test_chips_are_those_of_the_first_epoch(workshop: Workshop, monkeypatch: pyt
     job = training_job(flips, "model")
     chips, counts = sample_chips(job, number=1000)
     learner = build_learner(job, describe_training(job), Path("learner"))
-    loader = training_loader(learner, 0, job.seed, lambda: Position(0, 0), 0, 1)
+    loader = training_loader(learner, 0, job.train.seed, lambda: Position(0, 0), 0, 1)
     seen = 0
     for keys, (images, targets) in zip(loader.batch_sampler, loader, strict=True):
         for (_, index), image, target in zip(keys, images, targets, strict=True):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from swath.checks.context import LEARNED, Survey
+from swath.config.chips import Chips
 from swath.errors import Problem
 
 WITH_DECODER_CHANNELS = ("unet", "unetplusplus", "manet")
@@ -16,21 +16,17 @@ WITH_DECODER_CHANNELS = ("unet", "unetplusplus", "manet")
 def sizes(survey: Survey) -> Iterator[Problem]:
     """Find scenes that are smaller than a chip or a prediction window."""
     for settings in survey.settings("chips", "predict"):
-        chips = settings["chips"]
-        window = settings["predict"]["chip_size"] or chips["size"]
+        chips = settings.chips
+        window = settings.predict.chip_size or chips.size
         for reading, header in survey.with_header():
-            side, found = min(header["width"], header["height"]), f"{header['width']} × {header['height']} pixels"
-            if (
-                reading.split in LEARNED
-                and chips["sampling"] == "random"
-                and side + 2 * chips["padding"] <= chips["size"]
-            ):
+            side, found = min(header.width, header.height), f"{header.width} × {header.height} pixels"
+            if reading.split in LEARNED and chips.sampling == "random" and side + 2 * chips.padding <= chips.size:
                 yield Problem(
                     "scene_smaller_than_chip",
                     reading.image,
                     "chips.size",
                     f"a scene of {found}",
-                    f"scenes larger than a chip of {chips['size']} × {chips['size']} pixels",
+                    f"scenes larger than a chip of {chips.size} × {chips.size} pixels",
                     "choose smaller chips, or let them reach over the edge with `chips.padding`",
                 )
             elif reading.split != "train" and side < window:
@@ -38,14 +34,14 @@ def sizes(survey: Survey) -> Iterator[Problem]:
                 yield Problem("scene_smaller_than_window", reading.image, "predict.chip_size", found, expected, "")
 
 
-def number_of_chips(survey: Survey, chips: Mapping[str, Any]) -> dict[str, int]:
+def number_of_chips(survey: Survey, chips: Chips) -> dict[str, int]:
     """Count the training and validation chips: at most so many, as chips without labels or data can be dropped."""
     counts = dict.fromkeys(LEARNED, 0)
     for reading, header in survey.with_header(*LEARNED):
-        step = chips["stride"] or chips["size"]
-        sides = (header["width"], header["height"])
-        sliding = math.prod(math.ceil(max(side - chips["size"], 0) / step) + 1 for side in sides)
-        counts[reading.split] += sliding if chips["sampling"] == "sliding" else chips["per_scene"]
+        step = chips.stride or chips.size
+        sides = (header.width, header.height)
+        sliding = math.prod(math.ceil(max(side - chips.size, 0) / step) + 1 for side in sides)
+        counts[reading.split] += sliding if chips.sampling == "sliding" else chips.per_scene
     return counts
 
 
@@ -54,9 +50,9 @@ def batches(survey: Survey) -> Iterator[Problem]:
     if survey.pending:
         return
     for settings in survey.settings("chips", "train"):
-        number = number_of_chips(survey, settings["chips"])["train"]
-        size = settings["train"]["batch_size"]
-        whole = settings["chips"]["min_labelled"] == 0 and settings["chips"]["max_nodata"] == 1
+        number = number_of_chips(survey, settings.chips)["train"]
+        size = settings.train.batch_size
+        whole = settings.chips.min_labelled == 0 and settings.chips.max_nodata == 1
         if 0 < number < size:
             yield Problem(
                 "too_few_chips",
@@ -80,17 +76,17 @@ def batches(survey: Survey) -> Iterator[Problem]:
 def boxes(survey: Survey) -> Iterator[Problem]:
     """Find boxes that no chip can hold, where chips are drawn around boxes."""
     for settings in survey.settings("chips"):
-        chips = settings["chips"]
-        if chips["sampling"] != "random" or chips["negative_ratio"] is None:
+        chips = settings.chips
+        if chips.sampling != "random" or chips.negative_ratio is None:
             continue
         for reading in survey.of(*LEARNED):
-            largest = max((labels["largest_box"] for labels in reading.labels.values() if labels), default=0.0)
-            if round(largest) > chips["size"]:
+            largest = max((labels.largest_box for labels in reading.labels.values() if labels), default=0.0)
+            if round(largest) > chips.size:
                 yield Problem(
                     "box_larger_than_chip",
-                    str(reading.row["labels"]),
+                    reading.labels_entry,
                     "chips.size",
-                    f"a box of {largest:.0f} pixels, chips of {chips['size']}",
+                    f"a box of {largest:.0f} pixels, chips of {chips.size}",
                     "chips that hold the largest box",
                     "choose larger chips, or take `chips.negative_ratio` out: chips then are drawn anywhere",
                 )
@@ -99,9 +95,9 @@ def boxes(survey: Survey) -> Iterator[Problem]:
 def arguments(survey: Survey) -> Iterator[Problem]:
     """Find arguments of the network that contradict each other."""
     for settings in survey.settings("model"):
-        model = settings["model"]
-        depth, channels = model["arguments"].get("encoder_depth", 5), model["arguments"].get("decoder_channels")
-        if depth not in (3, 4, 5) and not (model["encoder"].startswith("tu-") and depth in (1, 2)):
+        model = settings.model
+        depth, channels = model.arguments.get("encoder_depth", 5), model.arguments.get("decoder_channels")
+        if depth not in (3, 4, 5) and not (model.encoder.startswith("tu-") and depth in (1, 2)):
             yield Problem(
                 "model_arguments",
                 survey.place("model", "arguments"),
@@ -110,7 +106,7 @@ def arguments(survey: Survey) -> Iterator[Problem]:
                 "3, 4 or 5 (with `tu-` encoders 1 to 5)",
                 "change it",
             )
-        elif model["architecture"] in WITH_DECODER_CHANNELS and (channels or depth != 5):
+        elif model.architecture in WITH_DECODER_CHANNELS and (channels or depth != 5):
             number = len(channels) if isinstance(channels, list) else 5
             if number != depth:
                 yield Problem(

@@ -2,57 +2,58 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
 
+from swath.checks.readings import Reading, Sample, SurveyedImage
+from swath.config.base import Section
+from swath.config.chips import Chips
+from swath.config.imagery import Imagery
 from swath.config.load import where
+from swath.config.model import Model
+from swath.config.predict import Predict
+from swath.config.train import Train
 from swath.plan.plan import Plan
-
-SECTIONS = ("imagery", "chips", "model", "train", "predict")
-"""Sections of the settings that checks look at."""
+from swath.records import of_json
+from swath.scenes.facts import ScenesSpec
+from swath.scenes.scene import Scene
 
 LEARNED = ("train", "validation")
 """Splits that chips are cut from."""
 
 
+class TrialSettings(Section):
+    """The sections of a trial's settings that checks look at."""
+
+    imagery: Imagery
+    chips: Chips
+    model: Model
+    train: Train
+    predict: Predict
+
+
 @dataclass(frozen=True)
-class Reading:
-    """What was read of one scene, as plain JSON values (swath.checks.read_scenes writes it).
+class CheckRequest:
+    """What is to be checked.
 
     Attributes:
-        row: The scene's id, split, image, labels, aoi.
-        header: The image's header, or None if it cannot be read.
-        sample: What a sample of pixels holds, or None.
-        labels: Key of the label settings → what the labels are, or None if they cannot be used.
-        aoi: What the area of interest is, or None.
-        problems: What reading itself has met.
-        fold: The fold in which it validates, if scenes take turns; they count as training scenes.
+        experiment: Name of the experiment.
+        config: The config files.
+        scenes: All scenes.
+        labels: Key → spec of the stage `scenes`.
+        colours: Class → colour.
+        trials: The settings of the trials.
+        allow: Names of the warnings that are allowed.
     """
 
-    row: Mapping[str, Any]
-    header: Mapping[str, Any] | None
-    sample: Mapping[str, Any] | None
-    labels: Mapping[str, Mapping[str, Any] | None]
-    aoi: Mapping[str, Any] | None
-    problems: Sequence[Mapping[str, str]]
-    fold: int | None = None
-
-    @property
-    def part(self) -> str:
-        """What must have nothing in common with other parts: a split, or a fold."""
-        return self.split if self.fold is None else f"fold {self.fold}"
-
-    @property
-    def split(self) -> str:
-        """The scene's split."""
-        return str(self.row["split"])
-
-    @property
-    def image(self) -> str:
-        """The image's path."""
-        return str(self.row["image"])
+    experiment: str
+    config: tuple[str, ...]
+    scenes: tuple[Scene, ...]
+    labels: dict[str, ScenesSpec]
+    colours: dict[str, str]
+    trials: tuple[TrialSettings, ...]
+    allow: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -60,36 +61,35 @@ class Survey:
     """An experiment and its scenes.
 
     Attributes:
-        request: What :func:`request_of` returned.
+        request: What is to be checked.
         readings: The scenes that could be looked at.
         pending: Ids of scenes whose files a rule has yet to make.
     """
 
-    request: Mapping[str, Any]
+    request: CheckRequest
     readings: Sequence[Reading]
     pending: Sequence[str] = field(default_factory=list)
 
-    def settings(self, *sections: str) -> list[Mapping[str, Any]]:
-        """Return some sections of the trials' settings, every different choice once."""
-        chosen = ({name: trial[name] for name in sections} for trial in self.request["trials"])
-        return list({json.dumps(choice, sort_keys=True): choice for choice in chosen}.values())
+    def settings(self, *sections: str) -> list[TrialSettings]:
+        """Return the trials' settings, every different choice of some sections once."""
+        return list({trial.model_dump_json(include=set(sections)): trial for trial in self.request.trials}.values())
 
     @property
     def classes(self) -> Sequence[str]:
         """The config's classes."""
-        return list(self.request["colours"])
+        return list(self.request.colours)
 
     def of(self, *splits: str) -> list[Reading]:
         """Return the readings of some splits."""
         return [reading for reading in self.readings if reading.split in splits]
 
-    def with_header(self, *splits: str) -> Iterator[tuple[Reading, Mapping[str, Any]]]:
+    def with_header(self, *splits: str) -> Iterator[tuple[Reading, SurveyedImage]]:
         """Go through the scenes whose header could be read, of some splits or all."""
         for reading in self.readings:
             if reading.header is not None and (not splits or reading.split in splits):
                 yield reading, reading.header
 
-    def with_sample(self, *splits: str) -> Iterator[tuple[Reading, Mapping[str, Any], Mapping[str, Any]]]:
+    def with_sample(self, *splits: str) -> Iterator[tuple[Reading, SurveyedImage, Sample]]:
         """Go through the scenes whose pixels could be read: reading, header, sample."""
         for reading, header in self.with_header(*splits):
             if reading.sample is not None:
@@ -97,25 +97,25 @@ class Survey:
 
     def place(self, *path: str) -> str:
         """Name the config file and the line where a setting stands."""
-        return where(self.request["config"], path)
+        return where(self.request.config, path)
 
 
-def request_of(plan: Plan, config: Sequence[Any]) -> dict[str, Any]:
-    """Say what is to be checked, as plain JSON values.
+def request_of(plan: Plan, config: Sequence[str | Path]) -> CheckRequest:
+    """Say what is to be checked.
 
     Args:
         plan: The experiment's plan.
         config: The config files.
     """
-    return {
-        "experiment": plan.experiment.experiment,
-        "config": [str(file) for file in config],
-        "scenes": [scene.row() for scene in plan.scenes],
-        "folds": {scene.id: scene.fold for scene in plan.scenes if scene.fold is not None},
-        "labels": plan.specs["scenes"],
-        "colours": dict(plan.experiment.classes),
-        "trials": [
-            {name: getattr(trial.settings, name).model_dump(mode="json") for name in SECTIONS} for trial in plan.trials
-        ],
-        "allow": list(plan.experiment.checks.allow),
-    }
+    return CheckRequest(
+        experiment=plan.experiment.experiment,
+        config=tuple(map(str, config)),
+        scenes=tuple(plan.scenes),
+        labels={key: of_json(ScenesSpec, spec) for key, spec in plan.specs["scenes"].items()},
+        colours=dict(plan.experiment.classes),
+        trials=tuple(
+            TrialSettings(**{name: getattr(trial.settings, name) for name in TrialSettings.model_fields})
+            for trial in plan.trials
+        ),
+        allow=tuple(plan.experiment.checks.allow),
+    )

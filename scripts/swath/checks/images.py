@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from swath.checks.context import Reading, Survey
-from swath.config.imagery import MEASURED, Range
+from swath.checks.context import Survey
+from swath.checks.readings import Reading, Sample, Spread, SurveyedImage
+from swath.config.imagery import MEASURED, Imagery, Range
 from swath.errors import Problem, UserError
 from swath.scenes.manifest import channel_order, check_imagery
 
@@ -25,10 +26,10 @@ COARSER = 1.5
 
 def bands_and_types(survey: Survey) -> Iterator[Problem]:
     """Find bands that are not there, and imagery of more than 8 bits without normalisation."""
-    headers = [{**header, "image": reading.image} for reading, header in survey.with_header()]
+    headers = [header for _, header in survey.with_header()]
     for settings in survey.settings("imagery") if headers else ():
         try:
-            check_imagery(headers, settings["imagery"])
+            check_imagery(headers, settings.imagery)
         except UserError as error:
             yield from error.problems
 
@@ -36,7 +37,7 @@ def bands_and_types(survey: Survey) -> Iterator[Problem]:
 def grids(survey: Survey) -> Iterator[Problem]:
     """Find grids that are not north-up."""
     for reading, header in survey.with_header():
-        a, b, _, d, e, _ = header["transform"]
+        a, b, _, d, e, _ = header.transform
         if abs(b) + abs(d) > 1e-6 * (abs(a) + abs(e)) or a < 0 or e > 0:
             yield Problem(
                 "rotated_grid",
@@ -51,8 +52,8 @@ def grids(survey: Survey) -> Iterator[Problem]:
 def nodata(survey: Survey) -> Iterator[Problem]:
     """Find images without data, and values that count as such or should."""
     for reading, header, sample in survey.with_sample():
-        share = sample["nodata"]
-        declared = "none" if header["nodata"] is None else f"{header['nodata']:g}"
+        share = sample.nodata
+        declared = "none" if header.nodata is None else f"{header.nodata:g}"
         if share == 1:
             yield Problem(
                 "all_nodata",
@@ -71,24 +72,24 @@ def nodata(survey: Survey) -> Iterator[Problem]:
                 f"less than {MOSTLY:.0%}",
                 "cut the scene to where it has data, or take it out",
             )
-        if sample["nan"] > 0:
+        if sample.nan > 0:
             yield Problem(
                 "nan_values",
                 reading.image,
                 "values",
-                f"NaN in {sample['nan']:.1%} of the sample",
+                f"NaN in {sample.nan:.1%} of the sample",
                 "",
                 "",
             )
-        yield from _zeros(reading, header, sample["zero"])
-        yield from _suspects(reading, sample["suspects"])
+        yield from _zeros(reading, header, sample.zero)
+        yield from _suspects(reading, sample.suspects)
 
 
-def _zeros(reading: Reading, header: Mapping[str, Any], share: float) -> Iterator[Problem]:
+def _zeros(reading: Reading, header: SurveyedImage, share: float) -> Iterator[Problem]:
     """Zeros mean 'no data' to Raster Vision; whether they do to the user, the nodata value says."""
     if share <= SOME:
         return
-    if header["nodata"] is None:
+    if header.nodata is None:
         yield Problem(
             "zeros",
             reading.image,
@@ -102,7 +103,7 @@ def _zeros(reading: Reading, header: Mapping[str, Any], share: float) -> Iterato
             "zeros_without_data",
             reading.image,
             "values",
-            f"0 in all bands in {share:.1%} of the sample, beside the nodata value {header['nodata']:g}",
+            f"0 in all bands in {share:.1%} of the sample, beside the nodata value {header.nodata:g}",
             "no valid pixel that is 0 in all bands: it would count as without data",
             "add an offset to the values",
         )
@@ -123,23 +124,23 @@ def _suspects(reading: Reading, suspects: Mapping[str, float]) -> Iterator[Probl
 
 def transparency(survey: Survey) -> Iterator[Problem]:
     """Find bands of transparency, which the model does not see, and bands that GDAL only takes for it."""
-    choices = [settings["imagery"]["bands"] for settings in survey.settings("imagery")]
+    choices = [settings.imagery.bands for settings in survey.settings("imagery")]
     for reading, header, sample in survey.with_sample():
-        for index in header["alpha"]:
+        for index in header.alpha:
             left_out = None in choices
-            if sample["shades"] > SOME and (left_out or _are_seen(header, index, choices)):
-                yield _taken_for_transparency(reading, header, index, sample["shades"])
+            if sample.shades > SOME and (left_out or _are_seen(header, index, choices)):
+                yield _taken_for_transparency(reading, header, index, sample.shades)
             elif left_out:
                 yield Problem("transparency_left_out", reading.image, f"band {index + 1}", "all or nothing", "", "")
 
 
-def _are_seen(header: Mapping[str, Any], index: int, choices: Sequence[Sequence[str | int] | None]) -> bool:
-    return any(band in (index + 1, header["bands"][index]) for bands in choices for band in bands or ())
+def _are_seen(header: SurveyedImage, index: int, choices: Sequence[Sequence[str | int] | None]) -> bool:
+    return any(band in (index + 1, header.bands[index]) for bands in choices for band in bands or ())
 
 
-def _taken_for_transparency(reading: Reading, header: Mapping[str, Any], index: int, shades: float) -> Problem:
-    others = [number for number in range(1, header["count"] + 1) if number != index + 1]
-    marks = ["red", "green", "blue"] if header["count"] == 4 else ["gray"] * (header["count"] - 1)
+def _taken_for_transparency(reading: Reading, header: SurveyedImage, index: int, shades: float) -> Problem:
+    others = [number for number in range(1, header.count + 1) if number != index + 1]
+    marks = ["red", "green", "blue"] if header.count == 4 else ["gray"] * (header.count - 1)
     marks.insert(index, "undefined")
     return Problem(
         "band_taken_for_transparency",
@@ -155,48 +156,47 @@ def _taken_for_transparency(reading: Reading, header: Mapping[str, Any], index: 
 def values(survey: Survey) -> Iterator[Problem]:
     """Find values that the normalisation would squeeze: outliers, wrong ranges, other scales."""
     for reading, header, sample in survey.with_sample():
-        bands = [band for band in sample["bands"] if band]
-        if header["dtype"] != "uint8" and bands:
-            top, bottom = max(band["max"] for band in bands), min(band["min"] for band in bands)
-            if header["dtype"].startswith(("uint", "int")) and 1 < top <= 255 and bottom >= 0:
+        bands = [band for band in sample.bands if band]
+        if header.dtype != "uint8" and bands:
+            top, bottom = max(band.max for band in bands), min(band.min for band in bands)
+            if header.dtype.startswith(("uint", "int")) and 1 < top <= 255 and bottom >= 0:
                 yield Problem(
                     "eight_bit_values",
                     reading.image,
                     "values",
-                    f"{bottom:g} to {top:g} in {header['dtype']}",
+                    f"{bottom:g} to {top:g} in {header.dtype}",
                     "values that use the data type",
                     "",
                 )
-        measured = [s["imagery"] for s in survey.settings("imagery") if s["imagery"]["normalize"] in MEASURED]
+        measured = [s.imagery for s in survey.settings("imagery") if s.imagery.normalize in MEASURED]
         seen = sorted({index for imagery in measured for index in _order(header, imagery)})
         yield from _outliers(reading, header, sample, seen)
     for settings in survey.settings("imagery"):
-        if isinstance(settings["imagery"]["normalize"], dict):
-            yield from _ranges(survey, settings["imagery"])
+        if isinstance(settings.imagery.normalize, Range):
+            yield from _ranges(survey, settings.imagery, settings.imagery.normalize)
 
 
-def _outliers(
-    reading: Reading, header: Mapping[str, Any], sample: Mapping[str, Any], seen: Sequence[int]
-) -> Iterator[Problem]:
-    if reading.split != "train" or header["dtype"] == "uint8" or sample["suspects"]:
+def _outliers(reading: Reading, header: SurveyedImage, sample: Sample, seen: Sequence[int]) -> Iterator[Problem]:
+    if reading.split != "train" or header.dtype == "uint8" or sample.suspects:
         return
     for index in seen:
-        band = sample["bands"][index]
-        usual = band["high"] - band["low"] if band else 0
-        far = max(band["max"] - band["median"], band["median"] - band["min"]) if band else 0
+        band = sample.bands[index]
+        if band is None:
+            continue
+        usual, far = band.high - band.low, max(band.max - band.median, band.median - band.min)
         if usual > 0 and far > FAR * usual:
             yield Problem(
                 "outliers",
                 reading.image,
                 f"band {index + 1}",
-                f"{band['min']:g} to {band['max']:g}, but 96 % of it from {band['low']:g} to {band['high']:g}",
+                f"{band.min:g} to {band.max:g}, but 96 % of it from {band.low:g} to {band.high:g}",
                 "values that mean ± 3 standard deviations describe",
                 "clip them, declare them as nodata, or give `imagery.normalize` a range",
             )
 
 
-def _ranges(survey: Survey, imagery: Mapping[str, Any]) -> Iterator[Problem]:
-    limits = list(zip(*Range(**imagery["normalize"]).limits(), strict=True))
+def _ranges(survey: Survey, imagery: Imagery, normalize: Range) -> Iterator[Problem]:
+    limits = list(zip(*normalize.limits(), strict=True))
     for reading, header, sample in survey.with_sample():
         bands = _wanted(header, sample, imagery)
         wanted = limits * len(bands) if len(limits) == 1 else limits
@@ -208,31 +208,29 @@ def _ranges(survey: Survey, imagery: Mapping[str, Any]) -> Iterator[Problem]:
                     "range_mismatch",
                     reading.image,
                     "imagery.normalize",
-                    f"values from {band['low']:g} to {band['high']:g} in band {number}, range {low:g} to {high:g}",
+                    f"values from {band.low:g} to {band.high:g} in band {number}, range {low:g} to {high:g}",
                     "a range that the values fill",
-                    f"set it near {{min: {band['low']:g}, max: {band['high']:g}}}, or `statistics`",
+                    f"set it near {{min: {band.low:g}, max: {band.high:g}}}, or `statistics`",
                 )
                 break
 
 
-def _fills(band: Mapping[str, float], low: float, high: float) -> bool:
+def _fills(band: Spread, low: float, high: float) -> bool:
     """Tell whether values take up some of a range, and half of them at least lie in it."""
-    covered = (min(band["high"], high) - max(band["low"], low)) / (high - low)
-    return covered >= 0.02 and low <= band["median"] <= high
+    covered = (min(band.high, high) - max(band.low, low)) / (high - low)
+    return covered >= 0.02 and low <= band.median <= high
 
 
-def _wanted(
-    header: Mapping[str, Any], sample: Mapping[str, Any], imagery: Mapping[str, Any]
-) -> list[Mapping[str, float] | None]:
+def _wanted(header: SurveyedImage, sample: Sample, imagery: Imagery) -> list[Spread | None]:
     """Return the spreads of the bands that the model sees."""
-    return [sample["bands"][index] for index in _order(header, imagery)]
+    return [sample.bands[index] for index in _order(header, imagery)]
 
 
-def _order(header: Mapping[str, Any], imagery: Mapping[str, Any]) -> list[int]:
+def _order(header: SurveyedImage, imagery: Imagery) -> list[int]:
     """Return the indices of the bands that the model sees."""
     try:
-        return channel_order(header, imagery["bands"])
-    except (UserError, KeyError):
+        return channel_order(header, imagery.bands)
+    except UserError:
         return []  # told by bands_and_types
 
 
@@ -240,10 +238,10 @@ def constant_bands(survey: Survey) -> Iterator[Problem]:
     """Find bands that the model sees and that hold one value in all training scenes."""
     training = list(survey.with_sample("train"))
     constant = {
-        index: values[0]["min"]
+        index: values[0].min
         for settings in survey.settings("imagery")
-        for index, values in _columns(training, settings["imagery"])
-        if len({band["min"] for band in values} | {band["max"] for band in values}) == 1
+        for index, values in _columns(training, settings.imagery)
+        if len({band.min for band in values} | {band.max for band in values}) == 1
     }
     for index, value in sorted(constant.items()):
         yield Problem(
@@ -257,12 +255,12 @@ def constant_bands(survey: Survey) -> Iterator[Problem]:
 
 
 def _columns(
-    training: Sequence[tuple[Reading, Mapping[str, Any], Mapping[str, Any]]], imagery: Mapping[str, Any]
-) -> Iterator[tuple[int, list[Mapping[str, float]]]]:
+    training: Sequence[tuple[Reading, SurveyedImage, Sample]], imagery: Imagery
+) -> Iterator[tuple[int, list[Spread]]]:
     """Go through the bands that the model sees: its index in the first scene, and its spreads in all of them."""
     orders = [_order(header, imagery) for _, header, _ in training]
     for place in range(min(map(len, orders), default=0)):
-        bands = [sample["bands"][order[place]] for order, (_, _, sample) in zip(orders, training, strict=True)]
+        bands = [sample.bands[order[place]] for order, (_, _, sample) in zip(orders, training, strict=True)]
         if held := [band for band in bands if band]:
             yield orders[0][place], held
 
@@ -276,29 +274,29 @@ def differences(survey: Survey) -> Iterator[Problem]:
     yield from _crs(pairs)
     yield from _scales(survey)
     yield from _resolutions(pairs)
-    if any(not _by_name(settings["imagery"]["bands"]) for settings in survey.settings("imagery")):
+    if any(not _by_name(settings.imagery.bands) for settings in survey.settings("imagery")):
         yield from _band_order(pairs)
 
 
-def _dtypes(pairs: Sequence[tuple[Reading, Mapping[str, Any]]]) -> Iterator[Problem]:
-    usual = _most_common([header["dtype"] for _, header in pairs])
+def _dtypes(pairs: Sequence[tuple[Reading, SurveyedImage]]) -> Iterator[Problem]:
+    usual = _most_common([header.dtype for _, header in pairs])
     for reading, header in pairs:
-        if header["dtype"] != usual:
-            yield Problem("dtypes_differ", reading.image, "data type", header["dtype"], f"{usual}, as most have", "")
+        if header.dtype != usual:
+            yield Problem("dtypes_differ", reading.image, "data type", header.dtype, f"{usual}, as most have", "")
 
 
-def _crs(pairs: Sequence[tuple[Reading, Mapping[str, Any]]]) -> Iterator[Problem]:
-    counts = Counter(header["crs"] for _, header in pairs)
+def _crs(pairs: Sequence[tuple[Reading, SurveyedImage]]) -> Iterator[Problem]:
+    counts = Counter(header.crs for _, header in pairs)
     if len(counts) > 1:
-        odd = next(reading for reading, header in pairs if header["crs"] != counts.most_common(1)[0][0])
+        odd = next(reading for reading, header in pairs if header.crs != counts.most_common(1)[0][0])
         yield Problem("crs_differs", odd.image, "CRS", f"{len(counts)} different CRS among the scenes", "", "")
 
 
 def _scales(survey: Survey) -> Iterator[Problem]:
     levels = [
-        (reading, max(abs(band["high"]) for band in sample["bands"] if band))
+        (reading, max(abs(band.high) for band in sample.bands if band))
         for reading, _, sample in survey.with_sample()
-        if any(sample["bands"])
+        if any(sample.bands)
     ]
     usual = sorted(level for _, level in levels)[len(levels) // 2] if levels else 0
     for reading, level in levels:
@@ -313,30 +311,30 @@ def _scales(survey: Survey) -> Iterator[Problem]:
             )
 
 
-def _resolutions(pairs: Sequence[tuple[Reading, Mapping[str, Any]]]) -> Iterator[Problem]:
-    usual = sorted(header["metres"] for _, header in pairs)[len(pairs) // 2]
+def _resolutions(pairs: Sequence[tuple[Reading, SurveyedImage]]) -> Iterator[Problem]:
+    usual = sorted(header.metres for _, header in pairs)[len(pairs) // 2]
     for reading, header in pairs:
-        if max(header["metres"] / usual, usual / header["metres"]) > COARSER:
+        if max(header.metres / usual, usual / header.metres) > COARSER:
             yield Problem(
                 "resolution_differs",
                 reading.image,
                 "resolution",
-                f"pixels of {header['metres']:.3g} m",
+                f"pixels of {header.metres:.3g} m",
                 f"about {usual:.3g} m, as in the other scenes",
                 "resample it",
             )
 
 
-def _band_order(pairs: Sequence[tuple[Reading, Mapping[str, Any]]]) -> Iterator[Problem]:
-    usual = _most_common([tuple(header["bands"]) for _, header in pairs])
+def _band_order(pairs: Sequence[tuple[Reading, SurveyedImage]]) -> Iterator[Problem]:
+    usual = _most_common([header.bands for _, header in pairs])
     for reading, header in pairs:
-        named = all(header["bands"]) and all(usual)
-        if named and len(header["bands"]) == len(usual) and tuple(header["bands"]) != usual:
+        named = all(header.bands) and all(usual)
+        if named and len(header.bands) == len(usual) and header.bands != usual:
             yield Problem(
                 "band_order_differs",
                 reading.image,
                 "band names",
-                ", ".join(header["bands"]),
+                ", ".join(map(str, header.bands)),
                 ", ".join(usual) + ", as most images have",
                 "name the bands in `imagery.bands`",
             )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
-from swath.checks.context import Reading, Survey
+from swath.checks.context import Survey
+from swath.checks.readings import LabelStats, Reading
 from swath.errors import Problem
 
 MANY_INVALID = 0.1
@@ -28,10 +28,10 @@ def by_scene(survey: Survey) -> Iterator[Problem]:
                 yield from _uncovered(reading, labels)
 
 
-def _outside(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Problem]:
-    share = labels["outside"] / max(labels["features"], 1)
-    place = str(reading.row["labels"]), "labels"
-    found = f"{labels['outside']} of {labels['features']} labels outside the image"
+def _outside(reading: Reading, labels: LabelStats) -> Iterator[Problem]:
+    share = labels.outside / max(labels.features, 1)
+    place = reading.labels_entry, "labels"
+    found = f"{labels.outside} of {labels.features} labels outside the image"
     if share > MANY_OUTSIDE:
         cure = "check that image and labels belong together, and their CRS"
         yield Problem("labels_partly_outside", *place, found, f"labels of {reading.image}", cure)
@@ -39,10 +39,10 @@ def _outside(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem("some_labels_outside", *place, found, "", "")
 
 
-def _invalid(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Problem]:
-    share = labels["invalid"] / max(labels["features"] - labels["outside"], 1)
-    place = str(reading.row["labels"]), "geometry"
-    found = f"{labels['invalid']} of {labels['features']} geometries invalid"
+def _invalid(reading: Reading, labels: LabelStats) -> Iterator[Problem]:
+    share = labels.invalid / max(labels.features - labels.outside, 1)
+    place = reading.labels_entry, "geometry"
+    found = f"{labels.invalid} of {labels.features} geometries invalid"
     if share > MANY_INVALID:
         cure = "repair them, and look whether the shapes are still right"
         yield Problem("invalid_geometries", *place, found, "polygons that do not cross themselves", cure)
@@ -50,25 +50,25 @@ def _invalid(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem("some_invalid_geometries", *place, found, "", "")
 
 
-def _too_small(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Problem]:
-    if labels["exact"] and labels["features"] and not any(labels["pixels"].values()):
+def _too_small(reading: Reading, labels: LabelStats) -> Iterator[Problem]:
+    if labels.exact and labels.features and not any(labels.pixels.values()):
         yield Problem(
             "no_labelled_pixels",
-            str(reading.row["labels"]),
+            reading.labels_entry,
             "geometry",
-            f"{labels['features']} labels that cover the middle of no pixel",
+            f"{labels.features} labels that cover the middle of no pixel",
             "labels larger than a pixel",
             "check the CRS, or widen them",
         )
 
 
-def _uncovered(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Problem]:
-    if labels["uncovered"] > SOME_UNCOVERED:
+def _uncovered(reading: Reading, labels: LabelStats) -> Iterator[Problem]:
+    if labels.uncovered > SOME_UNCOVERED:
         yield Problem(
             "labels_smaller_than_image",
-            str(reading.row["labels"]),
+            reading.labels_entry,
             "labels",
-            f"{labels['uncovered']:.0%} of {reading.image} is not covered",
+            f"{labels.uncovered:.0%} of {reading.image} is not covered",
             "a label raster that covers the image",
             "cut the image to where there are labels, or check that they belong together",
         )
@@ -77,14 +77,14 @@ def _uncovered(reading: Reading, labels: Mapping[str, Any]) -> Iterator[Problem]
 def areas_of_interest(survey: Survey) -> Iterator[Problem]:
     """Find areas of interest that no chip fits into."""
     for settings in survey.settings("chips"):
-        size = settings["chips"]["size"]
+        size = settings.chips.size
         for reading in survey.of("train", "validation"):
-            if reading.aoi and settings["chips"]["within_aoi"]:
-                largest = max(reading.aoi["sides"], key=min)
+            if reading.aoi and settings.chips.within_aoi:
+                largest = max(reading.aoi.sides, key=min)
                 if min(largest) < size:
                     yield Problem(
                         "aoi_smaller_than_chip",
-                        str(reading.row["aoi"]),
+                        str(reading.scene.aoi),
                         "aoi",
                         f"its largest part is {largest[0]:.0f} × {largest[1]:.0f} pixels",
                         f"room for a chip of {size} × {size} pixels",
@@ -101,7 +101,8 @@ def class_pixels(readings: Iterable[Reading], key: str) -> Counter[str]:
     """
     counts: Counter[str] = Counter()
     for reading in readings:
-        counts.update((reading.labels.get(key) or {}).get("pixels") or {})
+        if labels := reading.labels.get(key):
+            counts.update(labels.pixels)
     return counts
 
 
@@ -110,8 +111,8 @@ def classes(survey: Survey) -> Iterator[Problem]:
     if survey.pending:
         return  # what is not there yet cannot be counted
     parts = {part: [r for r in survey.readings if r.part == part] for part in sorted({r.part for r in survey.readings})}
-    for key, spec in survey.request["labels"].items():
-        elsewhere = spec["labels"]["unlabelled"]  # what has no label is of this class
+    for key, spec in survey.request.labels.items():
+        elsewhere = spec.labels.unlabelled  # what has no label is of this class
         named = [name for name in survey.classes if name != elsewhere]
         training = survey.of("train")
         for part, held in {**parts, **({"train": training} if training else {})}.items():

@@ -35,12 +35,12 @@ def disk_space(survey: Survey) -> Iterator[Problem]:
 
 def chip_bytes(survey: Survey) -> int:
     """Estimate the room that chips need, uncompressed: 8-bit values of every band, and labels."""
-    most = max((header["count"] for _, header in survey.with_header()), default=0)
+    most = max((header.count for _, header in survey.with_header()), default=0)
     total = 0
     for settings in survey.settings("chips", "imagery"):
-        bands = len(settings["imagery"]["bands"] or []) or most
-        number = sum(number_of_chips(survey, settings["chips"]).values())
-        total += number * settings["chips"]["size"] ** 2 * (bands + 1) * ONE_MORE_COPY
+        bands = len(settings.imagery.bands or []) or most
+        number = sum(number_of_chips(survey, settings.chips).values())
+        total += number * settings.chips.size**2 * (bands + 1) * ONE_MORE_COPY
     return total
 
 
@@ -51,9 +51,9 @@ def _gigabytes(number: int) -> str:
 def weights(survey: Survey) -> Iterator[Problem]:
     """Find files that are no weights, and weights that have to be fetched."""
     for settings in survey.settings("model"):
-        start, model = settings["model"]["weights"], settings["model"]
+        start, model = settings.model.weights, settings.model
         if start == "imagenet":
-            file = WEIGHTS / f"{weights_name(model['architecture'], model['encoder'])}.pth"
+            file = WEIGHTS / f"{weights_name(model.architecture, model.encoder)}.pth"
             if not file.exists():
                 yield Problem(
                     "weights_to_fetch",

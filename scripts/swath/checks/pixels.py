@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,9 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.warp import transform
 from rasterio.windows import Window
+
+from swath.checks.readings import Sample, Spread
+from swath.scenes.facts import ImageHeader
 
 WHOLE = 4_000_000
 """Images of up to so many values (pixels × bands) are read whole."""
@@ -26,19 +29,12 @@ SUSPECTS = (-9999.0, -32768.0, -999.0, -99999.0, 32767.0, 65535.0)
 """Values that mean 'no data' by habit."""
 
 
-def sample_pixels(path: str, alpha: Sequence[int]) -> dict[str, Any]:
+def sample_pixels(path: str, alpha: Sequence[int]) -> Sample:
     """Sample an image: all of a small one, a grid of windows of a large one, the last pixels of any.
 
     Args:
         path: The image.
         alpha: 0-based indices of bands of transparency.
-
-    Returns:
-        nodata, nan, zero: shares of pixels that are without data in all bands, that are NaN in one, that hold data and
-        are 0 in all bands. bands: of each, the values' min, low, median, high, max (low and high: 2nd and 98th
-        percentile), None for transparency and without any value. suspects: value → its largest share in a band.
-        shades: share of values of transparency bands that are neither fully transparent nor opaque. checksum: of the
-        sample, None if it is the same value everywhere.
 
     Raises:
         rasterio.errors.RasterioError: If pixels cannot be read.
@@ -53,15 +49,15 @@ def sample_pixels(path: str, alpha: Sequence[int]) -> dict[str, Any]:
     valid &= ~nan
     step = max(values.shape[1] // ENOUGH, 1)
     seen = [index for index in range(len(values)) if index not in alpha]
-    return {
-        "nodata": float((~valid[seen]).all(axis=0).mean()),
-        "nan": float(nan[seen].any(axis=0).mean()),
-        "zero": float((valid[seen] & (values[seen] == 0)).all(axis=0).mean()),
-        "bands": [_spread(values[i][valid[i]]) if i in seen else None for i in range(len(values))],
-        "suspects": _suspects(values[seen][:, ::step], valid[seen][:, ::step], declared),
-        "shades": _shades(values[list(alpha)]),
-        "checksum": _checksum(values),
-    }
+    return Sample(
+        nodata=float((~valid[seen]).all(axis=0).mean()),
+        nan=float(nan[seen].any(axis=0).mean()),
+        zero=float((valid[seen] & (values[seen] == 0)).all(axis=0).mean()),
+        bands=tuple(_spread(values[i][valid[i]]) if i in seen else None for i in range(len(values))),
+        suspects=_suspects(values[seen][:, ::step], valid[seen][:, ::step], declared),
+        shades=_shades(values[list(alpha)]),
+        checksum=_checksum(values),
+    )
 
 
 def sample_windows(width: int, height: int, bands: int, block: tuple[int, int]) -> list[Window]:
@@ -89,18 +85,12 @@ def _up(length: int, block: int) -> int:
     return -(-length // block) * block
 
 
-def _spread(values: NDArray[Any]) -> dict[str, float] | None:
+def _spread(values: NDArray[Any]) -> Spread | None:
     if not values.size:
         return None
     thinned = values[:: max(values.size // ENOUGH, 1)].astype(np.float64)
-    low, median, high = np.percentile(thinned, [2, 50, 98])
-    return {
-        "min": float(values.min()),
-        "low": float(low),
-        "median": float(median),
-        "high": float(high),
-        "max": float(values.max()),
-    }
+    low, median, high = (float(value) for value in np.percentile(thinned, [2, 50, 98]))
+    return Spread(float(values.min()), low, median, high, float(values.max()))
 
 
 def _shades(transparency: NDArray[Any]) -> float:
@@ -127,23 +117,23 @@ def _checksum(values: NDArray[Any]) -> str | None:
     return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()[:16]
 
 
-def metres_per_pixel(header: Mapping[str, Any]) -> float:
+def metres_per_pixel(header: ImageHeader) -> float:
     """Return a pixel's side on the ground in metres: the root of its area, at the image's centre."""
-    a, b, _, d, e, _ = header["transform"]
+    a, b, _, d, e, _ = header.transform
     side = math.sqrt(abs(a * e - b * d))
-    crs = rasterio.CRS.from_wkt(header["crs"])
+    crs = rasterio.CRS.from_wkt(header.crs)
     if crs.is_geographic:
-        _, south, _, north = header["bounds"]
+        _, south, _, north = header.bounds
         return side * 111_320 * math.sqrt(math.cos(math.radians((south + north) / 2)))
     return float(side * crs.linear_units_factor[1])
 
 
-def footprint(header: Mapping[str, Any]) -> list[list[float]]:
+def footprint(header: ImageHeader) -> tuple[tuple[float, float], ...]:
     """Return the image's corners in EPSG:4326 (longitude, latitude), all the way round."""
-    grid = rasterio.Affine(*header["transform"])
-    corners = [grid * corner for corner in _corners(header["width"], header["height"])]
-    xs, ys = transform(header["crs"], "EPSG:4326", [x for x, _ in corners], [y for _, y in corners])
-    return [[x, y] for x, y in zip(xs, ys, strict=True)]
+    grid = rasterio.Affine(*header.transform)
+    corners = [grid * corner for corner in _corners(header.width, header.height)]
+    xs, ys = transform(header.crs, "EPSG:4326", [x for x, _ in corners], [y for _, y in corners])
+    return tuple(zip(xs, ys, strict=True))
 
 
 def _corners(width: int, height: int) -> list[tuple[int, int]]:

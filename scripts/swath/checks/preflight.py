@@ -8,17 +8,20 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from swath.checks import chips, images, labels, machine, splits
-from swath.checks.context import Reading, Survey
+from swath.checks.context import CheckRequest, Survey
 from swath.checks.findings import Finding, PreflightError, judged, tally, text_of
+from swath.checks.readings import Reading
 from swath.checks.report import write_page
 from swath.errors import Problem
 from swath.files import read_json, short_hash, write_json
+from swath.records import of_json, to_json
+from swath.scenes.facts import ScenesSpec
 from swath.scenes.paths import local_paths_of
+from swath.scenes.scene import Scene
 from swath.versions import READINGS
 
 CHECKS = (*images.CHECKS, *labels.CHECKS, *splits.CHECKS, *chips.CHECKS, *machine.CHECKS)
@@ -40,11 +43,11 @@ class Passed:
     details: str
 
 
-def preflight(request: Mapping[str, Any], report: Path) -> Passed:
+def preflight(request: CheckRequest, report: Path) -> Passed:
     """Check an experiment before anything is computed.
 
     Args:
-        request: What :func:`swath.checks.context.request_of` returned.
+        request: What is to be checked.
         report: The HTML page to write.
 
     Returns:
@@ -66,9 +69,9 @@ def preflight(request: Mapping[str, Any], report: Path) -> Passed:
 
 def check(survey: Survey) -> list[Finding]:
     """Run all checks."""
-    read = [Problem(**problem) for reading in survey.readings for problem in reading.problems]
+    read = [problem for reading in survey.readings for problem in reading.problems]
     found = [problem for function in CHECKS for problem in function(survey)]
-    return judged([*read, *_pending(survey), *found], survey.request["allow"])
+    return judged([*read, *_pending(survey), *found], survey.request.allow)
 
 
 def _pending(survey: Survey) -> list[Problem]:
@@ -78,30 +81,32 @@ def _pending(survey: Survey) -> list[Problem]:
     return [Problem("not_there_yet", number, "", ", ".join(survey.pending[:5]), "", "")]
 
 
-def look_at(request: Mapping[str, Any]) -> Survey:
+def look_at(request: CheckRequest) -> Survey:
     """Read all scenes whose files are there; what has not changed since is remembered, but for what was not read."""
-    pending = [row["id"] for row in request["scenes"] if not all(Path(path).exists() for path in _paths(row))]
-    rows = [row for row in request["scenes"] if row["id"] not in set(pending)]
-    memory = REMEMBERED / f"{request['experiment']}.json"
-    beside = _files_by_stem(path for row in rows for path in _paths(row))
-    keys = {row["id"]: short_hash([row, request["labels"], _state(row, beside), READINGS]) for row in rows}
-    known = read_json(memory) if memory.exists() else {}
-    unknown = [row for row in rows if keys[row["id"]] not in known]
-    read = _read(unknown, request["labels"]) if unknown else []
-    known |= {keys[reading["row"]["id"]]: reading for reading in read}
+    pending = [scene.id for scene in request.scenes if not all(Path(path).exists() for path in _paths(scene))]
+    scenes = {scene.id: scene for scene in request.scenes if scene.id not in set(pending)}
+    memory = REMEMBERED / f"{request.experiment}.json"
+    beside = _files_by_stem(path for scene in scenes.values() for path in _paths(scene))
+    specs = {key: to_json(spec) for key, spec in request.labels.items()}
+    keys = {scene.id: short_hash([scene.row(), specs, _state(scene, beside), READINGS]) for scene in scenes.values()}
+    remembered = read_json(memory) if memory.exists() else {}
+    known = {key: of_json(Reading, remembered[key]) for key in keys.values() if key in remembered}
+    unknown = [scene for scene in scenes.values() if keys[scene.id] not in known]
+    read = _read(unknown, request.labels) if unknown else []
+    known |= {keys[reading.id]: reading for reading in read}
     if unknown:
-        write_json(memory, {key: known[key] for key in keys.values() if not known[key]["problems"]})
-    folds = request["folds"]
-    return Survey(request, [Reading(**known[key], fold=folds.get(scene)) for scene, key in keys.items()], pending)
+        write_json(memory, {key: to_json(known[key]) for key in keys.values() if not known[key].problems})
+    readings = [replace(known[key], scene=scenes[scene]) for scene, key in keys.items()]  # folds are not remembered
+    return Survey(request, readings, pending)
 
 
-def _paths(row: Mapping[str, Any]) -> list[str]:
-    return [path for name in ("image", "labels", "aoi") for path in local_paths_of(row[name])]
+def _paths(scene: Scene) -> list[str]:
+    return [path for entry in (scene.image, scene.labels, scene.aoi) for path in local_paths_of(entry)]
 
 
-def _state(row: Mapping[str, Any], beside: Mapping[Path, Sequence[os.DirEntry[str]]]) -> list[Any]:
+def _state(scene: Scene, beside: Mapping[Path, Sequence[os.DirEntry[str]]]) -> list[tuple[str, int, int]]:
     """Return name, size and time of a scene's files and of those beside them (.prj, .ovr)."""
-    files = [entry for path in _paths(row) for entry in beside[Path(path).with_suffix("")]]
+    files = [entry for path in _paths(scene) for entry in beside[Path(path).with_suffix("")]]
     return sorted((entry.name, entry.stat().st_size, entry.stat().st_mtime_ns) for entry in files)
 
 
@@ -116,18 +121,21 @@ def _files_by_stem(paths: Iterable[str]) -> dict[Path, list[os.DirEntry[str]]]:
     return found
 
 
-def _read(rows: list[Mapping[str, Any]], specs: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _read(scenes: Sequence[Scene], specs: Mapping[str, ScenesSpec]) -> list[Reading]:
     """Let a process of its own read scenes: it imports what Snakemake's must not."""
+    asked = {
+        "scenes": [to_json(scene) for scene in scenes],
+        "labels": {key: to_json(spec) for key, spec in specs.items()},
+    }
     done = subprocess.run(
         [sys.executable, "-m", "swath.checks.read_scenes"],
-        input=json.dumps({"scenes": rows, "labels": specs}),
+        input=json.dumps(asked),
         stdout=subprocess.PIPE,
         text=True,
         check=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(SCRIPTS), *_python_path()])},
     )
-    readings: list[dict[str, Any]] = json.loads(done.stdout)
-    return readings
+    return [of_json(Reading, reading) for reading in json.loads(done.stdout)]
 
 
 def _python_path() -> list[str]:

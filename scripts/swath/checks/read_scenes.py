@@ -15,7 +15,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,20 +25,25 @@ from tqdm import tqdm
 
 from swath.checks.label_stats import read_area, survey_labels
 from swath.checks.pixels import footprint, metres_per_pixel, sample_pixels
+from swath.checks.readings import Area, LabelStats, Reading, Sample, SurveyedImage
+from swath.config.imagery import Imagery
 from swath.errors import Problem, UserError
+from swath.records import of_json, to_json
+from swath.scenes.facts import ScenesSpec
 from swath.scenes.images import read_image
+from swath.scenes.scene import Scene
 
 FEW = 4
 """So few scenes are read faster by one process than by several."""
 
-Found = list[dict[str, str]]
+Found = list[Problem]
 
 
-def read_scenes(scenes: Sequence[Mapping[str, Any]], specs: Mapping[str, Any]) -> list[dict[str, Any]]:
+def read_scenes(scenes: Sequence[Scene], specs: Mapping[str, ScenesSpec]) -> list[Reading]:
     """Read all scenes, in parallel, with a progress bar where somebody watches.
 
     Args:
-        scenes: Rows: id, split, image, labels, aoi.
+        scenes: The scenes.
         specs: Key → spec of the stage `scenes`: class names, label settings.
     """
     read = partial(read_scene, specs=specs)
@@ -50,37 +55,36 @@ def read_scenes(scenes: Sequence[Mapping[str, Any]], specs: Mapping[str, Any]) -
         return list(progress(pool.map(read, scenes, chunksize=4)))
 
 
-def read_scene(row: Mapping[str, Any], specs: Mapping[str, Any]) -> dict[str, Any]:
+def read_scene(scene: Scene, specs: Mapping[str, ScenesSpec]) -> Reading:
     """Read one scene; what goes wrong is a problem of the reading, never an exception.
 
     Args:
-        row: id, split, image, labels, aoi, common_labels.
+        scene: The scene.
         specs: Key → spec of the stage `scenes`. The image is read as the first one says.
-
-    Returns:
-        The fields of :class:`swath.checks.context.Reading`.
     """
     found: Found = []
-    reading: dict[str, Any] = {"row": dict(row), "header": None, "sample": None, "labels": {}, "aoi": None}
+    sample: Sample | None = None
+    labels: dict[str, LabelStats | None] = {}
+    aoi: Area | None = None
     with TemporaryDirectory() as folder:
-        image = partial(_header, row["image"], next(iter(specs.values()))["imagery"], Path(folder))
-        header = _told(found, "image_unreadable", row["image"], "image", image)
+        reader = partial(_header, scene.image, next(iter(specs.values())).imagery, Path(folder))
+        header: SurveyedImage | None = _told(found, "image_unreadable", scene.image, "image", reader)
         if header:
-            sample = partial(sample_pixels, header["image"], header["alpha"])
-            reading["sample"] = _told(found, "image_unreadable", row["image"], "image", sample)
-            reading["header"] = {**header, "image": row["image"]}
-    if header:
-        for key, spec in specs.items() if row["labels"] else ():
-            survey = partial(survey_labels, row, spec, header)
-            reading["labels"][key] = _told(found, "labels_unreadable", row["labels"], "labels", survey)
-        if row["aoi"]:
-            reading["aoi"] = _told(found, "aoi_unreadable", row["aoi"], "aoi", partial(read_area, row["aoi"], header))
-    return {**reading, "problems": found}
+            sampler = partial(sample_pixels, header.image, header.alpha)
+            sample = _told(found, "image_unreadable", scene.image, "image", sampler)
+            header = replace(header, image=scene.image)
+    if header and scene.labels:
+        for key, spec in specs.items():
+            survey = partial(survey_labels, scene, spec, header)
+            labels[key] = _told(found, "labels_unreadable", scene.labels, "labels", survey)
+    if header and scene.aoi:
+        aoi = _told(found, "aoi_unreadable", scene.aoi, "aoi", partial(read_area, scene.aoi, header))
+    return Reading(scene, header, sample, labels, aoi, tuple(found))
 
 
-def _header(cell: str, imagery: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    header = read_image(cell, imagery, folder, folder)
-    return {**header, "metres": metres_per_pixel(header), "footprint": footprint(header)}
+def _header(entry: str, imagery: Imagery, folder: Path) -> SurveyedImage:
+    image = read_image(entry, imagery, folder, folder)
+    return SurveyedImage(**vars(image), metres=metres_per_pixel(image), footprint=footprint(image))
 
 
 def _told(found: Found, code: str, file: str, field: str, function: Callable[[], Any]) -> Any:
@@ -88,11 +92,10 @@ def _told(found: Found, code: str, file: str, field: str, function: Callable[[],
     try:
         return function()
     except UserError as error:
-        found += [asdict(problem) for problem in error.problems]
+        found += error.problems
     except Exception as error:  # one file that a library stumbles over must not hide what the others have
         said = " ".join(str(error.__cause__ or error).split()) or type(error).__name__
-        problem = Problem(code, file, field, said, "a file that can be read", "check the file, copy it again")
-        found.append(asdict(problem))
+        found.append(Problem(code, file, field, said, "a file that can be read", "check the file, copy it again"))
     return None
 
 
@@ -102,7 +105,9 @@ def main() -> None:
     logging.getLogger("rasterio").setLevel(logging.CRITICAL)  # what GDAL says comes with the exception
     logging.getLogger("pyogrio").setLevel(logging.CRITICAL)
     request = json.load(sys.stdin)
-    json.dump(read_scenes(request["scenes"], request["labels"]), sys.stdout)
+    scenes = [of_json(Scene, scene) for scene in request["scenes"]]
+    specs = {key: of_json(ScenesSpec, spec) for key, spec in request["labels"].items()}
+    json.dump([to_json(reading) for reading in read_scenes(scenes, specs)], sys.stdout)
 
 
 if __name__ == "__main__":

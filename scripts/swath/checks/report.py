@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
-from swath.checks.context import Reading, Survey
+from swath.checks.context import Survey
 from swath.checks.findings import Finding, grouped, tally
 from swath.checks.labels import class_pixels
+from swath.checks.readings import Reading, Sample
 from swath.files import publish
 
 TEMPLATE = "validation.html.jinja"
@@ -27,49 +27,54 @@ def write_page(path: Path, survey: Survey, findings: Sequence[Finding]) -> None:
     loader = FileSystemLoader(Path(__file__).parent)
     template = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template(TEMPLATE)
     page = template.render(
-        name=survey.request["experiment"],
+        name=survey.request.experiment,
         tally=tally(findings),
         stops=any(finding.stops for finding in findings),
         groups=grouped(findings),
         scenes=[_scene(reading) for reading in survey.readings],
         pending=survey.pending,
-        balances=[_balance(survey, key) for key in survey.request["labels"]],
-        colours=survey.request["colours"],
+        balances=[_balance(survey, key) for key in survey.request.labels],
+        colours=survey.request.colours,
     )
     with publish(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 
-def _scene(reading: Reading) -> dict[str, Any]:
+def _scene(reading: Reading) -> dict[str, str | int]:
     """Describe a scene in a row of the table."""
     header, sample = reading.header, reading.sample
-    row = {"id": reading.row["id"], "split": reading.part, "image": reading.image, "labels": _labels(reading)}
+    row: dict[str, str | int] = {
+        "id": reading.id,
+        "split": reading.part,
+        "image": reading.image,
+        "labels": _labels(reading),
+    }
     if header is None:
         return {**row, "size": "unreadable"}
     return {
         **row,
-        "size": f"{header['width']:,} × {header['height']:,}",
-        "bands": header["count"],
-        "dtype": header["dtype"],
-        "crs": _name_of_crs(header["crs"]),
-        "resolution": f"{header['metres']:.3g} m",
-        "nodata": f"{sample['nodata']:.1%}" if sample else "",
+        "size": f"{header.width:,} × {header.height:,}",
+        "bands": header.count,
+        "dtype": header.dtype,
+        "crs": _name_of_crs(header.crs),
+        "resolution": f"{header.metres:.3g} m",
+        "nodata": f"{sample.nodata:.1%}" if sample else "",
         "values": _values(sample) if sample else "unreadable",
     }
 
 
-def _values(sample: Mapping[str, Any]) -> str:
-    bands = [band for band in sample["bands"] if band]
+def _values(sample: Sample) -> str:
+    bands = [band for band in sample.bands if band]
     if not bands:
         return "none"
-    return f"{min(band['min'] for band in bands):.5g} … {max(band['max'] for band in bands):.5g}"
+    return f"{min(band.min for band in bands):.5g} … {max(band.max for band in bands):.5g}"
 
 
 def _labels(reading: Reading) -> str:
     labels = next((labels for labels in reading.labels.values() if labels), None)
     if not labels:
         return "–"
-    return f"{labels['features']:,}" if labels["features"] else "raster"
+    return f"{labels.features:,}" if labels.features else "raster"
 
 
 def _name_of_crs(wkt: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from swath.config.base import Section, mistake
-from swath.config.classes import Colour
+from swath.config.classes import NULL_CLASS_ID, Colour
 
 
 def _colours_as_text(colours: Any) -> Any:
@@ -68,6 +69,14 @@ class Labels(Section):
     def are_rasters(self) -> bool:
         """Whether labels are rasters: values or colours have classes, and there is no attribute to hold them."""
         return self.attribute is None and bool(self.mapping or self.colours)
+
+    def unlabelled_id(self, classes: Sequence[str]) -> int:
+        """Return the class id that unlabelled pixels get: the null class's, if they are ignored.
+
+        Args:
+            classes: Class names by id.
+        """
+        return NULL_CLASS_ID if self.unlabelled == "ignore" else list(classes).index(self.unlabelled)
 
     @model_validator(mode="after")
     def _has_a_class(self) -> Self:

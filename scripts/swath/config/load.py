@@ -15,9 +15,11 @@ from swath.config.experiment import Experiment
 from swath.errors import Problem, UserError, did_you_mean
 
 Location = tuple[str | int, ...]
+Config = dict[str, Any]
+"""A config as it was read from YAML, before it is checked."""
 
 
-def load_experiment(config: Mapping[str, Any], files: Sequence[str | Path] = ()) -> Experiment:
+def load_experiment(config: Config, files: Sequence[str | Path] = ()) -> Experiment:
     """Check a config whole.
 
     Args:
@@ -33,12 +35,12 @@ def load_experiment(config: Mapping[str, Any], files: Sequence[str | Path] = ())
         raise UserError(problems_of(error, config, files)) from None
 
 
-def without_empty_sections(config: Mapping[str, Any]) -> dict[str, Any]:
+def without_empty_sections(config: Config) -> Config:
     """Leave out sections whose keys are all comments: YAML reads them as null."""
     return {key: value for key, value in config.items() if value is not None}
 
 
-def read_yaml(path: str | Path) -> dict[str, Any]:
+def read_yaml(path: str | Path) -> Config:
     """Read a YAML file whose top level is a mapping.
 
     Raises:
@@ -110,19 +112,22 @@ OF_TYPE: dict[str, tuple[str, str]] = {
 """Type of pydantic's error → code, and what is expected, with what pydantic's context says of it."""
 
 
-def problems_of(error: ValidationError, config: Mapping[str, Any], files: Sequence[str | Path]) -> list[Problem]:
+def problems_of(
+    error: ValidationError, config: Config, files: Sequence[str | Path], prefix: Location = ()
+) -> list[Problem]:
     """Turn pydantic's errors into problems: code, file and line, dotted field, found, expected, cure.
 
     Args:
         error: Pydantic's.
         config: What was validated.
         files: The file or files it came from, the last one deciding.
+        prefix: Where what was validated stands in the config.
     """
     found = [_mistake(detail, config) for detail in error.errors(include_url=False)]
-    return [_problem(mistake, files) for mistake in _one_per_place(found)]
+    return [_problem(replace(mistake, place=prefix + mistake.place), files) for mistake in _one_per_place(found)]
 
 
-def _mistake(detail: ErrorDetails, config: Mapping[str, Any]) -> _Mistake:
+def _mistake(detail: ErrorDetails, config: Config) -> _Mistake:
     kind, found, context = detail["type"], detail["input"], detail.get("ctx", {})
     place = _place(detail["loc"], kind, config)
     if "field" in context:  # raised by a validator of a section

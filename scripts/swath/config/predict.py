@@ -40,3 +40,25 @@ class Predict(Section):
             expected = f"no more than `chip_size` ({self.chip_size}): pixels would be left out"
             raise mistake("windows_apart", expected, field="stride")
         return self
+
+
+class Window(Section):
+    """The prediction window of an experiment, resolved; what its task does not have is None."""
+
+    chip_size: PositiveInt
+    """Width and height in pixels."""
+
+    stride: PositiveInt
+    """Step in pixels."""
+
+    crop: Annotated[int, Field(ge=0)] | None = None
+    """Semantic segmentation: pixels cut off every window's edge."""
+
+    smooth: bool | None = None
+    """Semantic segmentation: whether scores are averaged."""
+
+    score_threshold: float | None = None
+    """Object detection: the least score of a box that counts."""
+
+    merge_threshold: float | None = None
+    """Object detection: the overlap from which on two boxes are one."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 Task = Literal["semantic_segmentation", "object_detection", "chip_classification"]
-SEGMENTATION, DETECTION, CLASSIFICATION = "semantic_segmentation", "object_detection", "chip_classification"
+SEGMENTATION: Final = "semantic_segmentation"
+DETECTION: Final = "object_detection"
+CLASSIFICATION: Final = "chip_classification"
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     DETECTION: {

@@ -6,43 +6,36 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from swath.metrics.boxes import Boxes
+
 
 @dataclass(frozen=True)
-class Boxes:
-    """What is in a scene, and what was found.
+class AveragePrecision:
+    """Average precision of boxes; None for what does not occur in the labels.
 
     Attributes:
-        actual: (N, 4): top, left, bottom, right edges in pixels.
-        actual_classes: N class ids.
-        found: (M, 4), the same for what was found.
-        found_classes: M class ids.
-        scores: M scores.
+        mAP: Mean over IoU 0.50 to 0.95 and the classes that occur.
+        mAP50: At IoU 0.50.
+        ap50: At IoU 0.50, by class.
     """
 
-    actual: NDArray[Any]
-    actual_classes: NDArray[Any]
-    found: NDArray[Any]
-    found_classes: NDArray[Any]
-    scores: NDArray[Any]
+    mAP: float | None  # noqa: N815 (its name in the field)
+    mAP50: float | None  # noqa: N815
+    ap50: dict[str, float | None]
 
 
-def average_precision(scenes: Sequence[Boxes], classes: Sequence[str]) -> dict[str, Any]:
+def average_precision(scenes: Sequence[Boxes], classes: Sequence[str]) -> AveragePrecision:
     """Compute average precision, as COCO defines it, with a whole scene for an image and no limit on its boxes.
 
     Args:
         scenes: The boxes of every scene.
         classes: Class names by id, the null class first.
-
-    Returns:
-        `mAP` (mean over IoU 0.50 to 0.95 and the classes that occur), `mAP50` (at IoU 0.50) and `ap50` by class;
-        None for what does not occur in the labels.
     """
     truth = COCO()
     truth.dataset = {
@@ -63,7 +56,7 @@ def average_precision(scenes: Sequence[Boxes], classes: Sequence[str]) -> dict[s
         evaluation.accumulate()
     precision = evaluation.eval["precision"][:, :, :, 0, 0]  # IoU × recall × class; -1 for classes without labels
     by_class = {name: _mean(precision[0, :, index]) for index, name in enumerate(classes[1:])}
-    return {"mAP": _mean(precision), "mAP50": _mean(precision[0]), "ap50": by_class}
+    return AveragePrecision(_mean(precision), _mean(precision[0]), by_class)
 
 
 def _mean(precision: NDArray[np.float64]) -> float | None:
@@ -71,8 +64,12 @@ def _mean(precision: NDArray[np.float64]) -> float | None:
     return float(known.mean()) if known.size else None
 
 
-def _annotations(scenes: Sequence[Boxes]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+CocoBox = dict[str, float | list[float]]
+"""A box as COCO's files have it."""
+
+
+def _annotations(scenes: Sequence[Boxes]) -> list[CocoBox]:
+    found: list[CocoBox] = []
     for number, boxes in enumerate(scenes):
         for box, index in zip(boxes.actual, boxes.actual_classes, strict=True):
             width, height = float(box[3] - box[1]), float(box[2] - box[0])
@@ -89,7 +86,7 @@ def _annotations(scenes: Sequence[Boxes]) -> list[dict[str, Any]]:
     return found
 
 
-def _detections(scenes: Sequence[Boxes]) -> list[dict[str, Any]]:
+def _detections(scenes: Sequence[Boxes]) -> list[CocoBox]:
     return [
         {
             "image_id": number,

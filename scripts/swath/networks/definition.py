@@ -8,9 +8,8 @@ from __future__ import annotations
 import ast
 import filecmp
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from swath.errors import Problem, did_you_mean
 from swath.files import publish_directory
@@ -31,13 +30,13 @@ def _is_left_out(name: str) -> bool:
     return name.startswith(".") or name == "__pycache__" or name.endswith(".pyc")
 
 
-def definition_files(model: Mapping[str, Any]) -> list[str]:
+def definition_files(definition: str | None) -> list[str]:
     """List the files that a network is defined by; none for the networks Swath knows.
 
     Args:
-        model: The `model` settings.
+        definition: `model.definition`.
     """
-    return [str(path) for path in files_of(model["definition"])] if model.get("definition") else []
+    return [str(path) for path in files_of(definition)] if definition else []
 
 
 def problems_of_definition(folder: str, entrypoint: str, place: str) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pydantic import JsonValue
 from rastervision.core.rv_pipeline import ObjectDetectionConfig, RVPipelineConfig
 from rastervision.pipeline import registry_ as registry
 from rastervision.pytorch_backend.pytorch_learner_backend_config import PyTorchLearnerBackendConfig
@@ -23,6 +24,8 @@ from swath.config.train import Train
 from swath.errors import Problem, UserError, did_you_mean
 from swath.files import read_json, sha256, short_hash, write_json
 from swath.own_module.signature import ROOT_URI
+from swath.own_module.table import ConfiguredRun, Table
+from swath.records import to_json
 from swath.rv.pipeline import write_config
 from swath.seeds import seed_everything
 from swath.versions import OWN_MODULE
@@ -37,6 +40,9 @@ RUNTIME_ONLY = frozenset(
 )
 """Fields of Raster Vision's configs that change no result."""
 
+Json = dict[str, Any]
+"""A config of Raster Vision's, or a part of one, as the JSON values that Raster Vision writes it in."""
+
 RUNNER = "inprocess"
 MODULE_NAME = "rastervision.pipeline"
 """What Raster Vision calls a user's module when it imports it; config classes defined there are registered by it."""
@@ -50,7 +56,7 @@ def configure(
     module: str,
     modules: Sequence[str],
     takes_root: bool,
-    trials: Mapping[str, Mapping[str, Any]],
+    trials: Mapping[str, Mapping[str, JsonValue]],
     runs: Mapping[str, tuple[str, int]],
     metric: str,
     configs: Sequence[Path],
@@ -66,8 +72,7 @@ def configure(
         runs: Run → trial and seed.
         metric: The metric that selects.
         configs: JSON files to write, one per trial, in the order of the trials.
-        table: JSON to write: for every run the number of its config, its splits, loader processes and stage keys;
-            by stage and key the local files that the stage reads.
+        table: JSON to write: the fields of :class:`swath.own_module.table.Table`.
 
     Raises:
         UserError: If `get_config` fails, or returns what Swath cannot run.
@@ -79,7 +84,7 @@ def configure(
         write_json(path, contents[name])
     custom = {path: sha256(path) for path in modules} if _brings_configs() else None
     files: dict[str, dict[str, list[str]]] = {stage: {} for stage in STAGES}
-    rows = {}
+    configured_runs = {}
     for run, (trial, seed) in runs.items():
         content = contents[trial]
         keys = {}
@@ -87,21 +92,21 @@ def configure(
             keys[stage] = key_of(stage, spec)
             read = () if stage == "bundle" else _local_files(spec)
             files[stage][keys[stage]] = sorted({*read, *(custom or ())})
-        rows[run] = {
-            "config": list(trials).index(trial),
-            "seed": seed,
-            "custom": bool(custom),
-            "splits": [split for split in ("validation", "test") if _labelled(content["dataset"][f"{split}_scenes"])],
-            "workers": loader_processes(content["backend"]["data"]),
-            "keys": keys,
-        }
-    write_json(table, {"runs": rows, "files": files})
+        configured_runs[run] = ConfiguredRun(
+            config=list(trials).index(trial),
+            seed=seed,
+            custom=bool(custom),
+            splits=[split for split in ("validation", "test") if _labelled(content["dataset"][f"{split}_scenes"])],
+            workers=loader_processes(content["backend"]["data"]),
+            keys=keys,
+        )
+    write_json(table, to_json(Table(configured_runs, files)))
 
 
 # --- get_config -----------------------------------------------------------------------------------
 
 
-def configured(module: str, arguments: Mapping[str, Any], metric: str, trial: str) -> dict[str, Any]:
+def configured(module: str, arguments: Mapping[str, JsonValue], metric: str, trial: str) -> Json:
     """Call `get_config`, complete and check its config, and put ROOT where its results would go.
 
     Raises:
@@ -129,7 +134,7 @@ def configured(module: str, arguments: Mapping[str, Any], metric: str, trial: st
     moves[str(Path.cwd())] = "."  # the same config, wherever the project lies
     with tempfile.TemporaryDirectory() as temporary:
         write_config(config, Path(temporary) / "config.json")
-        content: dict[str, Any] = moved(read_json(Path(temporary) / "config.json"), moves)
+        content: Json = moved(read_json(Path(temporary) / "config.json"), moves)
     return {**content, "root_uri": ROOT, **{f"{stage}_uri": f"{ROOT}/{stage}" for stage in STAGES}}
 
 
@@ -225,7 +230,7 @@ def _check(config: RVPipelineConfig, module: str, metric: str) -> None:
 # --- keys -----------------------------------------------------------------------------------------
 
 
-def stage_specs(content: Mapping[str, Any], seed: int, custom: Mapping[str, str] | None) -> dict[str, Any]:
+def stage_specs(content: Json, seed: int, custom: Mapping[str, str] | None) -> dict[str, Json]:
     """List what the stages of a run depend on, by stage; a stage that has nothing to do is left out.
 
     Args:
@@ -237,7 +242,7 @@ def stage_specs(content: Mapping[str, Any], seed: int, custom: Mapping[str, str]
     kinds = [content["type_hint"], backend["type_hint"], custom]
     predicted = {name: dataset[name] for name in ("class_config", "validation_scenes", "test_scenes")}
     keys: dict[str, str] = {}
-    specs: dict[str, Any] = {}
+    specs: dict[str, Json] = {}
 
     def add(stage: str, *parts: Any) -> None:
         specs[stage] = {"version": OWN_MODULE[stage], "parts": without([kinds, *parts], RUNTIME_ONLY)}
@@ -259,18 +264,18 @@ def stage_specs(content: Mapping[str, Any], seed: int, custom: Mapping[str, str]
     return specs
 
 
-def key_of(stage: str, spec: Any) -> str:
+def key_of(stage: str, spec: Json) -> str:
     """Return the name of the folder of a stage's results."""
     return short_hash([stage, spec])
 
 
-def reads_chips(content: Mapping[str, Any]) -> bool:
+def reads_chips(content: Json) -> bool:
     """Tell whether training reads what the stage `chip` cuts, and not scenes or chips of the user's own."""
     uri = content["backend"]["data"].get("uri")
     return isinstance(uri, str) and uri.startswith(f"{ROOT}/chip")
 
 
-def loader_processes(data: Mapping[str, Any]) -> int:
+def loader_processes(data: Json) -> int:
     """Return how many processes load chips; scenes are read by the training itself, whose open images forks break."""
     return 0 if "scene_dataset" in data else int(data["num_workers"])
 
@@ -313,7 +318,7 @@ def _local_files(content: Any, field: str = "") -> Iterator[str]:
             yield from (str(file) for file in path.iterdir() if file.suffix in (".py", ".zip"))
 
 
-def _labelled(scenes: Sequence[Mapping[str, Any]]) -> bool:
+def _labelled(scenes: Sequence[Json]) -> bool:
     return any(scene.get("label_source") for scene in scenes)
 
 

@@ -7,32 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from swath.config.experiment import Experiment
-from swath.config.load import Location, problems_of, where, without_empty_sections
+from swath.config.load import Config, Location, problems_of, where, without_empty_sections
 from swath.config.pipeline import PipelineExperiment
 from swath.errors import Problem, UserError, did_you_mean, ending_the_program
-from swath.files import read_json, sha256, short_hash
+from swath.files import sha256, short_hash
 from swath.own_module.signature import Signature, modules_behind, read_signature
+from swath.own_module.table import Table, folders_of
+from swath.plan.finished import FinishedRun
 from swath.plan.trials import readable, sweep_points, trial_name
 from swath.versions import OWN_MODULE
 
 ARGUMENTS = "arguments"
-
-OUTPUTS = {
-    "analyze": "manifest.json",
-    "chip": "chips.zip",
-    "train": "model-bundle.zip",
-    "predict": "manifest.json",
-    "eval": "validation.json",
-    "bundle": "model-bundle.zip",
-}
-"""Raster Vision's stages → the file that says a stage is done, in the folder of its key."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +37,8 @@ class PipelineTrial:
     """
 
     name: str
-    values: dict[str, Any]
-    arguments: dict[str, Any]
+    values: dict[str, JsonValue]
+    arguments: dict[str, JsonValue]
 
 
 @dataclass(frozen=True)
@@ -80,13 +71,13 @@ class PipelinePlan:
         return short_hash([OWN_MODULE["configure"], {str(path): sha256(path) for path in self.modules}, runs])
 
 
-def plan_pipeline_or_exit(config: Mapping[str, Any], files: Sequence[str | Path]) -> PipelinePlan:
+def plan_pipeline_or_exit(config: Config, files: Sequence[str | Path]) -> PipelinePlan:
     """Make the plan; a user's mistakes end the program."""
     with ending_the_program():
         return make_pipeline_plan(config, files)
 
 
-def make_pipeline_plan(config: Mapping[str, Any], files: Sequence[str | Path] = ()) -> PipelinePlan:
+def make_pipeline_plan(config: Config, files: Sequence[str | Path] = ()) -> PipelinePlan:
     """Plan an experiment with a module of the user's.
 
     Args:
@@ -102,7 +93,7 @@ def make_pipeline_plan(config: Mapping[str, Any], files: Sequence[str | Path] = 
     return PipelinePlan(experiment, signature, modules_behind(experiment.pipeline), trials)
 
 
-def load_pipeline_experiment(config: Mapping[str, Any], files: Sequence[str | Path] = ()) -> PipelineExperiment:
+def load_pipeline_experiment(config: Config, files: Sequence[str | Path] = ()) -> PipelineExperiment:
     """Check a config with `pipeline` whole.
 
     Raises:
@@ -138,7 +129,7 @@ def _foreign_key(key: str, files: Sequence[str | Path]) -> Problem:
 
 
 def _trials(
-    experiment: PipelineExperiment, signature: Signature, config: Mapping[str, Any], files: Sequence[str | Path]
+    experiment: PipelineExperiment, signature: Signature, config: Config, files: Sequence[str | Path]
 ) -> Iterator[PipelineTrial]:
     points = list(sweep_points(experiment.sweep))
     problems = [
@@ -162,7 +153,9 @@ def _trials(
     yield from trials.values()
 
 
-def _unknown_settings(place: Location, values: Mapping[str, Any], files: Sequence[str | Path]) -> Iterator[Problem]:
+def _unknown_settings(
+    place: Location, values: Mapping[str, JsonValue], files: Sequence[str | Path]
+) -> Iterator[Problem]:
     for setting in values:
         head, _, name = setting.partition(".")
         if head != ARGUMENTS or not name:
@@ -204,8 +197,8 @@ def _missing_argument(name: str, module: str, signature: Signature, files: Seque
 
 
 def _with_values(
-    config: Mapping[str, Any], files: Sequence[str | Path], place: Location, values: Mapping[str, Any]
-) -> dict[str, Any]:
+    config: Config, files: Sequence[str | Path], place: Location, values: Mapping[str, JsonValue]
+) -> dict[str, JsonValue]:
     """Put swept values into the arguments; a further dot reaches into an argument that is a mapping."""
     changed: dict[str, Any] = {ARGUMENTS: dict(config.get(ARGUMENTS) or {})}
     for setting, value in values.items():
@@ -226,58 +219,26 @@ def _with_values(
 # --- after `configure` ----------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=2)
-def _read_table(path: str, changed: int) -> dict[str, Any]:
-    table: dict[str, Any] = read_json(path)
-    return table
-
-
-def read_table(path: str) -> dict[str, Any]:
-    """Read the table that `configure` wrote: runs with their stage keys, and the files every key's stage reads."""
-    return _read_table(path, Path(path).stat().st_mtime_ns)
-
-
-def run_with(table: Mapping[str, Any], stage: str, key: str) -> dict[str, Any]:
-    """Return the first run that uses a stage's key."""
-    found: dict[str, Any] = next(run for run in table["runs"].values() if run["keys"].get(stage) == key)
-    return found
-
-
-def folders_of(run: Mapping[str, Any], results: str) -> dict[str, str]:
-    """Return the folders of a run's stages, by stage."""
-    return {stage: f"{results}/pipelines/{stage}/{key}" for stage, key in run["keys"].items()}
-
-
-def targets(table: Mapping[str, Any], results: str) -> list[str]:
-    """List what all stages of all runs make."""
-    made = (
-        f"{folder}/{OUTPUTS[stage]}"
-        for run in table["runs"].values()
-        for stage, folder in folders_of(run, results).items()
-    )
-    return list(dict.fromkeys(made))
-
-
-def describe_pipeline_runs(plan: PipelinePlan, table: Mapping[str, Any], results: str) -> list[dict[str, Any]]:
+def describe_pipeline_runs(plan: PipelinePlan, table: Table, results: str) -> list[FinishedRun]:
     """List every run's readable name, values, seed, and the folders its results lie in."""
     described = []
     for name, (trial, seed) in plan.runs.items():
-        run = table["runs"][name]
+        run = table.runs[name]
         folders = folders_of(run, results)
         described.append(
-            {
-                "run": name,
-                "trial": trial.name,
-                "values": {
+            FinishedRun(
+                name=name,
+                trial=trial.name,
+                values={
                     setting: readable(value) if isinstance(value, list | dict) else value
                     for setting, value in trial.values.items()
                 },
-                "fold": None,
-                "seed": seed,
-                "model": folders["train"],
-                "bundle": folders["bundle"],
-                "maps": f"{folders['predict']}/files",
-                "evals": dict.fromkeys(run["splits"], folders["eval"]),
-            }
+                fold=None,
+                seed=seed,
+                model=folders["train"],
+                bundle=folders["bundle"],
+                maps=f"{folders['predict']}/files",
+                evals=dict.fromkeys(run.splits, folders["eval"]),
+            )
         )
     return described

@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from rastervision.core.rv_pipeline import RVPipelineConfig
 from rastervision.pipeline.config import build_config
 
 from swath.errors import Problem, UserError
 from swath.files import publish_directory, read_json, sha256, unzip, write_json, zip_directory
-from swath.own_module.configure import ROOT, import_pipeline, moved, told_as_mistake_of
+from swath.metrics.scores import ClassScores, accuracy, class_scores
+from swath.own_module.configure import ROOT, Json, import_pipeline, moved, told_as_mistake_of
+from swath.rv.eval_json import ClassCounts, Evaluation, evaluation_of
 from swath.seeds import seed_everything
 
 SEED = 0
@@ -64,8 +65,8 @@ def read_pipeline(job: StageJob, **others: Path) -> RVPipelineConfig:
     return config
 
 
-def _located(job: StageJob, **others: Path) -> dict[str, Any]:
-    content: dict[str, Any] = moved(
+def _located(job: StageJob, **others: Path) -> Json:
+    content: Json = moved(
         read_json(job.config), {f"{ROOT}/{stage}": place for stage, place in job.places(**others).items()}
     )
     return content
@@ -132,8 +133,8 @@ def evaluate(job: StageJob, outputs: Mapping[str, Path]) -> None:
         if not path.is_file():
             raise RuntimeError(f"{split} scenes were not evaluated: labels or predictions are missing, see the log")
         output = outputs["validation"] if split == "validation" else folder / "test.json"
-        metrics = metrics_of(read_json(path), classes.names, classes.null_class)
-        write_json(output, {"split": split, **metrics})
+        scores = metrics_of(evaluation_of(read_json(path)), classes.names, classes.null_class)
+        write_json(output, {"split": split, "classes": list(classes.names), "overall": asdict(scores)})
 
 
 def bundle(job: StageJob, outputs: Mapping[str, Path]) -> None:
@@ -194,49 +195,42 @@ def write_manifest(folder: Path, output: Path) -> None:
 # --- metrics --------------------------------------------------------------------------------------
 
 
-def metrics_of(result: Any, classes: Sequence[str], null_class: str | None) -> dict[str, Any]:
-    """Put Raster Vision's metrics into the form that trials are compared in.
+@dataclass(frozen=True)
+class OwnScores(ClassScores):
+    """Scores of the classes that count, of any task.
+
+    Attributes:
+        accuracy: Over what is labelled with a class that counts; None of boxes.
+        labelled: How many pixels, boxes or cells that is.
+    """
+
+    accuracy: float | None
+    labelled: int
+
+
+def metrics_of(result: Evaluation, classes: Sequence[str], null_class: str | None) -> OwnScores:
+    """Put Raster Vision's counts into the form that trials are compared in.
+
+    What counts is the module's choice: a null class can be one that labels have, such as background, and what is
+    predicted there by mistake is a mistake.
 
     Args:
-        result: The content of Raster Vision's eval.json, of any task.
+        result: What Raster Vision has counted.
         classes: Class names by id.
         null_class: The class that does not count.
-
-    Returns:
-        `classes`, and in `overall`: `f1`, `precision`, `recall` by class, the null class left out (None for a class
-        that the labels do not have), `macro_f1` (the mean of those that are not None), `accuracy` (over what is
-        labelled with a class that counts; None without a confusion matrix), `labelled`: how many pixels, boxes or
-        cells that is.
     """
-    items = result["overall"] if isinstance(result, Mapping) else result
-    by_class = {item["class_name"]: item for item in items if item["class_name"] in classes}
     counting = [name for name in classes if name != null_class]
-    scores: dict[str, dict[str, float | None]] = {
-        metric: {name: _score(by_class.get(name), metric) for name in counting}
-        for metric in ("f1", "precision", "recall")
-    }
-    occurring = [value for value in scores["f1"].values() if value is not None]
-    confusion = next((item.get("conf_mat") for item in items if item["class_name"] == "average"), None)
-    return {
-        "classes": list(classes),
-        "overall": {
-            "accuracy": _accuracy(confusion, [list(classes).index(name) for name in counting]),
-            "macro_f1": sum(occurring) / len(occurring) if occurring else None,
-            "labelled": sum(by_class[name]["gt_count"] for name in counting if name in by_class),
-            **scores,
-        },
-    }
+    counts = [result.classes.get(name, ClassCounts(0, 0, 0)) for name in counting]
+    hits, actual, predicted = ([getattr(one, kind) for one in counts] for kind in ("hits", "actual", "predicted"))
+    return OwnScores(
+        **vars(class_scores(counting, hits, actual, predicted)),
+        accuracy=_accuracy(result, [list(classes).index(name) for name in counting]),
+        labelled=sum(actual),
+    )
 
 
-def _score(item: Mapping[str, Any] | None, metric: str) -> float | None:
-    if item is None or not item["gt_count"]:
-        return None
-    value = item["metrics"][metric]
-    return 0.0 if value is None or value != value else float(value)  # a class that is never predicted
-
-
-def _accuracy(confusion: Sequence[Sequence[float]] | None, counting: Sequence[int]) -> float | None:
+def _accuracy(result: Evaluation, counting: Sequence[int]) -> float | None:
+    confusion = result.confusion
     if confusion is None or len(confusion) <= max(counting):
         return None
-    total = sum(sum(confusion[index]) for index in counting)
-    return float(sum(confusion[index][index] for index in counting) / total) if total else None
+    return accuracy(confusion[counting, counting].sum(), confusion[counting].sum())

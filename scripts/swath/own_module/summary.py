@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from swath.files import publish_directory, read_json
+from swath.plan.finished import FinishedRun, Winner
+from swath.records import of_json
 from swath.report.summary import link_run, link_runs
 
 
 def sum_up_pipelines(
-    folder: Path, runs: Sequence[Mapping[str, Any]], winner: str, leaderboard: str, metric: str, output: Path
+    folder: Path, runs: Sequence[FinishedRun], winner: str, leaderboard: str, metric: str, output: Path
 ) -> None:
     """Sum up an experiment.
 
     Args:
         folder: The experiment's folder: gets ``trials/<values>/`` and ``winner/``, links into the results.
-        runs: What :func:`swath.own_module.plan.describe_pipeline_runs` lists.
+        runs: The runs.
         winner, leaderboard: What the stages `select` and `leaderboard` wrote.
         metric: The metric that decided.
         output: The text to write.
     """
-    chosen = read_json(winner)
-    run = next(run for run in runs if run["run"] == chosen["run"])
-    link_runs(folder, runs, lambda run, split: run["maps"])
+    chosen = of_json(Winner, read_json(winner))
+    run = next(run for run in runs if run.name == chosen.run)
+    link_runs(folder, runs, lambda run, split: run.maps)
     with publish_directory(folder / "winner") as target:
-        link_run(target, folder / "winner", run, dict.fromkeys(run["evals"], run["maps"]))
+        link_run(target, folder / "winner", run, dict.fromkeys(run.evals, run.maps))
     table = pd.read_csv(leaderboard)
     shown = [column for column in table.columns if not column.startswith("f1.")]
     lines = [
@@ -36,7 +37,7 @@ def sum_up_pipelines(
         "",
         table[shown].to_string(index=False, float_format="{:.4g}".format),
         "",
-        f"Winner by validation {metric}: {chosen['run']} ({chosen['score']:.3f})",
+        f"Winner by validation {metric}: {chosen.run} ({chosen.score:.3f})",
         *_test_lines(run),
         "",
         f"Predictions and bundle of the winner   {folder}/winner/",
@@ -46,10 +47,10 @@ def sum_up_pipelines(
     output.write_text("\n".join(lines) + "\n")
 
 
-def _test_lines(run: Mapping[str, Any]) -> list[str]:
-    if "test" not in run["evals"]:
+def _test_lines(run: FinishedRun) -> list[str]:
+    if "test" not in run.evals:
         return []
-    overall = read_json(Path(run["evals"]["test"]) / "test.json")["overall"]
+    overall = read_json(Path(run.evals["test"]) / "test.json")["overall"]
     scores = {"accuracy": overall["accuracy"], "macro-F1": overall["macro_f1"]}
     told = ", ".join(f"{name} {value:.3f}" for name, value in scores.items() if value is not None)
     by_class = (f"{name} {value:.2f}" for name, value in overall["f1"].items() if value is not None)

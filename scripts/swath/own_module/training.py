@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from rastervision.pytorch_learner import ImageDataConfig, SolverConfig
 from rastervision.pytorch_learner.learner import Learner
 from torch.utils.data import Dataset
 
+from swath.config.base import settings
 from swath.config.train import RUNTIME_ONLY, Train
 from swath.coordination.lease import leased
 from swath.errors import Problem, UserError
@@ -57,14 +57,13 @@ class PipelineTraining:
         """The model's folder; checkpoints lie in its `checkpoints/`."""
         return Path(self.stage.folders["train"])
 
-    def fingerprint(self, settings: Mapping[str, Any]) -> str:
+    def fingerprint(self, train: Train) -> str:
         """Name what checkpoints depend on beside the key of the folder.
 
         Args:
-            settings: What :func:`train_settings` says.
+            train: What :func:`train_settings` says.
         """
-        counting = {name: value for name, value in settings.items() if name not in RUNTIME_ONLY}
-        return short_hash([content_of_zips([self.chips] if self.chips else []), counting])
+        return short_hash([content_of_zips([self.chips] if self.chips else []), settings(train, *RUNTIME_ONLY)])
 
 
 def train_pipeline(job: PipelineTraining, outputs: TrainingOutputs) -> None:
@@ -79,16 +78,16 @@ def train_pipeline(job: PipelineTraining, outputs: TrainingOutputs) -> None:
         UserError: If Raster Vision cannot build the learner, or another process owns the checkpoints.
     """
     config = read_pipeline(job.stage)
-    settings = train_settings(config.backend.solver, job.workers)
-    use_threads(settings["threads"])
-    checkpoints = CheckpointFolder(job.folder / "checkpoints" / job.fingerprint(settings))
+    train = train_settings(config.backend.solver, job.workers, job.seed)
+    use_threads(train.threads)
+    checkpoints = CheckpointFolder(job.folder / "checkpoints" / job.fingerprint(train))
     with leased(checkpoints.path) as ownership, tempfile.TemporaryDirectory() as temporary:
         with told_as_mistake_of(job.stage.module, "train"):
             learner = _build_learner(job, config, Path(temporary))
         _check_data(job, learner)
         classes = config.dataset.class_config
         counting = [name for name in classes.names if name != classes.null_class]
-        module = LearnerModule(job.name, learner, counting, settings, job.seed)
+        module = LearnerModule(job.name, learner, counting, train)
         fit(module, checkpoints, ownership, StopRequest(job.deadline, ownership))
         ownership.check()
         write_rows(outputs.metrics, module.rows)
@@ -98,19 +97,20 @@ def train_pipeline(job: PipelineTraining, outputs: TrainingOutputs) -> None:
         write_located(job.stage, outputs.config, job.folder)
 
 
-def train_settings(solver: SolverConfig, workers: int) -> dict[str, Any]:
+def train_settings(solver: SolverConfig, workers: int, seed: int) -> Train:
     """Say Raster Vision's solver in the words of the section `train`: Adam, its rate and schedule, the last epoch.
 
     Args:
         solver: Raster Vision's.
         workers: Processes that load chips.
+        seed: The training seed.
     """
     schedule = "constant"
     if solver.one_cycle and solver.num_epochs > 1:  # wins, in Raster Vision's loop, over multi_stage
         schedule = "one_cycle"
     elif solver.multi_stage:
         schedule = "multi_step"
-    settings = Train(
+    return Train(
         epochs=solver.num_epochs,
         batch_size=solver.batch_sz,
         learning_rate=solver.lr,
@@ -119,8 +119,8 @@ def train_settings(solver: SolverConfig, workers: int) -> dict[str, Any]:
         keep="last",
         monitor="train_loss",  # there in every task; no epoch is chosen by it
         num_workers=workers,
+        seed=seed,
     )
-    return settings.model_dump(mode="json")
 
 
 def _build_learner(job: PipelineTraining, config: RVPipelineConfig, temporary: Path) -> Learner:

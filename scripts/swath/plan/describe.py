@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from swath.config.experiment import Experiment
+from swath.plan.finished import FinishedRun
 from swath.plan.plan import Plan
 from swath.plan.trials import readable
 
@@ -16,23 +15,22 @@ def colours_by_id(experiment: Experiment) -> list[str]:
     return [NULL_COLOUR, *experiment.classes.values()]
 
 
-def describe_runs(plan: Plan, results: str) -> list[dict[str, Any]]:
+def describe_runs(plan: Plan, results: str) -> list[FinishedRun]:
     """List every run's readable name, values, fold, seed, and the folders its results lie in."""
     return [
-        {
-            "run": run.name,
-            "trial": run.trial.name,
-            "values": {
+        FinishedRun(
+            name=run.name,
+            trial=run.trial.name,
+            values={
                 setting: readable(value) if isinstance(value, list | dict) else value
                 for setting, value in run.trial.values.items()
             },
-            "fold": run.fold,
-            "seed": run.seed,
-            "epochs": run.trial.settings.train.epochs,
-            "model": f"{results}/models/{run.models}",
-            "bundle": f"{results}/bundles/{run.bundles}",
-            "maps": f"{results}/predictions/{run.predictions}",
-            "evals": {split: f"{results}/evals/{key}" for split, key in run.evals.items()},
-        }
+            fold=run.fold,
+            seed=run.seed,
+            model=f"{results}/models/{run.models}",
+            bundle=f"{results}/bundles/{run.bundles}",
+            maps=f"{results}/predictions/{run.predictions}",
+            evals={split: f"{results}/evals/{key}" for split, key in run.evals.items()},
+        )
         for run in plan.runs
     ]

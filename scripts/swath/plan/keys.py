@@ -9,10 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import JsonValue
+
 from swath.config.base import settings
 from swath.config.classes import class_names
 from swath.config.experiment import Experiment
 from swath.config.imagery import MEASURED, Imagery, Range
+from swath.config.predict import Window
 from swath.config.tasks import CLASSIFICATION, DETECTION
 from swath.config.train import RUNTIME_ONLY
 from swath.files import short_hash
@@ -87,7 +90,7 @@ class Keyring:
 
     specs: dict[str, dict[str, Spec]] = field(default_factory=lambda: {stage: {} for stage in STAGES})
 
-    def key(self, stage: str, **parts: Any) -> str:
+    def key(self, stage: str, **parts: JsonValue) -> str:
         """Note a stage's spec and return its key.
 
         Args:
@@ -118,7 +121,7 @@ def plan_run(
     labels = keyring.key(
         "scenes",
         task=experiment.task,
-        classes=class_names(experiment.classes),
+        classes=[*class_names(experiment.classes)],
         imagery={name: imagery[name] for name in ("files", "nodata")},
         labels=settings(experiment.labels),
     )
@@ -136,7 +139,7 @@ def plan_run(
         train=settings(experiment.train, "seed", *RUNTIME_ONLY),
         seed=seed,
     )
-    window = predict_window(experiment)
+    window = predict_window(experiment).model_dump(mode="json", exclude_none=True)
     predictions = keyring.key("predictions", model=models, predict=window)
     evals = {
         split: keyring.key("evals", predictions=predictions, labels=labels, scenes=labelled)
@@ -148,7 +151,7 @@ def plan_run(
     return Run(name, trial, fold, seed, labels, stats, chips, models, bundles, predictions, evals)
 
 
-def resolved_imagery(imagery: Imagery) -> dict[str, Any]:
+def resolved_imagery(imagery: Imagery) -> dict[str, JsonValue]:
     """Return the `imagery` settings as plain values, a range with the limits that it means."""
     values = settings(imagery)
     if isinstance(imagery.normalize, Range):
@@ -157,7 +160,7 @@ def resolved_imagery(imagery: Imagery) -> dict[str, Any]:
     return values
 
 
-def _first_weights(experiment: Experiment, seed: int, start: str | None) -> Any:
+def _first_weights(experiment: Experiment, seed: int, start: str | None) -> JsonValue:
     """Describe the first weights: a word, a file, a model of this experiment by key, or another experiment's run."""
     weights = experiment.model.weights
     if isinstance(weights, str):
@@ -165,15 +168,15 @@ def _first_weights(experiment: Experiment, seed: int, start: str | None) -> Any:
     return {"model": start} if start else {"seed": seed, **weights.model_dump(exclude_none=True)}
 
 
-def predict_window(experiment: Experiment) -> dict[str, Any]:
-    """Resolve the prediction window: chip size, stride and crop in pixels, and what else the task knows."""
+def predict_window(experiment: Experiment) -> Window:
+    """Resolve the prediction window for the experiment's task."""
     predict = experiment.predict
     size = predict.chip_size or experiment.chips.size
     stride = predict.stride or size
     crop = (size - stride) // 2 if predict.crop == "auto" else predict.crop
     if experiment.task == CLASSIFICATION:
-        return {"chip_size": size, "stride": size}
+        return Window(chip_size=size, stride=size)
     if experiment.task == DETECTION:
         thresholds = {"score_threshold": predict.score_threshold, "merge_threshold": predict.merge_threshold}
-        return {"chip_size": size, "stride": predict.stride or size // 2, **thresholds}
-    return {"chip_size": size, "stride": stride, "crop": crop, "smooth": predict.smooth}
+        return Window(chip_size=size, stride=predict.stride or size // 2, **thresholds)
+    return Window(chip_size=size, stride=stride, crop=crop, smooth=predict.smooth)

@@ -6,12 +6,12 @@ Equal specs share a folder and run once. Settings that cannot change a result st
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from pathlib import Path
 
 from swath.config.experiment import Experiment
-from swath.config.load import where
+from swath.config.load import Config, where
 from swath.config.model import TrialWeights
 from swath.errors import Problem, UserError, did_you_mean
 from swath.plan.keys import Keyring, Run, SceneHashes, Spec, hash_of, plan_run
@@ -102,7 +102,7 @@ class Plan:
 
 
 def make_plan(
-    experiment: Experiment, scenes: Sequence[Scene], config: Mapping[str, Any], files: Sequence[Any] = ()
+    experiment: Experiment, scenes: Sequence[Scene], config: Config, files: Sequence[str | Path] = ()
 ) -> Plan:
     """Plan an experiment.
 
@@ -121,7 +121,7 @@ def make_plan(
     return plan
 
 
-def _runs(plan: Plan, files: Sequence[Any]) -> Iterator[Run]:
+def _runs(plan: Plan, files: Sequence[str | Path]) -> Iterator[Run]:
     """Plan every trial in every fold with every seed; what starts with another run's weights comes after that one."""
     repeats = plan.experiment.sweep.repeats
     scene_hashes = {fold: plan.hashes_of(fold) for fold in plan.folds}
@@ -155,7 +155,7 @@ def _start(trial: Trial, fold: int | None, seed: int, experiment: str) -> RunId 
     return weights.trial, fold, seed if weights.seed is None else weights.seed
 
 
-def _wrong_start(start: RunId, wanted: Collection[RunId], files: Sequence[Any]) -> Problem:
+def _wrong_start(start: RunId, wanted: Collection[RunId], files: Sequence[str | Path]) -> Problem:
     found = f"{start[0]} with seed {start[2]}"
     known = sorted({f"{trial} with seed {seed}" for trial, _, seed in wanted})
     expected, cure = "a trial of this experiment", did_you_mean(found, known)

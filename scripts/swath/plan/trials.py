@@ -8,13 +8,14 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from swath.config.base import Section
 from swath.config.experiment import Experiment
-from swath.config.load import Location, problems_of, where, without_empty_sections
+from swath.config.load import Config, Location, problems_of, where, without_empty_sections
 from swath.config.sweep import Distribution, Sweep
 from swath.errors import Problem, UserError, did_you_mean
 from swath.files import short_hash
@@ -33,11 +34,11 @@ class Trial:
     """
 
     name: str
-    values: dict[str, Any]
+    values: dict[str, JsonValue]
     settings: Experiment
 
 
-def trials_of(experiment: Experiment, config: Mapping[str, Any], files: Sequence[Any]) -> Iterator[Trial]:
+def trials_of(experiment: Experiment, config: Config, files: Sequence[str | Path]) -> Iterator[Trial]:
     """Make the trials of an experiment's sweep, in the order given.
 
     Args:
@@ -63,7 +64,7 @@ def trials_of(experiment: Experiment, config: Mapping[str, Any], files: Sequence
             yield Trial(name, values, resolved)
 
 
-def sweep_points(sweep: Sweep) -> Iterator[tuple[Location, dict[str, Any]]]:
+def sweep_points(sweep: Sweep) -> Iterator[tuple[Location, dict[str, JsonValue]]]:
     """List a sweep's points with the place each comes from: grid, then listed, then random ones."""
     if sweep.grid:
         for values in itertools.product(*sweep.grid.values()):
@@ -81,10 +82,11 @@ def sweep_points(sweep: Sweep) -> Iterator[tuple[Location, dict[str, Any]]]:
         yield ("sweep",), {}
 
 
-def _draw(generator: random.Random, distribution: Distribution) -> Any:
+def _draw(generator: random.Random, distribution: Distribution) -> JsonValue:
     """Draw a value; numbers are rounded to four significant digits, to be readable."""
     if distribution.choices is not None:
-        return generator.choice(distribution.choices)
+        choice: JsonValue = generator.choice(distribution.choices)
+        return choice
     assert distribution.min is not None and distribution.max is not None
     if distribution.log:
         value = math.exp(generator.uniform(math.log(distribution.min), math.log(distribution.max)))
@@ -93,7 +95,9 @@ def _draw(generator: random.Random, distribution: Distribution) -> Any:
     return round(value) if distribution.integer else float(f"{value:.4g}")
 
 
-def _unknown_settings(place: Location, values: Mapping[str, Any], files: Sequence[Any]) -> Iterator[Problem]:
+def _unknown_settings(
+    place: Location, values: Mapping[str, JsonValue], files: Sequence[str | Path]
+) -> Iterator[Problem]:
     for setting in values:
         head, _, rest = setting.partition(".")
         if head not in SWEEPABLE or rest.split(".")[0] not in _fields(head):
@@ -116,7 +120,11 @@ def _fields(section: str) -> list[str]:
 
 
 def _with_values(
-    experiment: Experiment, config: Mapping[str, Any], files: Sequence[Any], place: Location, values: Mapping[str, Any]
+    experiment: Experiment,
+    config: Config,
+    files: Sequence[str | Path],
+    place: Location,
+    values: Mapping[str, JsonValue],
 ) -> Experiment:
     if not values:
         return experiment
@@ -147,14 +155,14 @@ def _with_values(
         ) from None
 
 
-def _value_of(experiment: Experiment, setting: str) -> Any:
+def _value_of(experiment: Experiment, setting: str) -> JsonValue:
     value: Any = experiment
     for part in setting.split("."):
         value = value[part] if isinstance(value, dict) else getattr(value, part)
     return value.model_dump(mode="json") if isinstance(value, Section) else value
 
 
-def trial_name(values: Mapping[str, Any], swept: Sequence[str] = ()) -> str:
+def trial_name(values: Mapping[str, JsonValue], swept: Sequence[str] = ()) -> str:
     """Write swept values as a folder name: ``learning_rate=0.001,size=128``; long ones are cut and hashed."""
     last = [setting.rpartition(".")[2] for setting in swept]
     parts = []
@@ -165,7 +173,7 @@ def trial_name(values: Mapping[str, Any], swept: Sequence[str] = ()) -> str:
     return name if len(name) <= 120 else f"{name[:100]}~{short_hash(dict(values), 6)}"
 
 
-def readable(value: Any) -> str:
+def readable(value: JsonValue) -> str:
     """Write a swept value as a word that can stand in a folder's name."""
     if isinstance(value, float):
         text = f"{value:g}"

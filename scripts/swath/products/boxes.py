@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import geopandas as gpd
@@ -11,7 +11,8 @@ import rasterio
 from numpy.typing import NDArray
 from shapely import polygons
 
-PIXELS = ["row_min", "column_min", "row_max", "column_max"]
+from swath.metrics.boxes import EDGES
+from swath.scenes.facts import SceneFacts
 
 
 def box_polygons(boxes: NDArray[Any], transform: Sequence[float]) -> NDArray[Any]:
@@ -31,7 +32,7 @@ def box_polygons(boxes: NDArray[Any], transform: Sequence[float]) -> NDArray[Any
 
 
 def box_table(
-    boxes: NDArray[Any], class_ids: NDArray[Any], scores: NDArray[Any], facts: Mapping[str, Any], classes: Sequence[str]
+    boxes: NDArray[Any], class_ids: NDArray[Any], scores: NDArray[Any], facts: SceneFacts, classes: Sequence[str]
 ) -> gpd.GeoDataFrame:
     """List boxes.
 
@@ -48,12 +49,12 @@ def box_table(
     ids = np.asarray(class_ids, int)
     return gpd.GeoDataFrame(
         {
-            "scene": np.full(len(ids), facts["id"], dtype=object),
+            "scene": np.full(len(ids), facts.id, dtype=object),
             "class_id": ids,
             "class_name": np.array([classes[index] for index in ids], dtype=object),
             "score": np.asarray(scores, float),
-            **dict(zip(PIXELS, edges.T, strict=True)),
+            **dict(zip(EDGES, edges.T, strict=True)),
         },
-        geometry=box_polygons(edges, facts["transform"]),
-        crs=facts["crs"],
+        geometry=box_polygons(edges, facts.transform),
+        crs=facts.crs,
     )

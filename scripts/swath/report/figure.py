@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import ImageColor
 
 from swath.config.classes import NULL_CLASS_ID
-from swath.scenes.manifest import SceneFacts
+from swath.scenes.facts import SceneFacts
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -48,7 +48,8 @@ def draw_prediction(
         legend.append(Patch(color=UNLABELLED, label="unlabelled"))
     else:
         panels = dict.fromkeys(("Labels", "Prediction"), imagery)
-        _outline(axes[1], gpd.read_file(facts["labels"], engine="pyogrio"), facts, colours)
+        if facts.labels is not None:
+            _outline(axes[1], gpd.read_file(facts.labels, engine="pyogrio"), facts, colours)
         _outline(axes[2], gpd.read_parquet(prediction / BOXES), facts, colours)
     for axis, (name, panel) in zip(axes, {"Imagery": imagery, **panels}.items(), strict=True):
         axis.imshow(panel, interpolation="nearest")
@@ -66,9 +67,9 @@ def _outline(
     """Draw boxes over an image whose axes are pixels, ``scale`` times as many as the scene has."""
     if boxes.empty:  # such a file has no columns, either
         return
-    inverse = ~rasterio.Affine(*facts["transform"])
+    inverse = ~rasterio.Affine(*facts.transform)
     for (west, south, east, north), index in zip(
-        boxes.to_crs(facts["crs"]).bounds.to_numpy(), boxes["class_id"], strict=True
+        boxes.to_crs(facts.crs).bounds.to_numpy(), boxes["class_id"], strict=True
     ):
         corners = np.array([[west, east, east, west, west], [south, south, north, north, south]])
         columns, rows = inverse * (corners[0], corners[1])
@@ -85,8 +86,8 @@ def true_colour(facts: SceneFacts, most: int | None = None) -> NDArray[np.float6
     Returns:
         Height × width × 3. Red, green and blue are found by band names, else the first three bands are taken.
     """
-    bands = [index + 1 for index in shown_bands(facts["bands"])]
-    with rasterio.open(facts["image"]) as dataset:
+    bands = [index + 1 for index in shown_bands(facts.bands)]
+    with rasterio.open(facts.image) as dataset:
         factor = max(1.0, max(dataset.shape) / most) if most else 1.0
         shape = (len(bands), max(1, round(dataset.height / factor)), max(1, round(dataset.width / factor)))
         image = dataset.read(bands, masked=True, out_shape=shape).astype(float)
@@ -115,13 +116,13 @@ def draw_labels(axis: Axes, facts: SceneFacts, shape: tuple[int, ...], colours: 
         colours: By class id.
         outlines: Draw boxes, as object detection has them.
     """
-    if facts["label_raster"] is None:
+    if facts.label_raster is None:
         return
-    if outlines:
-        labels = gpd.read_file(facts["labels"], engine="pyogrio")
-        _outline(axis, labels, facts, colours, shape[0] / facts["height"])
+    if outlines and facts.labels is not None:
+        labels = gpd.read_file(facts.labels, engine="pyogrio")
+        _outline(axis, labels, facts, colours, shape[0] / facts.height)
         return
-    with rasterio.open(facts["label_raster"]) as dataset:
+    with rasterio.open(facts.label_raster) as dataset:
         lay_over(axis, dataset.read(1, out_shape=shape), colours)
 
 
@@ -134,9 +135,9 @@ def lay_over(axis: Axes, ids: NDArray[Any], colours: Sequence[str]) -> None:
 
 def label_raster(facts: SceneFacts) -> NDArray[np.uint8]:
     """Read a scene's class ids, height × width; all unlabelled for a scene without labels."""
-    if facts["label_raster"] is None:
-        return np.zeros((facts["height"], facts["width"]), np.uint8)
-    with rasterio.open(facts["label_raster"]) as dataset:
+    if facts.label_raster is None:
+        return np.zeros((facts.height, facts.width), np.uint8)
+    with rasterio.open(facts.label_raster) as dataset:
         return np.asarray(dataset.read(1))
 
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from swath.files import read_json, write_json
+from swath.plan.finished import FinishedRun, Winner
+from swath.records import to_json
 
 SCORES = ("macro_f1", "accuracy", "mAP50", "mAP")
 """Metrics, as far as the task has them."""
 
 
-def compare(runs: Sequence[Mapping[str, Any]], metric: str, trials: Path, leaderboard: Path) -> None:
+def compare(runs: Sequence[FinishedRun], metric: str, trials: Path, leaderboard: Path) -> None:
     """Write the tables of runs and of trials.
 
     Args:
-        runs: What :func:`swath.workflow.describe_runs` lists.
+        runs: The runs.
         metric: The metric that decides.
         trials: CSV to write, a row per run: trial, swept values, fold (if there are folds), seed, epochs, seconds,
             validation metrics, folders.
@@ -31,25 +33,25 @@ def compare(runs: Sequence[Mapping[str, Any]], metric: str, trials: Path, leader
     rank(table, runs, metric).to_csv(leaderboard, index=False)
 
 
-def _row(run: Mapping[str, Any]) -> dict[str, Any]:
-    metrics = read_json(Path(run["evals"]["validation"]) / "validation.json")["overall"]
-    timing = pd.read_csv(Path(run["model"]) / "timing.csv")
+def _row(run: FinishedRun) -> dict[str, Any]:
+    metrics = read_json(Path(run.evals["validation"]) / "validation.json")["overall"]
+    timing = pd.read_csv(Path(run.model) / "timing.csv")
     return {
-        "run": run["run"],
-        "trial": run["trial"],
-        **run["values"],
-        **({} if run["fold"] is None else {"fold": run["fold"]}),
-        "seed": run["seed"],
+        "run": run.name,
+        "trial": run.trial,
+        **run.values,
+        **({} if run.fold is None else {"fold": run.fold}),
+        "seed": run.seed,
         "epochs": len(timing),
         "seconds": round(float(timing["seconds"].sum()), 1),
         **{name: metrics[name] for name in SCORES if name in metrics},
         **{f"f1.{name}": value for name, value in metrics["f1"].items()},
-        "model": run["model"],
-        "bundle": f"{run['bundle']}/model-bundle.zip",
+        "model": run.model,
+        "bundle": f"{run.bundle}/model-bundle.zip",
     }
 
 
-def rank(table: pd.DataFrame, runs: Sequence[Mapping[str, Any]], metric: str) -> pd.DataFrame:
+def rank(table: pd.DataFrame, runs: Sequence[FinishedRun], metric: str) -> pd.DataFrame:
     """Average over folds and repeats and sort, the best trial first; ties go to the trial listed first.
 
     A metric that is undefined in a fold, such as F1 of a class that does not occur in it, is left out of the mean.
@@ -57,7 +59,7 @@ def rank(table: pd.DataFrame, runs: Sequence[Mapping[str, Any]], metric: str) ->
     scores = [column for column in table.columns if column in SCORES or column.startswith("f1.")]
     rows = []
     for trial, group in table.groupby("trial", sort=False):
-        values = next(run["values"] for run in runs if run["trial"] == trial)
+        values = next(run.values for run in runs if run.trial == trial)
         folds = {"folds": group["fold"].nunique()} if "fold" in group else {}
         row = {"trial": trial, **values, **folds, "repeats": group["seed"].nunique()}
         for score in scores:
@@ -75,20 +77,11 @@ def select_winner(trials: str | Path, leaderboard: str | Path, metric: str, winn
     Args:
         trials, leaderboard: The tables that :func:`compare` wrote.
         metric: The metric that decides.
-        winner: JSON to write: trial, run, metric, the trial's mean and standard deviation, and the run's score.
+        winner: JSON to write: the fields of :class:`swath.plan.finished.Winner`.
     """
     best = pd.read_csv(leaderboard).iloc[0]
     runs = pd.read_csv(trials)
     runs = runs[runs["trial"] == best["trial"]]
     run = runs.loc[runs[metric].astype(float).idxmax()]
-    write_json(
-        winner,
-        {
-            "trial": best["trial"],
-            "run": run["run"],
-            "metric": metric,
-            "mean": float(best[f"{metric}_mean"]),
-            "std": float(best[f"{metric}_std"]),
-            "score": float(run[metric]),
-        },
-    )
+    mean, std = float(best[f"{metric}_mean"]), float(best[f"{metric}_std"])
+    write_json(winner, to_json(Winner(best["trial"], run["run"], metric, mean, std, float(run[metric]))))

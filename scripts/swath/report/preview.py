@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader
@@ -19,10 +19,8 @@ from swath.config.classes import NULL_CLASS
 from swath.config.tasks import DETECTION
 from swath.files import publish
 from swath.report.figure import draw_labels, lay_over, shown_bands, true_colour
-from swath.scenes.manifest import SceneFacts
-
-if TYPE_CHECKING:
-    from swath.training.job import TrainingJob
+from swath.scenes.facts import SceneFacts
+from swath.training.job import TrainingJob
 
 TEMPLATE = "preview.html.jinja"
 MOST_SCENES = 12
@@ -64,7 +62,7 @@ def write_preview(
     loader = FileSystemLoader(Path(__file__).parent)
     template = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template(TEMPLATE)
     outlines = training.options.task == DETECTION
-    parts = {split: [s for s in scenes if s["split"] == split] for split in ("train", "validation", "test")}
+    parts = {split: [s for s in scenes if s.split == split] for split in ("train", "validation", "test")}
     parts = {split: held for split, held in parts.items() if held}
     page = template.render(
         name=training.name,
@@ -83,7 +81,7 @@ def write_preview(
 def _balance(scenes: Sequence[SceneFacts], classes: Sequence[str]) -> dict[str, float]:
     """Share of every class among a split's labelled pixels."""
     pixels = {
-        name: sum((scene["labelled_pixels"] or {}).get(name, 0) for scene in scenes)
+        name: sum((scene.labelled_pixels or {}).get(name, 0) for scene in scenes)
         for name in classes
         if name != NULL_CLASS
     }
@@ -107,7 +105,7 @@ def _scene_pictures(scenes: Sequence[SceneFacts], colours: Sequence[str], outlin
             axis.imshow(image, interpolation="nearest")
             axis.set_axis_off()
         draw_labels(axes[1], facts, image.shape[:2], colours, outlines)
-        pictures.append({"id": facts["id"], "picture": _embedded(figure)})
+        pictures.append({"id": facts.id, "picture": _embedded(figure)})
     return pictures
 
 
@@ -137,9 +135,9 @@ def _draw_boxes(axis: Axes, boxes: NDArray[Any], colours: Sequence[str]) -> None
     axis.set_ylim(limits[1])
 
 
-def _band_table(chips: Sequence[PreviewChip], bands: Sequence[str]) -> list[dict[str, Any]]:
+def _band_table(chips: Sequence[PreviewChip], bands: Sequence[str]) -> list[dict[str, str | float]]:
     """Say which values the model gets, by band, over the chips shown."""
-    rows = []
+    rows: list[dict[str, str | float]] = []
     for index, name in enumerate(bands):
         values = np.concatenate([chip.image[index].ravel() for chip in chips]) if chips else np.zeros(1)
         rows.append(

@@ -12,11 +12,12 @@ import pandas as pd
 
 from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION
 from swath.files import publish_directory, read_json
+from swath.plan.finished import FinishedRun, Winner
+from swath.records import of_json
 from swath.report.figure import draw_prediction
-from swath.scenes.manifest import SceneFacts
+from swath.scenes.facts import SceneFacts
 from swath.scenes.splits import read_split
 
-Run = Mapping[str, Any]
 Maps = str | Mapping[str, str]
 """The maps of a split: their folder, or scene → folder."""
 THINGS = {SEGMENTATION: "pixels", DETECTION: "boxes", CLASSIFICATION: "cells"}
@@ -25,7 +26,7 @@ THINGS = {SEGMENTATION: "pixels", DETECTION: "boxes", CLASSIFICATION: "cells"}
 def sum_up(
     folder: Path,
     task: str,
-    runs: Sequence[Run],
+    runs: Sequence[FinishedRun],
     winner: str | Path,
     leaderboard: str | Path,
     splits: str | Path,
@@ -39,16 +40,16 @@ def sum_up(
     Args:
         folder: The experiment's folder: gets ``trials/<values>/`` and ``winner/``, links into the results.
         task: The experiment's task.
-        runs: What :func:`swath.workflow.describe_runs` lists.
+        runs: The runs.
         winner, leaderboard, splits: What the stages `select`, `leaderboard` and `splits` wrote.
         metric: The metric that decided.
         scenes: Facts of all scenes.
         colours: By class id.
         outputs: Files to write: ``summary`` (text) and ``picture`` (PNG).
     """
-    chosen = read_json(winner)
-    run = next(run for run in runs if run["run"] == chosen["run"])
-    by_id = {scene["id"]: scene for scene in scenes}
+    chosen = of_json(Winner, read_json(winner))
+    run = next(run for run in runs if run.name == chosen.run)
+    by_id = {scene.id: scene for scene in scenes}
     maps = partial(maps_of, splits=splits, scenes=by_id)
     link_runs(folder, runs, maps)
     with publish_directory(folder / "winner") as target:
@@ -58,19 +59,19 @@ def sum_up(
     assert metrics
     predicted = maps(run, split)
     scene = max((by_id[name] for name in predicted), key=_labelled_pixels)
-    prediction = Path(predicted[scene["id"]])
-    title = f"{scene['id']} ({split}), {chosen['run']}"
+    prediction = Path(predicted[scene.id])
+    title = f"{scene.id} ({split}), {chosen.run}"
     draw_prediction(scene, prediction, metrics["classes"], colours, title, outputs["picture"])
-    unlabelled = sum(by_id[name]["label_raster"] is None for name in maps(run, "test"))
+    unlabelled = sum(by_id[name].label_raster is None for name in maps(run, "test"))
     text = _text(folder, task, runs, run, chosen, pd.read_csv(leaderboard), metric, unlabelled)
     outputs["summary"].write_text(text)
 
 
 def _labelled_pixels(scene: SceneFacts) -> int:
-    return sum(list((scene["labelled_pixels"] or {}).values())[1:])
+    return sum(list((scene.labelled_pixels or {}).values())[1:])
 
 
-def maps_of(run: Run, split: str, splits: str | Path, scenes: Mapping[str, SceneFacts]) -> dict[str, str]:
+def maps_of(run: FinishedRun, split: str, splits: str | Path, scenes: Mapping[str, SceneFacts]) -> dict[str, str]:
     """Find the maps of a run: scene of a split → folder.
 
     Args:
@@ -79,16 +80,16 @@ def maps_of(run: Run, split: str, splits: str | Path, scenes: Mapping[str, Scene
         splits: What the stage `splits` wrote.
         scenes: Facts by id.
     """
-    places = {name: f"{run['maps']}/{scenes[name]['maps']}" for name in read_split(splits, split, run["fold"])}
+    places = {name: f"{run.maps}/{scenes[name].maps}" for name in read_split(splits, split, run.fold)}
     return {name: place for name, place in places.items() if Path(place).is_dir()}
 
 
-def _metrics(run: Run, split: str) -> dict[str, Any] | None:
-    path = Path(run["evals"].get(split, "")) / f"{split}.json"
-    return read_json(path) if split in run["evals"] and path.is_file() else None
+def _metrics(run: FinishedRun, split: str) -> dict[str, Any] | None:
+    path = Path(run.evals.get(split, "")) / f"{split}.json"
+    return read_json(path) if split in run.evals and path.is_file() else None
 
 
-def link_runs(folder: Path, runs: Sequence[Run], maps: Callable[[Run, str], Maps]) -> None:
+def link_runs(folder: Path, runs: Sequence[FinishedRun], maps: Callable[[FinishedRun, str], Maps]) -> None:
     """Link the results of all runs under readable names.
 
     Args:
@@ -98,11 +99,11 @@ def link_runs(folder: Path, runs: Sequence[Run], maps: Callable[[Run, str], Maps
     """
     with publish_directory(folder / "trials") as target:
         for run in runs:
-            (target / run["run"]).mkdir()
-            link_run(target / run["run"], folder / "trials" / run["run"], run, {"validation": maps(run, "validation")})
+            (target / run.name).mkdir()
+            link_run(target / run.name, folder / "trials" / run.name, run, {"validation": maps(run, "validation")})
 
 
-def link_run(target: Path, published: Path, run: Run, maps: Mapping[str, Maps]) -> None:
+def link_run(target: Path, published: Path, run: FinishedRun, maps: Mapping[str, Maps]) -> None:
     """Link a run's results into ``target``, which will be renamed to ``published``.
 
     Args:
@@ -111,14 +112,14 @@ def link_run(target: Path, published: Path, run: Run, maps: Mapping[str, Maps]) 
         run: The run.
         maps: Split → its maps.
     """
-    links = {"model": run["model"], "model-bundle.zip": f"{run['bundle']}/model-bundle.zip"}
+    links = {"model": run.model, "model-bundle.zip": f"{run.bundle}/model-bundle.zip"}
     for split, places in maps.items():
         if isinstance(places, str):
             links[f"predictions-{split}"] = places
         else:
             links |= {f"predictions-{split}/{scene}": place for scene, place in places.items()}
         if _metrics(run, split):
-            links[f"metrics-{split}.json"] = f"{run['evals'][split]}/{split}.json"
+            links[f"metrics-{split}.json"] = f"{run.evals[split]}/{split}.json"
     for name, place in links.items():
         (target / name).parent.mkdir(exist_ok=True)
         (target / name).symlink_to(os.path.relpath(place, (published / name).parent))
@@ -127,9 +128,9 @@ def link_run(target: Path, published: Path, run: Run, maps: Mapping[str, Maps]) 
 def _text(
     folder: Path,
     task: str,
-    runs: Sequence[Run],
-    run: Run,
-    chosen: Mapping[str, Any],
+    runs: Sequence[FinishedRun],
+    run: FinishedRun,
+    chosen: Winner,
     leaderboard: pd.DataFrame,
     metric: str,
     unlabelled: int,
@@ -138,12 +139,12 @@ def _text(
     lines = [f"{folder.name}: {trials} trials, {len(runs)} trainings", ""]
     shown = [column for column in leaderboard.columns if not column.startswith("f1.")]
     lines += [leaderboard[shown].to_string(index=False, float_format="{:.4g}".format), ""]
-    if run["fold"] is None:
-        lines.append(f"Winner by validation {metric}: {chosen['run']} ({chosen['score']:.3f})")
+    if run.fold is None:
+        lines.append(f"Winner by validation {metric}: {chosen.run} ({chosen.score:.3f})")
     else:
-        mean = f"{chosen['mean']:.3f} ± {chosen['std']:.3f} over all folds"
-        lines.append(f"Winner by validation {metric}: {chosen['trial']} ({mean})")
-        lines.append(f"Its model, the best in its own fold: {chosen['run']} ({chosen['score']:.3f})")
+        mean = f"{chosen.mean:.3f} ± {chosen.std:.3f} over all folds"
+        lines.append(f"Winner by validation {metric}: {chosen.trial} ({mean})")
+        lines.append(f"Its model, the best in its own fold: {chosen.run} ({chosen.score:.3f})")
     test = _metrics(run, "test")
     if test:
         overall = test["overall"]

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from swath.config.predict import Window
+from swath.config.tasks import Task
 from swath.files import unzip, zip_directory
 from swath.rv.pipeline import read_config, write_config
-from swath.rv.tasks import TASKS
+from swath.rv.stores import STORES
 
 
-def bundle_model(name: str, model: Path, window: Mapping[str, Any], output: Path) -> None:
+def bundle_model(task: Task, model: Path, window: Window, output: Path) -> None:
     """Write the bundle that Raster Vision's `predict` takes.
 
     Args:
-        name: The task.
+        task: The task.
         model: The model's folder.
         window: The resolved prediction window.
         output: The zip to write.
     """
     config = read_config(model / "pipeline-config.json")
-    task = TASKS[name]
-    config.predict_options = task.predict_options(window, batch_size=8)
+    store = STORES[task]
+    config.predict_options = store.predict_options(window, batch_size=8)
     config.backend.data.uri = None  # where the chips lay says nothing about the model
     for scene in config.dataset.all_scenes:
         scene.label_source, scene.aoi_uris = None, None  # predicting needs no labels
-        scene.label_store = task.label_store(scene.label_store.uri, window)
+        scene.label_store = store.label_store(scene.label_store.uri, window)
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         write_config(config, work / "pipeline-config.json")
@@ -39,7 +39,7 @@ def bundle_model(name: str, model: Path, window: Mapping[str, Any], output: Path
         zip_directory(work / "deployable", output)
 
 
-def bundle_for_window(model: Path, window: Mapping[str, Any], folder: Path) -> Path:
+def bundle_for_window(model: Path, window: Window, folder: Path) -> Path:
     """Write a train bundle that reads prediction windows at their size.
 
     Raster Vision would resize them to the training chips' size, and with them everything in them.
@@ -56,7 +56,7 @@ def bundle_for_window(model: Path, window: Mapping[str, Any], folder: Path) -> P
     unzip(model / "model-bundle.zip", content)
     learner_config = content / "learner-config.json"
     settings = json.loads(learner_config.read_text())
-    settings["data"]["img_sz"] = window["chip_size"]
+    settings["data"]["img_sz"] = window.chip_size
     learner_config.write_text(json.dumps(settings, indent=2, sort_keys=True))
     zip_directory(content, folder / "model-bundle.zip")
     return folder / "model-bundle.zip"

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rastervision.core.rv_pipeline import ChipOptions
 
+from swath.config.chips import Chips
 from swath.errors import Problem, UserError
 from swath.files import short_hash, unzip, zip_directory
-from swath.rv.pipeline import class_config, pipeline_config, scene_config
-from swath.rv.task import SceneOptions, Task
-from swath.rv.tasks import TASKS
-from swath.rv.upstream import prepare_before_cutting, set_windows
-from swath.scenes.manifest import SceneFacts, check_imagery
+from swath.rv.chip_files import CHIP_FILES, FOLDERS
+from swath.rv.cutting import CUTTING, Cutting
+from swath.rv.datasets import parts_of
+from swath.rv.label_sources import label_source
+from swath.rv.pipeline import SceneOptions, class_config, pipeline_config, scene_config
+from swath.scenes.facts import SceneFacts
+from swath.scenes.manifest import check_imagery
 from swath.seeds import seed_everything
-
-FOLDERS = {"train": "train", "validation": "valid"}
-"""Split → its folder in Raster Vision's chip zips."""
 
 log = logging.getLogger("swath.chip")
 
@@ -29,7 +29,7 @@ log = logging.getLogger("swath.chip")
 def cut_chips(
     scenes: Sequence[SceneFacts],
     split: str,
-    chips: Mapping[str, Any],
+    chips: Chips,
     options: SceneOptions,
     classes: Sequence[str],
     output: Path,
@@ -57,40 +57,40 @@ def cut_chips(
     with tempfile.TemporaryDirectory() as temporary:
         samples = Path(temporary) / "samples"
         for facts in scenes:
-            number = _cut_scene(facts, split, chips, options, classes, Path(temporary) / facts["id"], samples)
-            log.info("%s: %d chips", facts["id"], number)
+            number = _cut_scene(facts, split, chips, options, classes, Path(temporary) / facts.id, samples)
+            log.info("%s: %d chips", facts.id, number)
         zip_directory(samples, output)
 
 
 def _cut_scene(
     facts: SceneFacts,
     split: str,
-    chips: Mapping[str, Any],
+    chips: Chips,
     options: SceneOptions,
     classes: Sequence[str],
     work: Path,
     samples: Path,
 ) -> int:
     """Let Raster Vision cut one scene's chips, then name them after the scene; return how many."""
-    task = TASKS[options.task]
+    cutting = CUTTING[options.task]
     config = pipeline_config(
-        task,
+        options.task,
         classes=class_config(classes, ["black"] * len(classes)),
-        **{split: [scene_config(facts, options, aoi=facts["aoi"])]},
+        **{split: [scene_config(facts, options, labels=label_source(facts, options), aoi=facts.aoi)]},
         root_uri=str(work),
-        chip_options=task.chip_options(chips, facts, classes),
+        chip_options=cutting.chip_options(chips, facts, classes),
     )
     work.mkdir()
-    seed_everything(int(short_hash([chips["seed"], facts["id"]], 8), 16))
+    seed_everything(int(short_hash([chips.seed, facts.id], 8), 16))
     backend = config.backend.build(config, str(work))
-    prepare_before_cutting(backend, partial(_prepare, task, config.chip_options, options))
+    backend.chip_pytorch_dataset = partial(_cut_prepared, cutting, options, backend.chip_pytorch_dataset)
     try:
         backend.chip_dataset(config.dataset, config.chip_options)
     except ValueError as error:  # such as a box that is larger than a chip
         raise UserError(
             Problem(
                 "chips_not_cut",
-                facts["image"],
+                facts.image,
                 "chips",
                 str(error),
                 "windows that can be cut",
@@ -99,30 +99,40 @@ def _cut_scene(
         ) from error
     for archive in (work / "chip").glob("*.zip"):
         unzip(archive, work / "unzipped")
-    return task.adopt_chips(work / "unzipped" / FOLDERS[split], facts["id"], samples / FOLDERS[split], classes)
+    files = CHIP_FILES[options.task]
+    return files.adopt(work / "unzipped" / FOLDERS[split], facts.id, samples / FOLDERS[split], classes)
 
 
-def _prepare(task: Task, chips: ChipOptions, options: SceneOptions, dataset: Any) -> None:
-    """Get a scene ready to be cut, with windows of its own if it has any."""
-    windows = task.prepare_scene(dataset.scene, chips, options)
-    if windows is not None:
-        set_windows(dataset, windows)
+def _cut_prepared(
+    cutting: Cutting,
+    options: SceneOptions,
+    cut: Callable[..., None],
+    dataset: Any,
+    chip_options: ChipOptions,
+    **arguments: Any,
+) -> None:
+    """Stand in for Raster Vision's `chip_pytorch_dataset`: get every scene ready first, with its own windows if any."""
+    for part in parts_of(dataset):
+        windows = cutting.prepare_scene(part.scene, chip_options, options)
+        if windows is not None:
+            part.windows = windows
+        cut(part, chip_options=chip_options, **arguments)
 
 
-def _check_sizes(scenes: Sequence[SceneFacts], chips: Mapping[str, Any]) -> None:
-    if chips["sampling"] != "random":
+def _check_sizes(scenes: Sequence[SceneFacts], chips: Chips) -> None:
+    if chips.sampling != "random":
         return
     problems = [
         Problem(
             "scene_smaller_than_chip",
-            facts["image"],
-            f"chips.size: {chips['size']}",
-            f"a scene of {facts['width']} × {facts['height']} pixels",
-            f"scenes larger than a chip of {chips['size']} × {chips['size']} pixels",
+            facts.image,
+            f"chips.size: {chips.size}",
+            f"a scene of {facts.width} × {facts.height} pixels",
+            f"scenes larger than a chip of {chips.size} × {chips.size} pixels",
             "choose smaller chips, or let them reach over the edge with `chips.padding`",
         )
         for facts in scenes
-        if min(facts["width"], facts["height"]) + 2 * chips["padding"] <= chips["size"]
+        if min(facts.width, facts.height) + 2 * chips.padding <= chips.size
     ]
     if problems:
         raise UserError(problems)

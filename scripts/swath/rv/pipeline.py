@@ -4,52 +4,136 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue
 from rastervision.core.data import (
     CastTransformerConfig,
     ClassConfig,
     DatasetConfig,
+    LabelSourceConfig,
+    LabelStoreConfig,
     NanTransformerConfig,
     RasterioSourceConfig,
     RasterTransformerConfig,
     SceneConfig,
     StatsTransformerConfig,
 )
-from rastervision.core.rv_pipeline import RVPipelineConfig
+from rastervision.core.rv_pipeline import ChipClassificationConfig, RVPipelineConfig, SemanticSegmentationConfig
+from rastervision.core.rv_pipeline.object_detection_config import ObjectDetectionConfig
 from rastervision.pipeline.config import build_config, upgrade_config
-from rastervision.pytorch_learner import SolverConfig
+from rastervision.pytorch_backend import PyTorchSemanticSegmentationConfig
+from rastervision.pytorch_backend.pytorch_chip_classification_config import PyTorchChipClassificationConfig
+from rastervision.pytorch_backend.pytorch_learner_backend_config import PyTorchLearnerBackendConfig
+from rastervision.pytorch_backend.pytorch_object_detection_config import PyTorchObjectDetectionConfig
+from rastervision.pytorch_learner import (
+    SemanticSegmentationImageDataConfig,
+    SemanticSegmentationModelConfig,
+    SolverConfig,
+)
+from rastervision.pytorch_learner.classification_learner_config import (
+    ClassificationImageDataConfig,
+    ClassificationModelConfig,
+)
 from rastervision.pytorch_learner.learner_config import ImageDataConfig, ModelConfig
+from rastervision.pytorch_learner.object_detection_learner_config import (
+    ObjectDetectionImageDataConfig,
+    ObjectDetectionModelConfig,
+)
 
 from swath.config.classes import NULL_CLASS, NULL_CLASS_ID
+from swath.config.imagery import Imagery
+from swath.config.labels import Labels
+from swath.config.stage import StageSettings
+from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION, Task
+from swath.config.train import Augmentations, Train
 from swath.files import publish
-from swath.rv.task import SceneOptions, Task
-from swath.rv.tasks import TASKS
-from swath.scenes.label_raster import unlabelled_id
-from swath.scenes.manifest import SceneFacts, channel_order
+from swath.scenes.facts import SceneFacts
+from swath.scenes.manifest import channel_order
 
 STATS_IN_ANALYZE = Path("stats/train_scenes/stats.json")
 """Where Raster Vision looks for statistics inside its analyze folder."""
 
 
+@dataclass(frozen=True)
+class TaskConfigs:
+    """Raster Vision's configs of a task.
+
+    Attributes:
+        pipeline, backend, data, model: Their classes.
+        ignores_null: Whether training and evaluation leave something out that carries no label.
+    """
+
+    pipeline: type[RVPipelineConfig]
+    backend: type[PyTorchLearnerBackendConfig]
+    data: type[ImageDataConfig]
+    model: type[ModelConfig]
+    ignores_null: bool = True
+
+
+TASK_CONFIGS: Mapping[Task, TaskConfigs] = {
+    SEGMENTATION: TaskConfigs(
+        SemanticSegmentationConfig,
+        PyTorchSemanticSegmentationConfig,
+        SemanticSegmentationImageDataConfig,
+        SemanticSegmentationModelConfig,
+    ),
+    DETECTION: TaskConfigs(
+        ObjectDetectionConfig,
+        PyTorchObjectDetectionConfig,
+        ObjectDetectionImageDataConfig,
+        ObjectDetectionModelConfig,
+        ignores_null=False,
+    ),
+    CLASSIFICATION: TaskConfigs(
+        ChipClassificationConfig,
+        PyTorchChipClassificationConfig,
+        ClassificationImageDataConfig,
+        ClassificationModelConfig,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class SceneOptions:
+    """What turns a scene's facts into a Raster Vision scene.
+
+    Attributes:
+        task: The experiment's task.
+        imagery: The `imagery` settings.
+        stats: Path of stats.json, or None when values stay as they are.
+        labels: The `labels` settings, where labels are read.
+        unlabelled: Class id of what lies outside every label.
+        cell: Chip classification: side of a cell in pixels, where labels are read.
+    """
+
+    task: Task
+    imagery: Imagery
+    stats: str | None
+    labels: Labels | None = None
+    unlabelled: int = NULL_CLASS_ID
+    cell: int | None = None
+
+
 def scene_options(
-    settings: Mapping[str, Any], stats: Sequence[str] | str, classes: Sequence[str] | None = None
+    settings: StageSettings, stats: Sequence[str] | str, classes: Sequence[str] | None = None
 ) -> SceneOptions:
     """Put scene options together from a rule's params and inputs.
 
     Args:
-        settings: `task`, section `imagery` and, where labels are read, `labels` and `chips`.
+        settings: The task, the section `imagery` and, where labels are read, `labels` and `chips`.
         stats: The rule's statistics input: a path, or nothing.
         classes: Class names by id, where labels are read.
     """
     return SceneOptions(
-        task=settings["task"],
-        imagery=settings["imagery"],
+        task=settings.task,
+        imagery=settings.imagery,
         stats=stats if isinstance(stats, str) else next(iter(stats), None),
-        labels=settings.get("labels", {}),
-        unlabelled=unlabelled_id(classes, settings["labels"]) if classes else NULL_CLASS_ID,
-        cell=settings["chips"]["size"] if "chips" in settings else None,
+        labels=settings.labels,
+        unlabelled=settings.labels.unlabelled_id(classes) if settings.labels and classes else NULL_CLASS_ID,
+        cell=settings.chips.size if settings.chips else None,
     )
 
 
@@ -62,9 +146,9 @@ def transformers(facts: SceneFacts, options: SceneOptions) -> list[RasterTransfo
     if not options.stats:
         return []
     steps: list[RasterTransformerConfig] = []
-    if facts["dtype"] == "uint8" and options.imagery["normalize"] != "statistics":
+    if facts.dtype == "uint8" and options.imagery.normalize != "statistics":
         steps.append(CastTransformerConfig(to_dtype="float32"))
-    if facts["dtype"].startswith("float"):
+    if facts.dtype.startswith("float"):
         steps.append(NanTransformerConfig(to_value=0.0))
     return [*steps, StatsTransformerConfig(stats_uri=options.stats)]
 
@@ -78,47 +162,44 @@ def scene_config(
     facts: SceneFacts,
     options: SceneOptions,
     *,
-    labels: bool = True,
+    labels: LabelSourceConfig | None = None,
     aoi: str | None = None,
-    predictions: str | None = None,
-    window: Mapping[str, Any] | None = None,
+    store: LabelStoreConfig | None = None,
 ) -> SceneConfig:
     """Describe a scene for Raster Vision.
 
     Args:
         facts: What the stage `scenes` found.
         options: Imagery settings and statistics.
-        labels: Whether the scene comes with its labels (prediction is faster without).
+        labels: Where the scene's labels come from; prediction is faster without.
         aoi: GeoJSON (EPSG:4326) of the area of interest.
-        predictions: Folder of the scene's predictions.
-        window: The resolved prediction window, where predictions are made.
+        store: Where the scene's predictions lie.
     """
     source = RasterioSourceConfig(
-        uris=[facts["image"]],
-        channel_order=channel_order(facts, options.imagery["bands"]),
+        uris=[facts.image],
+        channel_order=channel_order(facts, options.imagery.bands),
         transformers=transformers(facts, options),
     )
-    task = TASKS[options.task]
     return SceneConfig(
-        id=facts["id"],
+        id=facts.id,
         raster_source=source,
-        label_source=task.label_source(facts, options) if labels else None,
-        label_store=task.label_store(predictions, window) if predictions else None,
+        label_source=labels,
+        label_store=store,
         aoi_uris=[aoi] if aoi else None,
     )
 
 
-def solver_config(task: Task, train: Mapping[str, Any]) -> SolverConfig:
+def solver_config(task: Task, train: Train) -> SolverConfig:
     """Tell Raster Vision what its bundle says about a training; the loop, loss and optimizer are Swath's."""
     return SolverConfig(
-        lr=train["learning_rate"],
-        num_epochs=train["epochs"],
-        batch_sz=train["batch_size"],
-        ignore_class_index=NULL_CLASS_ID if task.ignores_null else None,
+        lr=train.learning_rate,
+        num_epochs=train.epochs,
+        batch_sz=train.batch_size,
+        ignore_class_index=NULL_CLASS_ID if TASK_CONFIGS[task].ignores_null else None,
     )
 
 
-def augmentation(augmentations: Sequence[str | Mapping[str, Any]]) -> dict[str, Any] | None:
+def augmentation(augmentations: Augmentations) -> dict[str, JsonValue] | None:
     """Serialise the augmentations the way albumentations does.
 
     Raises:
@@ -154,13 +235,14 @@ def pipeline_config(
         model, solver, data: The backend's parts; stages that train nothing do without.
         options: Further fields: root_uri, chip_uri, train_uri, chip_options, predict_options, ...
     """
-    backend = task.backend(
-        model=model or task.model(pretrained=False),
+    configs = TASK_CONFIGS[task]
+    backend = configs.backend(
+        model=model or configs.model(pretrained=False),
         solver=solver or SolverConfig(),
-        data=data or task.data(num_workers=0),
+        data=data or configs.data(num_workers=0),
         log_tensorboard=False,
     )
-    config = task.pipeline(
+    config = configs.pipeline(
         dataset=DatasetConfig(
             class_config=classes, train_scenes=list(train), validation_scenes=list(validation), test_scenes=list(test)
         ),

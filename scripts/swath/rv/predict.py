@@ -6,20 +6,21 @@ import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import rasterio
 import torch
 
+from swath.config.predict import Window
 from swath.files import publish_directory, sha256, write_json
 from swath.job.gpus import warn_of_unseen_gpus
 from swath.rv.bundle import bundle_for_window
-from swath.rv.pipeline import read_config, scene_config
-from swath.rv.task import Prediction, SceneOptions
-from swath.rv.tasks import TASKS
-from swath.scenes.manifest import SceneFacts, channel_order, check_imagery
+from swath.rv.pipeline import SceneOptions, read_config, scene_config
+from swath.rv.products import Prediction, write_products
+from swath.rv.stores import STORES
+from swath.scenes.facts import SceneFacts
+from swath.scenes.manifest import channel_order, check_imagery
 
 MADE_FROM = "made-from.json"
 """Lies beside a scene's maps: checksums of the model and of the image's files."""
@@ -32,7 +33,7 @@ def predict_scenes(
     scenes: Sequence[SceneFacts],
     options: SceneOptions,
     model: Path,
-    window: Mapping[str, Any],
+    window: Window,
     batch_size: int,
     colours: Sequence[str],
     folder: Path,
@@ -56,21 +57,21 @@ def predict_scenes(
     warn_of_unseen_gpus(torch.cuda.device_count())
     check_imagery(scenes, options.imagery)
     config = read_config(model / "pipeline-config.json")
-    task = TASKS[options.task]
+    store = STORES[options.task]
     with tempfile.TemporaryDirectory() as temporary:
-        config.predict_options = task.predict_options({**window, **task.candidates}, batch_size)
+        config.predict_options = store.predict_options(store.candidates(window), batch_size)
         config.backend.data.num_workers = 0
         pipeline = config.build(temporary)
         pipeline.build_backend(str(bundle_for_window(model, window, Path(temporary) / "bundle")))
         published = {}
         for facts in scenes:
-            target, made_from = folder / facts["maps"], Path(temporary) / MADE_FROM
-            write_json(made_from, {"model": sha256(model / BUNDLE), "image": checksums_of_image(facts["image"])})
+            target, made_from = folder / facts.maps, Path(temporary) / MADE_FROM
+            write_json(made_from, {"model": sha256(model / BUNDLE), "image": checksums_of_image(facts.image)})
             if is_made_from(target, made_from):
-                log.info("%s: its maps are there already", facts["id"])
+                log.info("%s: its maps are there already", facts.id)
             else:
-                raw = str(Path(temporary) / "predictions" / facts["id"])
-                scene = scene_config(facts, options, labels=False, predictions=raw, window=window)
+                raw = str(Path(temporary) / "predictions" / facts.id)
+                scene = scene_config(facts, options, store=store.label_store(raw, window))
                 built = scene.build(config.dataset.class_config, temporary)
                 prediction = Prediction(
                     facts=facts,
@@ -78,15 +79,15 @@ def predict_scenes(
                     labels=pipeline.predict_scene(built),
                     class_config=config.dataset.class_config,
                     colours=colours,
-                    bands=channel_order(facts, options.imagery["bands"]),
+                    bands=channel_order(facts, options.imagery.bands),
                     window=window,
                 )
                 with publish_directory(target) as unfinished:
-                    task.write_products(prediction, unfinished)
+                    write_products(options.task, prediction, unfinished)
                     shutil.copy(made_from, unfinished)
-                log.info("%s: predicted", facts["id"])
+                log.info("%s: predicted", facts.id)
             files = {file.name: sha256(file) for file in sorted(target.iterdir())}
-            published[facts["id"]] = {"folder": target.name, "files": files}
+            published[facts.id] = {"folder": target.name, "files": files}
     write_json(manifest, {"scenes": published})
 
 

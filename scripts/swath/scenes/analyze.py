@@ -19,10 +19,11 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from swath.config.imagery import Range
+from swath.config.imagery import Imagery, Range
 from swath.errors import Problem, UserError
 from swath.files import write_json
-from swath.scenes.manifest import SceneFacts, band_name, channel_order, check_imagery
+from swath.scenes.facts import SceneFacts
+from swath.scenes.manifest import band_name, channel_order, check_imagery
 
 STANDARD_DEVIATIONS = 3  # what Raster Vision's StatsTransformer clips at
 WINDOW = 1024  # pixels, of a side
@@ -31,7 +32,7 @@ DARK = 8 / 255  # of the range: a pixel of value 0 that should be no darker is t
 log = logging.getLogger("swath.analyze")
 
 
-def analyze(scenes: Sequence[SceneFacts], imagery: Mapping[str, Any], output: Path) -> None:
+def analyze(scenes: Sequence[SceneFacts], imagery: Imagery, output: Path) -> None:
     """Write the statistics that normalise the imagery.
 
     Raster Vision's StatsTransformer maps mean ± 3 standard deviations to 0..255; for ranges, means and deviations are
@@ -40,7 +41,7 @@ def analyze(scenes: Sequence[SceneFacts], imagery: Mapping[str, Any], output: Pa
 
     Args:
         scenes: The training scenes; none for a fixed range.
-        imagery: The `imagery` settings.
+        imagery: The `imagery` settings, a range with the limits that the plan has resolved.
         output: stats.json with `means` and `stds` (one for all bands, or one per band in the order of the bands, in
             the images' unit), `counts` (pixels), and, where pixels were read, `minima`, `maxima` and `zeros` (the share
             of pixels that are 0 among those that have data).
@@ -48,18 +49,18 @@ def analyze(scenes: Sequence[SceneFacts], imagery: Mapping[str, Any], output: Pa
     Raises:
         UserError: If a scene does not have the bands, or a band has no data at all.
     """
-    normalize = imagery["normalize"]
-    if isinstance(normalize, Mapping):
-        low, high = (np.array(values) for values in Range(**normalize).limits())
+    normalize = imagery.normalize
+    if isinstance(normalize, Range):
+        low, high = (np.atleast_1d(edge) for edge in (normalize.min, normalize.max))
         write_json(output, {**_from_range(low, high), "counts": None})
         return
     check_imagery(scenes, imagery)
-    moments = [Moments() for _ in channel_order(scenes[0], imagery["bands"])]
+    moments = [Moments() for _ in channel_order(scenes[0], imagery.bands)]
     for facts in scenes:
-        for pixels in windows_with_data(facts["image"], channel_order(facts, imagery["bands"])):
+        for pixels in windows_with_data(facts.image, channel_order(facts, imagery.bands)):
             for band, values in zip(moments, pixels, strict=True):
                 band.add(values.compressed())
-    names = [band_name(scenes[0], index) for index in channel_order(scenes[0], imagery["bands"])]
+    names = [band_name(scenes[0], index) for index in channel_order(scenes[0], imagery.bands)]
     _check_data(moments, names)
     low, high = (np.array([getattr(band, edge) for band in moments]) for edge in ("low", "high"))
     if normalize == "min_max":
@@ -68,7 +69,7 @@ def analyze(scenes: Sequence[SceneFacts], imagery: Mapping[str, Any], output: Pa
         deviations = [math.sqrt(band.squares / band.count) for band in moments]
         statistics = {"means": [band.mean for band in moments], "stds": [value or 1.0 for value in deviations]}
     zeros = [band.zeros / (band.zeros + band.count) for band in moments]
-    _tell_zeros(zeros, statistics, names, scenes[0]["dtype"])
+    _tell_zeros(zeros, statistics, names, scenes[0].dtype)
     counts = [band.count for band in moments]
     extremes = {"minima": low.tolist(), "maxima": high.tolist()}
     write_json(output, {**statistics, **extremes, "counts": counts, "zeros": zeros})
@@ -145,7 +146,9 @@ def _check_data(moments: Sequence[Moments], names: Sequence[str]) -> None:
         raise UserError(problems)
 
 
-def _tell_zeros(zeros: Sequence[float], statistics: Mapping[str, Any], names: Sequence[str], dtype: str) -> None:
+def _tell_zeros(
+    zeros: Sequence[float], statistics: Mapping[str, Sequence[float]], names: Sequence[str], dtype: str
+) -> None:
     """Warn where many pixels are 0 and 0 is no dark value: they will be the darkest, as if without data."""
     if dtype == "uint8":
         return

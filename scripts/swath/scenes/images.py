@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import rasterio
@@ -16,7 +16,9 @@ from rasterio.warp import transform_bounds
 from shapely import union_all
 from shapely.geometry import box
 
+from swath.config.imagery import Imagery
 from swath.errors import Problem, UserError
+from swath.scenes.facts import Bounds, ImageHeader, SceneImage, Transform
 from swath.scenes.paths import is_remote, paths_of
 from swath.scenes.vrt import Band, Grid, Rectangle, Source, write_vrt
 
@@ -28,32 +30,27 @@ TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "floa
 SHIFT = 0.05
 """Pixels by which two files' grids may differ: coordinates are rounded somewhere."""
 
-Header = dict[str, Any]
 
-
-def read_image(cell: str, imagery: Mapping[str, Any], folder: Path, published: Path) -> Header:
+def read_image(entry: str, imagery: Imagery, folder: Path, published: Path) -> SceneImage:
     """Read what a scene's image is; where one plain file is not enough, write ``image.vrt``.
 
     Args:
-        cell: The image's path or paths.
-        imagery: The settings `files` and `nodata`.
+        entry: The image's path or paths.
+        imagery: The settings, of which `files` and `nodata` count.
         folder: Where ``image.vrt`` goes: for several files, another nodata value than the file's, bands with
             different nodata values, and files that are not on this machine.
         published: What the folder will be called.
 
-    Returns:
-        The header as from :func:`read_header`, of all files together; `image`, the path to read, and `files`.
-
     Raises:
         UserError: For files that cannot be read or do not belong together, and a nodata value no pixel can have.
     """
-    paths = paths_of(cell)
-    headers = _read_headers(paths, imagery["files"] == "bands")
-    if len(paths) > 1 and imagery["files"] is None:
+    paths = paths_of(entry)
+    headers = _read_headers(paths, imagery.files == "bands")
+    if len(paths) > 1 and imagery.files is None:
         raise UserError(
             Problem(
                 "several_images",
-                cell,
+                entry,
                 "imagery.files",
                 f"{len(paths)} files for one scene",
                 "`mosaic` (tiles of one image) or `bands` (bands in separate files)",
@@ -61,18 +58,18 @@ def read_image(cell: str, imagery: Mapping[str, Any], folder: Path, published: P
             )
         )
     one = headers[0]
-    if len(paths) == 1 and imagery["nodata"] is None and not is_remote(paths[0]) and _has_one_nodata_value(one):
-        return {**one, "image": paths[0], "files": paths}
-    bands = len(paths) > 1 and imagery["files"] == "bands"
+    if len(paths) == 1 and imagery.nodata is None and not is_remote(paths[0]) and _has_one_nodata_value(one):
+        return SceneImage(**vars(one), image=paths[0], files=tuple(paths))
+    bands = len(paths) > 1 and imagery.files == "bands"
     grid, dtype, stack = _stacked(paths, headers) if bands else _mosaic(paths, headers)
-    stack, nodata = _with_nodata(stack, headers, imagery["nodata"], grid, dtype, cell)
+    stack, nodata = _with_nodata(stack, headers, imagery.nodata, grid, dtype, entry)
     write_vrt(folder / VRT, grid, stack, dtype, nodata, published)
-    return {**read_header(str(folder / VRT)), "image": str(published / VRT), "files": paths}
+    return SceneImage(**vars(read_header(str(folder / VRT))), image=str(published / VRT), files=tuple(paths))
 
 
-def _read_headers(paths: Sequence[str], bands: bool) -> list[Header]:
+def _read_headers(paths: Sequence[str], bands: bool) -> list[ImageHeader]:
     """Read the headers of a scene's files; bands without any georeference lie on a file of their size that has one."""
-    headers: dict[str, Header] = {}
+    headers: dict[str, ImageHeader] = {}
     problems: dict[str, list[Problem]] = {}
     for path in paths:
         try:
@@ -91,38 +88,35 @@ def _read_headers(paths: Sequence[str], bands: bool) -> list[Header]:
     return [headers[path] for path in paths]
 
 
-def read_header(image: str, others: Sequence[Header] = ()) -> Header:
+def read_header(image: str, others: Sequence[ImageHeader] = ()) -> ImageHeader:
     """Read what an image's header says.
 
     Args:
         image: Its path.
         others: Files of the same scene: a file without CRS and transform lies where one of its size does.
 
-    Returns:
-        width and height in pixels, count and names of bands, dtype, CRS (WKT), transform (six coefficients),
-        bounds in EPSG:4326 (west, south, east, north), nodata, nodata by band, 0-based indices of alpha bands, whether
-        there is a mask beside nodata values, and the path as GDAL takes it.
-
     Raises:
         UserError: If it cannot be read, has no CRS or no transform, or pixels of a type that cannot be used.
     """
     try:
         with rasterio.open(image) as dataset:
-            place = _place_in_the_world(image, dataset, others)
+            crs, transform, bounds = _place_in_the_world(image, dataset, others)
             _check_types(image, dataset)
-            return {
-                **place,
-                "width": dataset.width,
-                "height": dataset.height,
-                "count": dataset.count,
-                "bands": list(dataset.descriptions),
-                "dtype": dataset.dtypes[0],
-                "nodata": None if dataset.nodata is None else float(dataset.nodata),
-                "nodata_of_bands": [_text(value) for value in dataset.nodatavals],
-                "alpha": [i for i, meaning in enumerate(dataset.colorinterp) if meaning == ColorInterp.alpha],
-                "masked": any(MaskFlags.per_dataset in flags for flags in dataset.mask_flag_enums),
-                "gdal_path": dataset.files[0] if "://" in image and dataset.files else image,
-            }
+            return ImageHeader(
+                width=dataset.width,
+                height=dataset.height,
+                count=dataset.count,
+                bands=dataset.descriptions,
+                dtype=dataset.dtypes[0],
+                crs=crs,
+                transform=transform,
+                bounds=bounds,
+                nodata=None if dataset.nodata is None else float(dataset.nodata),
+                nodata_of_bands=tuple(_text(value) for value in dataset.nodatavals),
+                alpha=tuple(i for i, meaning in enumerate(dataset.colorinterp) if meaning == ColorInterp.alpha),
+                masked=any(MaskFlags.per_dataset in flags for flags in dataset.mask_flag_enums),
+                gdal_path=dataset.files[0] if "://" in image and dataset.files else image,
+            )
     except rasterio.errors.RasterioError as error:
         raise UserError(
             Problem(
@@ -136,11 +130,11 @@ def read_header(image: str, others: Sequence[Header] = ()) -> Header:
         ) from None
 
 
-def _place_in_the_world(image: str, dataset: Any, others: Sequence[Header]) -> Header:
+def _place_in_the_world(image: str, dataset: Any, others: Sequence[ImageHeader]) -> tuple[str, Transform, Bounds]:
     """Give CRS, transform and bounds."""
-    like = [other for other in others if (other["width"], other["height"]) == (dataset.width, dataset.height)]
+    like = [other for other in others if (other.width, other.height) == (dataset.width, dataset.height)]
     if like and dataset.crs is None and dataset.transform.is_identity:
-        return {name: like[0][name] for name in ("crs", "transform", "bounds")}
+        return like[0].crs, like[0].transform, like[0].bounds
     if dataset.crs is None or dataset.transform.is_identity:
         raise UserError(
             Problem(
@@ -152,8 +146,11 @@ def _place_in_the_world(image: str, dataset: Any, others: Sequence[Header]) -> H
                 "set them, for instance with `rio edit-info --crs --transform`",
             )
         )
-    bounds = list(transform_bounds(dataset.crs, WGS84, *dataset.bounds))
-    return {"crs": dataset.crs.to_wkt(), "transform": list(dataset.transform)[:6], "bounds": bounds}
+    return (
+        dataset.crs.to_wkt(),
+        tuple(dataset.transform)[:6],
+        tuple(transform_bounds(dataset.crs, WGS84, *dataset.bounds)),
+    )
 
 
 def _check_types(image: str, dataset: Any) -> None:
@@ -172,15 +169,20 @@ def _text(nodata: float | None) -> str | None:
     return str(int(nodata)) if float(nodata).is_integer() and abs(nodata) < 2**53 else repr(float(nodata))
 
 
-def _has_one_nodata_value(header: Header) -> bool:
-    return len(set(header["nodata_of_bands"])) == 1
+def _has_one_nodata_value(header: ImageHeader) -> bool:
+    return len(set(header.nodata_of_bands)) == 1
 
 
 # --- what is data -----------------------------------------------------------------------------------
 
 
 def _with_nodata(
-    bands: Sequence[Band], headers: Sequence[Header], wanted: Any, grid: Grid, dtype: str, cell: str
+    bands: Sequence[Band],
+    headers: Sequence[ImageHeader],
+    wanted: float | Literal["nan"] | None,
+    grid: Grid,
+    dtype: str,
+    entry: str,
 ) -> tuple[list[Band], str | None]:
     """Decide on one nodata value for all bands.
 
@@ -193,7 +195,7 @@ def _with_nodata(
             raise UserError(
                 Problem(
                     "impossible_nodata",
-                    cell,
+                    entry,
                     f"imagery.nodata: {wanted}",
                     f"{dtype} pixels",
                     "a value that a pixel can have",
@@ -202,7 +204,7 @@ def _with_nodata(
             )
         return [replace(band, sources=[replace(s, nodata=None) for s in band.sources]) for band in bands], value
     own = {source.nodata for band in bands for source in band.sources}
-    masked = any(header["masked"] for header in headers)
+    masked = any(header.masked for header in headers)
     gaps = any(_has_gaps(band, grid) for band in bands)
     if masked or len(own) > 1 or (gaps and own == {None}):
         return [replace(band, sources=[replace(s, masked=masked) for s in band.sources]) for band in bands], "0"
@@ -225,31 +227,31 @@ def _has_gaps(band: Band, grid: Grid) -> bool:
 # --- several files -----------------------------------------------------------------------------------
 
 
-def _stacked(paths: Sequence[str], headers: Sequence[Header]) -> tuple[Grid, str, list[Band]]:
+def _stacked(paths: Sequence[str], headers: Sequence[ImageHeader]) -> tuple[Grid, str, list[Band]]:
     """Stack bands of separate files on the grid of the finest."""
     _check_files(paths, headers, ("crs",))
-    finest = min(headers, key=lambda header: abs(header["transform"][0] * header["transform"][4]))
+    finest = min(headers, key=lambda header: abs(header.transform[0] * header.transform[4]))
     grid = _grid(finest)
     problems, bands = [], []
     for path, header, name in zip(paths, headers, _distinguishing(paths), strict=True):
         place = _place(header, grid)
         x, y, width, height = place
         if x >= grid.width or y >= grid.height or x + width <= 0 or y + height <= 0:
-            found = "bounds " + ", ".join(f"{value:.5f}" for value in header["bounds"])
-            expected = "some within " + ", ".join(f"{value:.5f}" for value in finest["bounds"])
+            found = "bounds " + ", ".join(f"{value:.5f}" for value in header.bounds)
+            expected = "some within " + ", ".join(f"{value:.5f}" for value in finest.bounds)
             problems.append(
                 Problem("files_apart", path, "bands of one scene", found, expected + " (EPSG:4326)", "check the files")
             )
-        for index in range(header["count"]):  # transparency too: it can be a band that GDAL mistakes for such
-            number = f"_{index + 1}" if header["count"] > 1 else ""
-            alpha = index in header["alpha"]
-            bands.append(Band(header["bands"][index] or name + number, [_source(header, index, place)], alpha))
+        for index in range(header.count):  # transparency too: it can be a band that GDAL mistakes for such
+            number = f"_{index + 1}" if header.count > 1 else ""
+            alpha = index in header.alpha
+            bands.append(Band(header.bands[index] or name + number, [_source(header, index, place)], alpha))
     if problems:
         raise UserError(problems)
-    return grid, str(np.result_type(*(np.dtype(header["dtype"]) for header in headers))), bands
+    return grid, str(np.result_type(*(np.dtype(header.dtype) for header in headers))), bands
 
 
-def _mosaic(paths: Sequence[str], headers: Sequence[Header]) -> tuple[Grid, str, list[Band]]:
+def _mosaic(paths: Sequence[str], headers: Sequence[ImageHeader]) -> tuple[Grid, str, list[Band]]:
     """Put tiles of one image side by side; a single file is a mosaic of one tile."""
     first = headers[0]
     if len(paths) > 1:
@@ -273,25 +275,25 @@ def _mosaic(paths: Sequence[str], headers: Sequence[Header]) -> tuple[Grid, str,
         places = [(round(x), round(y), round(width), round(height)) for x, y, width, height in places]
     left, top = min(place[0] for place in places), min(place[1] for place in places)
     right, bottom = max(x + width for x, _, width, _ in places), max(y + height for _, y, _, height in places)
-    transform = rasterio.Affine(*first["transform"]) @ rasterio.Affine.translation(left, top)
-    grid = Grid(int(right - left), int(bottom - top), first["crs"], list(transform)[:6])
+    transform = rasterio.Affine(*first.transform) @ rasterio.Affine.translation(left, top)
+    grid = Grid(int(right - left), int(bottom - top), first.crs, list(transform)[:6])
     moved = [(x - left, y - top, width, height) for x, y, width, height in places]
-    indices = [index for index in range(first["count"]) if index not in first["alpha"]]
+    indices = [index for index in range(first.count) if index not in first.alpha]
     bands = [
         Band(
-            first["bands"][index],
+            first.bands[index],
             [_source(header, index, place) for header, place in zip(headers, moved, strict=True)],
         )
         for index in indices
     ]
-    return grid, first["dtype"], bands
+    return grid, first.dtype, bands
 
 
-def _check_files(paths: Sequence[str], headers: Sequence[Header], equal: Sequence[str]) -> None:
+def _check_files(paths: Sequence[str], headers: Sequence[ImageHeader], equal: Sequence[str]) -> None:
     """Check that files of one scene are north-up, and alike in some respects."""
     problems = []
     for path, header in zip(paths, headers, strict=True):
-        _, shear, _, skew, _, _ = header["transform"]
+        _, shear, _, skew, _, _ = header.transform
         if shear or skew:
             cure = "resample it to a grid that points north, for instance with `rio warp`"
             problems.append(
@@ -311,34 +313,34 @@ def _check_files(paths: Sequence[str], headers: Sequence[Header], equal: Sequenc
 _WORDS = {"crs": "CRS", "dtype": "pixel type", "count": "number of bands", "resolution": "resolution"}
 
 
-def _differ(name: str, one: Header, other: Header) -> bool:
+def _differ(name: str, one: ImageHeader, other: ImageHeader) -> bool:
     if name == "crs":
-        return bool(rasterio.crs.CRS.from_wkt(one["crs"]) != rasterio.crs.CRS.from_wkt(other["crs"]))
+        return bool(rasterio.crs.CRS.from_wkt(one.crs) != rasterio.crs.CRS.from_wkt(other.crs))
     if name != "resolution":
-        return bool(one[name] != other[name])
-    size = max(one["width"], one["height"])
-    return any(abs(one["transform"][i] / other["transform"][i] - 1) * size > SHIFT for i in (0, 4))
+        return bool(getattr(one, name) != getattr(other, name))
+    size = max(one.width, one.height)
+    return any(abs(one.transform[i] / other.transform[i] - 1) * size > SHIFT for i in (0, 4))
 
 
-def _said(name: str, header: Header) -> str:
+def _said(name: str, header: ImageHeader) -> str:
     if name == "crs":
-        return str(rasterio.crs.CRS.from_wkt(header["crs"]).to_string())[:80]
+        return str(rasterio.crs.CRS.from_wkt(header.crs).to_string())[:80]
     if name == "resolution":
-        return f"{header['transform'][0]:g} × {-header['transform'][4]:g}"
-    return str(header[name])
+        return f"{header.transform[0]:g} × {-header.transform[4]:g}"
+    return str(getattr(header, name))
 
 
-def _grid(header: Header) -> Grid:
-    return Grid(header["width"], header["height"], header["crs"], header["transform"])
+def _grid(header: ImageHeader) -> Grid:
+    return Grid(header.width, header.height, header.crs, header.transform)
 
 
-def _place(header: Header, grid: Grid) -> Rectangle:
+def _place(header: ImageHeader, grid: Grid) -> Rectangle:
     """Say where a file lies on a grid, in the grid's pixels."""
-    if header["transform"] == list(grid.transform):
-        return 0, 0, header["width"], header["height"]
-    own, onto = rasterio.Affine(*header["transform"]), ~rasterio.Affine(*grid.transform)
+    if header.transform == tuple(grid.transform):
+        return 0, 0, header.width, header.height
+    own, onto = rasterio.Affine(*header.transform), ~rasterio.Affine(*grid.transform)
     left, top = onto @ (own.c, own.f)
-    right, bottom = onto @ (own @ (header["width"], header["height"]))
+    right, bottom = onto @ (own @ (header.width, header.height))
     left, top, right, bottom = (_snapped(value) for value in (left, top, right, bottom))
     return left, top, right - left, bottom - top
 
@@ -352,15 +354,15 @@ def _off_grid(place: Rectangle) -> float:
     return max(abs(value - round(value)) for value in place[:2])
 
 
-def _source(header: Header, index: int, place: Rectangle) -> Source:
+def _source(header: ImageHeader, index: int, place: Rectangle) -> Source:
     return Source(
-        header["gdal_path"],
+        header.gdal_path,
         index + 1,
-        header["width"],
-        header["height"],
-        header["dtype"],
+        header.width,
+        header.height,
+        header.dtype,
         place,
-        header["nodata_of_bands"][index],
+        header.nodata_of_bands[index],
     )
 
 

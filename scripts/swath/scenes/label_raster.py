@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -17,18 +17,14 @@ from rasterio.windows import Window
 from shapely.geometry import box, shape
 
 from swath.config.classes import NULL_CLASS_ID
+from swath.scenes.facts import ImageHeader
 
 WINDOW = 1024  # pixels, of a side; a multiple of the file's blocks
 Ids = NDArray[np.uint8]
 IdsOfWindow = Callable[[Window], Ids]
 
 
-def unlabelled_id(classes: Sequence[str], labels: Mapping[str, Any]) -> int:
-    """Return the class id that unlabelled pixels get: the null class's, if they are ignored."""
-    return NULL_CLASS_ID if labels["unlabelled"] == "ignore" else list(classes).index(labels["unlabelled"])
-
-
-def write_ids(path: Path, header: Mapping[str, Any], ids_of: IdsOfWindow, classes: int) -> NDArray[np.int64]:
+def write_ids(path: Path, header: ImageHeader, ids_of: IdsOfWindow, classes: int) -> NDArray[np.int64]:
     """Write class ids window by window.
 
     No value is declared as nodata: 0, the null class, is an id as the others are.
@@ -51,7 +47,7 @@ def write_ids(path: Path, header: Mapping[str, Any], ids_of: IdsOfWindow, classe
     return counts
 
 
-def burned(labels: gpd.GeoDataFrame, header: Mapping[str, Any], values: Sequence[int], fill: int) -> IdsOfWindow:
+def burned(labels: gpd.GeoDataFrame, header: ImageHeader, values: Sequence[int], fill: int) -> IdsOfWindow:
     """Say how polygons are burned: a pixel has the value of the last polygon that holds its centre.
 
     Args:
@@ -60,8 +56,8 @@ def burned(labels: gpd.GeoDataFrame, header: Mapping[str, Any], values: Sequence
         values: By polygon.
         fill: Value outside every polygon.
     """
-    geometries = labels.geometry.to_crs(header["crs"])
-    transform = rasterio.Affine(*header["transform"])
+    geometries = labels.geometry.to_crs(header.crs)
+    transform = rasterio.Affine(*header.transform)
 
     def ids_of(window: Window) -> Ids:
         corners = [
@@ -80,9 +76,7 @@ def burned(labels: gpd.GeoDataFrame, header: Mapping[str, Any], values: Sequence
     return ids_of
 
 
-def evaluated_area(
-    label_raster: Path | None, aoi: gpd.GeoDataFrame | None, header: Mapping[str, Any]
-) -> gpd.GeoDataFrame:
+def evaluated_area(label_raster: Path | None, aoi: gpd.GeoDataFrame | None, header: ImageHeader) -> gpd.GeoDataFrame:
     """Outline the pixels that count in an evaluation, for Raster Vision's evaluator.
 
     Raster Vision rounds corners down to whole pixels: outlines lie half a pixel further right and down than the
@@ -107,8 +101,8 @@ def evaluated_area(
                 write_ids(mask, header, _labelled(dataset, inside), 2)
         with rasterio.open(mask) as dataset:
             outlines = [shape(outline) for outline, value in shapes(rasterio.band(dataset, 1)) if value]
-    a, b, _, d, e, _ = header["transform"]
-    shifted = gpd.GeoSeries(outlines, crs=header["crs"]).translate((a + b) / 2, (d + e) / 2)
+    a, b, _, d, e, _ = header.transform
+    shifted = gpd.GeoSeries(outlines, crs=header.crs).translate((a + b) / 2, (d + e) / 2)
     # an outline that meets itself in a corner would be mended by Raster Vision, and lose a part
     mended = shifted.make_valid().explode(ignore_index=True)
     return gpd.GeoDataFrame(geometry=mended[mended.geom_type == "Polygon"]).to_crs("EPSG:4326")
@@ -122,22 +116,22 @@ def _labelled(dataset: Any, inside: IdsOfWindow | None) -> IdsOfWindow:
     return ids_of
 
 
-def windows(header: Mapping[str, Any]) -> Iterator[Window]:
+def windows(header: ImageHeader) -> Iterator[Window]:
     """Cover an image with windows."""
-    width, height = header["width"], header["height"]
+    width, height = header.width, header.height
     for row, column in product(range(0, height, WINDOW), range(0, width, WINDOW)):
         yield Window(column, row, min(WINDOW, width - column), min(WINDOW, height - row))
 
 
-def _profile(header: Mapping[str, Any]) -> dict[str, Any]:
+def _profile(header: ImageHeader) -> dict[str, Any]:
     return {
         "driver": "GTiff",
         "dtype": "uint8",
         "count": 1,
-        "width": header["width"],
-        "height": header["height"],
-        "crs": header["crs"],
-        "transform": rasterio.Affine(*header["transform"]),
+        "width": header.width,
+        "height": header.height,
+        "crs": header.crs,
+        "transform": rasterio.Affine(*header.transform),
         "tiled": True,
         "blockxsize": 256,
         "blockysize": 256,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from swath.config.classes import NULL_CLASS_ID
+from swath.config.labels import Labels
 from swath.errors import Problem, UserError
-from swath.scenes.label_raster import Ids, unlabelled_id, write_ids
+from swath.scenes.facts import ImageHeader, LabelFacts, ScenesSpec
+from swath.scenes.label_raster import Ids, write_ids
 
 UNKNOWN = 255  # ids end at 254
 EXACT = 0.01
@@ -26,9 +28,7 @@ MOST = 5
 """How many unknown values a message lists."""
 
 
-def write_label_raster(
-    paths: Sequence[str], spec: Mapping[str, Any], header: Mapping[str, Any], output: Path
-) -> dict[str, Any]:
+def write_label_raster(paths: Sequence[str], spec: ScenesSpec, header: ImageHeader, output: Path) -> LabelFacts:
     """Write a scene's label rasters as class ids on the image's grid, by nearest neighbour.
 
     Args:
@@ -37,9 +37,6 @@ def write_label_raster(
         spec: The stage's spec.
         header: The image's header.
         output: The GeoTIFF to write.
-
-    Returns:
-        Facts: labelled pixels by class, and `outside_labels`, the share of the image that no raster covers.
 
     Raises:
         UserError: For unreadable rasters, values or colours without a class, and rasters without any labelled pixel.
@@ -60,15 +57,15 @@ def write_label_raster(
         ) from None
 
 
-def _write(paths: Sequence[str], spec: Mapping[str, Any], header: Mapping[str, Any], output: Path) -> dict[str, Any]:
-    labels, classes = spec["labels"], spec["classes"]
-    unlabelled = unlabelled_id(classes, labels)
+def _write(paths: Sequence[str], spec: ScenesSpec, header: ImageHeader, output: Path) -> LabelFacts:
+    labels, classes = spec.labels, spec.classes
+    unlabelled = labels.unlabelled_id(classes)
     known, ids = _table(labels, classes, unlabelled)
-    default = classes.index(labels["default_class"]) if labels["default_class"] else UNKNOWN
+    default = classes.index(labels.default_class) if labels.default_class else UNKNOWN
     unknown: Counter[float] = Counter()
     uncovered = 0
     with ExitStack() as stack:
-        rasters = [stack.enter_context(_Raster(path, header, bool(labels["colours"]))) for path in paths]
+        rasters = [stack.enter_context(_Raster(path, header, bool(labels.colours))) for path in paths]
 
         def ids_of(window: Window) -> Ids:
             nonlocal uncovered
@@ -78,8 +75,8 @@ def _write(paths: Sequence[str], spec: Mapping[str, Any], header: Mapping[str, A
                 values, valid, there = raster.read(window)
                 place = np.minimum(np.searchsorted(known, values), len(known) - 1)
                 found = np.where(known[place] == values, ids[place], UNKNOWN).astype(np.uint8)
-                if labels["colour_tolerance"]:
-                    _find_near_colours(found, values, known, ids, labels["colour_tolerance"])
+                if labels.colour_tolerance:
+                    _find_near_colours(found, values, known, ids, labels.colour_tolerance)
                 found[found == UNKNOWN] = default
                 lost = valid & (found == UNKNOWN)
                 if lost.any():
@@ -93,23 +90,18 @@ def _write(paths: Sequence[str], spec: Mapping[str, Any], header: Mapping[str, A
         counts = write_ids(output, header, ids_of, len(classes))
     if unknown:
         raise UserError(_unknown(paths, unknown, labels, classes))
-    pixels = header["width"] * header["height"]
-    if uncovered == pixels or (labels["unlabelled"] == "ignore" and counts[NULL_CLASS_ID] == pixels):
+    pixels = header.width * header.height
+    if uncovered == pixels or (labels.unlabelled == "ignore" and counts[NULL_CLASS_ID] == pixels):
         raise UserError(_nothing(paths, uncovered == pixels, header))
-    return {
-        "labelled_pixels": {name: int(counts[index]) for index, name in enumerate(classes)},
-        "outside_labels": uncovered / pixels,
-    }
+    return LabelFacts(
+        {name: int(counts[index]) for index, name in enumerate(classes)}, outside_labels=uncovered / pixels
+    )
 
 
-def _table(
-    labels: Mapping[str, Any], classes: Sequence[str], unlabelled: int
-) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+def _table(labels: Labels, classes: Sequence[str], unlabelled: int) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
     """List values in ascending order with their ids; colours are one number, red × 65536 + green × 256 + blue."""
-    keys = [float(int(colour[1:], 16)) for colour in labels["colours"]] or [
-        _number(value) for value in labels["mapping"]
-    ]
-    names = (labels["colours"] or labels["mapping"]).values()
+    keys = [float(int(colour[1:], 16)) for colour in labels.colours] or [_number(value) for value in labels.mapping]
+    names = (labels.colours or labels.mapping).values()
     pairs = sorted((key, classes.index(name) if name else unlabelled) for key, name in zip(keys, names, strict=True))
     return np.array([value for value, _ in pairs], np.float64), np.array([index for _, index in pairs], np.uint8)
 
@@ -155,7 +147,7 @@ def _number(value: str) -> float:
 class _Raster:
     """A label raster, seen on the image's grid."""
 
-    def __init__(self, path: str, header: Mapping[str, Any], colours: bool):
+    def __init__(self, path: str, header: ImageHeader, colours: bool):
         self.path, self.header, self.colours = path, header, colours
         self.stack = ExitStack()
 
@@ -174,8 +166,9 @@ class _Raster:
         source = self.stack.enter_context(rasterio.open(self.path))
         self.palette = self._palette(source)
         self.bands = [1, 2, 3] if self.colours and self.palette is None else [1]
-        grid = {name: self.header[name] for name in ("width", "height", "crs")}
-        transform = rasterio.Affine(*self.header["transform"])
+        header = self.header
+        grid = {"width": header.width, "height": header.height, "crs": header.crs}
+        transform = rasterio.Affine(*header.transform)
         same_size = (source.width, source.height) == (grid["width"], grid["height"])
         if source.transform.is_identity and not same_size:
             size = f"{source.width} × {source.height} pixels and no geotransform"
@@ -257,19 +250,17 @@ def _ones(stack: ExitStack, source: Any) -> Any:
     return stack.enter_context(memory.open())
 
 
-def _unknown(
-    paths: Sequence[str], unknown: Counter[float], labels: Mapping[str, Any], classes: Sequence[str]
-) -> Problem:
-    kind = "colours" if labels["colours"] else "mapping"
+def _unknown(paths: Sequence[str], unknown: Counter[float], labels: Labels, classes: Sequence[str]) -> Problem:
+    kind = "colours" if labels.colours else "mapping"
     listed = [f"{_written(value, kind)} ({count:,} pixels)" for value, count in unknown.most_common(MOST)]
     more = f" and {len(unknown) - MOST} more" if len(unknown) > MOST else ""
-    near = ", or a `labels.colour_tolerance` for compressed rasters" if labels["colours"] else ""
+    near = ", or a `labels.colour_tolerance` for compressed rasters" if labels.colours else ""
     example = f'"{_written(unknown.most_common(1)[0][0], kind)}": <class>'
     return Problem(
         "unknown_class",
         "; ".join(paths),
         f"labels.{kind}",
-        ("unknown colours " if labels["colours"] else "unknown values ") + ", ".join(listed) + more,
+        ("unknown colours " if labels.colours else "unknown values ") + ", ".join(listed) + more,
         "one of " + ", ".join(classes[1:]) + " for every one",
         f"add them to `labels.{kind}` ({example}, or null to ignore it), or give `labels.default_class`{near}",
     )
@@ -279,8 +270,8 @@ def _written(value: float, kind: str) -> str:
     return f"#{int(value):06x}" if kind == "colours" else f"{value:g}"
 
 
-def _nothing(paths: Sequence[str], outside: bool, header: Mapping[str, Any]) -> Problem:
-    bounds = ", ".join(f"{value:.5f}" for value in header["bounds"])
+def _nothing(paths: Sequence[str], outside: bool, header: ImageHeader) -> Problem:
+    bounds = ", ".join(f"{value:.5f}" for value in header.bounds)
     if outside:
         found, expected = "nothing inside the image", f"labels within {bounds} (EPSG:4326)"
         return Problem("labels_outside", "; ".join(paths), "labels", found, expected, "check the file and its CRS")

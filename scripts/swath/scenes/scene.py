@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+
+from pydantic import JsonValue
 
 from swath.files import short_hash
 
@@ -34,7 +35,7 @@ class Scene:
     fold: int | None = None
     block: str | None = None
 
-    def row(self) -> dict[str, Any]:
+    def row(self) -> dict[str, JsonValue]:
         """Return the scene as plain JSON values: what it is known by, however it came to its split."""
         return {name: value for name, value in asdict(self).items() if name not in ("fold", "block")}
 

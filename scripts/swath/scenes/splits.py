@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any
 
 from swath.config.scenes import Split
 from swath.errors import Problem, UserError
@@ -159,7 +158,7 @@ def _borders(sizes: Sequence[int], wanted: Sequence[float]) -> list[int]:
 COLUMNS = ("scene", "split", "fold", "block")
 
 
-def split_table(scenes: Sequence[Scene]) -> list[dict[str, Any]]:
+def split_table(scenes: Sequence[Scene]) -> list[dict[str, str | int]]:
     """List what :func:`write_splits` writes, a row per scene."""
     return [
         {
@@ -172,7 +171,7 @@ def split_table(scenes: Sequence[Scene]) -> list[dict[str, Any]]:
     ]
 
 
-def write_splits(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+def write_splits(rows: Sequence[Mapping[str, str | int]], path: Path) -> None:
     """Write the CSV of splits: scene, split, fold (of scenes that take turns, whose split is empty), block."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")

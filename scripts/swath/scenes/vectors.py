@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,30 +19,45 @@ from pyproj import CRS
 from rasterio.warp import transform_bounds
 from shapely.geometry import box
 
+from swath.config.labels import Labels
 from swath.config.tasks import DETECTION
 from swath.errors import Problem, UserError, did_you_mean
+from swath.scenes.facts import Bounds, ImageHeader, ScenesSpec
 from swath.scenes.images import WGS84
 
 PARQUET = (".parquet", ".geoparquet")
 RASTERS = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jp2", ".vrt", ".img", ".bmp")
 SEGMENTS = 64
 """Pieces of an edge as long as the image: a straight edge in the labels' CRS is none in the image's."""
-NO_CHOICE = {"layer": None, "where": None}
-"""All features of the first layer."""
 
-Bounds = tuple[float, float, float, float]
 log = logging.getLogger("swath.scenes")
 
 
+@dataclass(frozen=True)
+class Choice:
+    """Which features of a file count.
+
+    Attributes:
+        layer: The layer they are in; the first one, if None.
+        where: SQL condition on their attributes; None for all.
+    """
+
+    layer: str | None = None
+    where: str | None = None
+
+
+EVERYTHING = Choice()
+
+
 def read_labels(
-    paths: str | Sequence[str], spec: Mapping[str, Any], facts: Mapping[str, Any], elsewhere: bool = False
+    paths: str | Sequence[str], spec: ScenesSpec, header: ImageHeader, elsewhere: bool = False
 ) -> gpd.GeoDataFrame:
     """Read and harmonise a scene's labels.
 
     Args:
         paths: Vector files: any format pyogrio reads, or GeoParquet; any CRS. They may reach far beyond the image.
         spec: The stage's spec.
-        facts: The image's header.
+        header: The image's header.
         elsewhere: Whether all labels may lie outside the image, as those of a file for many scenes can.
 
     Returns:
@@ -52,73 +68,76 @@ def read_labels(
         UserError: For unreadable files, unknown classes, lines or points without a buffer, and labels
             that all lie outside the image.
     """
-    options = spec["labels"]
+    options = spec.labels
+    choice = Choice(options.layer, options.where)
     files = [paths] if isinstance(paths, str) else list(paths)
-    found = [_labels_of_file(path, options, spec["classes"], facts) for path in files]
+    found = [_labels_of_file(path, options, choice, spec.classes, header) for path in files]
     with_labels = [frame for frame, _ in found if not frame.empty]
     if not with_labels:
         if not elsewhere:
-            means_something = spec["task"] == DETECTION or options["unlabelled"] != "ignore"
-            _check_nothing(files, options, {state for _, state in found}, facts, means_something)
+            means_something = spec.task == DETECTION or options.unlabelled != "ignore"
+            _check_nothing(files, choice, {state for _, state in found}, header, means_something)
         nothing = gpd.GeoDataFrame({"class_id": [], "class_name": []}, geometry=[], crs=WGS84)
         nothing.attrs["repaired"] = 0
         return nothing
     labels = pd.concat(with_labels, ignore_index=True)
     order = np.argsort(-labels["area"].to_numpy(), kind="stable")
-    ids = [spec["classes"].index(name) for name in labels["class_name"]]
+    ids = [spec.classes.index(name) for name in labels["class_name"]]
     sorted_ = labels.assign(class_id=ids).iloc[order][["class_id", "class_name", "geometry"]].reset_index(drop=True)
     sorted_.attrs["repaired"] = sum(frame.attrs["repaired"] for frame in with_labels)
     return sorted_
 
 
-def read_aoi(paths: Sequence[str], facts: Mapping[str, Any]) -> gpd.GeoDataFrame:
+def read_aoi(paths: Sequence[str], header: ImageHeader) -> gpd.GeoDataFrame:
     """Read an area of interest: polygons in EPSG:4326 that touch the image.
 
     Raises:
         UserError: For unreadable files, files without features, and areas outside the image.
     """
-    frames = [_read_vector(path, "aoi", NO_CHOICE, facts, 0.0) for path in paths]
-    if not any(_has_features(path, NO_CHOICE) for path in paths):
+    frames = [_read_vector(path, "aoi", EVERYTHING, header, 0.0) for path in paths]
+    if not any(_has_features(path, EVERYTHING) for path in paths):
         files, cure = "; ".join(paths), "leave the cell empty, or fill it"
         raise UserError(Problem("aoi_empty", files, "aoi", "no features", "at least one polygon", cure))
-    polygons = [_in_wgs84(_polygons(frame, path, 0.0, facts), facts) for frame, path in zip(frames, paths, strict=True)]
-    inside = [frame[frame.intersects(box(*facts["bounds"]))] for frame in polygons]
+    polygons = [
+        _in_wgs84(_polygons(frame, path, 0.0, header), header) for frame, path in zip(frames, paths, strict=True)
+    ]
+    inside = [frame[frame.intersects(box(*header.bounds))] for frame in polygons]
     if not sum(map(len, inside)):
-        bounds = _bounds_of_files(paths, NO_CHOICE)
-        raise UserError(_outside("; ".join(paths), "aoi", bounds, facts))
+        bounds = _bounds_of_files(paths, EVERYTHING)
+        raise UserError(_outside("; ".join(paths), "aoi", bounds, header))
     return pd.concat([frame[["geometry"]] for frame in inside if not frame.empty], ignore_index=True)
 
 
 def _labels_of_file(
-    path: str, options: Mapping[str, Any], classes: Sequence[str], facts: Mapping[str, Any]
+    path: str, options: Labels, choice: Choice, classes: Sequence[str], header: ImageHeader
 ) -> tuple[gpd.GeoDataFrame, str]:
     """Read a file's labels, with their area; if there are none, say why: empty, outside, or without a class."""
-    labels = _read_vector(path, "labels", options, facts, options["buffer"])
+    labels = _read_vector(path, "labels", choice, header, options.buffer)
     if labels.empty:
-        return labels, "outside" if _has_features(path, options) else "empty"
+        return labels, "outside" if _has_features(path, choice) else "empty"
     labels = labels.assign(class_name=_classes_of(labels, path, options, classes))
     labels = labels[labels["class_name"].notna()]
     if labels.empty:
         return labels, "without a class"
-    labels = _polygons(labels, path, options["buffer"], facts)
+    labels = _polygons(labels, path, options.buffer, header)
     repaired = labels.attrs["repaired"]
     # equal-area, so that "largest" means the same everywhere
-    labels = _in_wgs84(labels.assign(area=labels.geometry.to_crs("EPSG:6933").area), facts)
-    labels = labels[labels.intersects(box(*facts["bounds"]))]
+    labels = _in_wgs84(labels.assign(area=labels.geometry.to_crs("EPSG:6933").area), header)
+    labels = labels[labels.intersects(box(*header.bounds))]
     labels.attrs["repaired"] = repaired
     return labels, "outside"
 
 
 def _check_nothing(
     files: Sequence[str],
-    options: Mapping[str, Any],
+    choice: Choice,
     states: set[str],
-    facts: Mapping[str, Any],
+    header: ImageHeader,
     means_something: bool,
 ) -> None:
     """Refuse files that have no labels for an image, unless that means something."""
     if "outside" in states and "without a class" not in states:
-        raise UserError(_outside("; ".join(files), "labels", _bounds_of_files(files, options), facts))
+        raise UserError(_outside("; ".join(files), "labels", _bounds_of_files(files, choice), header))
     if not means_something:
         found = "no features" + (" with a class" if "without a class" in states else "")
         cure = "leave the scene out, or say what unlabelled means with `labels.unlabelled`"
@@ -128,29 +147,27 @@ def _check_nothing(
 # --- reading ---------------------------------------------------------------------------------------
 
 
-def _read_vector(
-    path: str, kind: str, options: Mapping[str, Any], facts: Mapping[str, Any], margin: float
-) -> gpd.GeoDataFrame:
+def _read_vector(path: str, kind: str, choice: Choice, header: ImageHeader, margin: float) -> gpd.GeoDataFrame:
     """Read what touches the image's bounding box, grown by ``margin`` metres, in the file's CRS and two dimensions."""
     try:
         if Path(path).suffix.lower() in PARQUET:
-            frame = _read_parquet(path, options, facts, margin)
+            frame = _read_parquet(path, choice.where, header, margin)
         else:
-            _check_layer(path, kind, options["layer"])
-            crs = pyogrio.read_info(path, layer=options["layer"])["crs"]
+            _check_layer(path, kind, choice.layer)
+            crs = pyogrio.read_info(path, layer=choice.layer)["crs"]
             frame = pyogrio.read_dataframe(
                 path,
-                layer=options["layer"],
-                where=options["where"],
-                bbox=bounds_in(crs, facts, margin) if crs else None,
+                layer=choice.layer,
+                where=choice.where,
+                bbox=bounds_in(crs, header, margin) if crs else None,
                 force_2d=True,
             )
     except UserError:
         raise
     except Exception as error:  # pyogrio, pyarrow and shapely each have their own
-        if condition := options["where"]:
-            _read_vector(path, kind, {**options, "where": None}, facts, margin)  # tells what is wrong without it
-            raise UserError(_wrong_condition(path, condition, error)) from None
+        if choice.where:
+            _read_vector(path, kind, replace(choice, where=None), header, margin)  # tells what is wrong without it
+            raise UserError(_wrong_condition(path, choice.where, error)) from None
         raise UserError(_unreadable(path, kind, error)) from None
     if not isinstance(frame, gpd.GeoDataFrame):
         raise UserError(
@@ -164,16 +181,16 @@ def _read_vector(
     return frame
 
 
-def _read_parquet(path: str, options: Mapping[str, Any], facts: Mapping[str, Any], margin: float) -> gpd.GeoDataFrame:
+def _read_parquet(path: str, where: str | None, header: ImageHeader, margin: float) -> gpd.GeoDataFrame:
     frame = gpd.read_parquet(path)
     frame = frame.set_geometry(shapely.force_2d(frame.geometry.to_numpy()))
     if frame.crs is not None and not frame.empty:
-        bounds = bounds_in(frame.crs, facts, margin)
+        bounds = bounds_in(frame.crs, header, margin)
         frame = frame.iloc[np.sort(frame.sindex.query(box(*bounds)))] if bounds else frame
-    if options["where"] and not frame.empty:
+    if where and not frame.empty:
         file = io.BytesIO()  # GDAL's condition for GDAL's format: the same SQL for every file
         pyogrio.write_dataframe(frame, file, driver="FlatGeobuf")
-        frame = pyogrio.read_dataframe(io.BytesIO(file.getvalue()), where=options["where"])
+        frame = pyogrio.read_dataframe(io.BytesIO(file.getvalue()), where=where)
     return frame
 
 
@@ -227,14 +244,13 @@ def _unreadable(path: str, kind: str, error: Exception) -> Problem:
     )
 
 
-def _has_features(path: str, options: Mapping[str, Any]) -> bool:
+def _has_features(path: str, choice: Choice) -> bool:
     if Path(path).suffix.lower() in PARQUET:
         return not gpd.read_parquet(path).empty
-    chosen = {"layer": options["layer"], "where": options["where"]}
-    return bool(len(pyogrio.read_bounds(path, **chosen, max_features=1)[0]))
+    return bool(len(pyogrio.read_bounds(path, layer=choice.layer, where=choice.where, max_features=1)[0]))
 
 
-def _bounds_of_files(paths: Sequence[str], options: Mapping[str, Any]) -> str:
+def _bounds_of_files(paths: Sequence[str], choice: Choice) -> str:
     """Say where files' features lie, in EPSG:4326."""
     said = []
     for path in paths:
@@ -242,16 +258,16 @@ def _bounds_of_files(paths: Sequence[str], options: Mapping[str, Any]) -> str:
             frame = gpd.read_parquet(path)
             bounds, crs = frame.total_bounds, frame.crs
         else:
-            info = pyogrio.read_info(path, layer=options["layer"], force_total_bounds=True)
+            info = pyogrio.read_info(path, layer=choice.layer, force_total_bounds=True)
             bounds, crs = info["total_bounds"], info["crs"]
         in_wgs84 = transform_bounds(CRS(crs).to_wkt(), WGS84, *bounds) if crs else bounds
         said.append(", ".join(f"{value:.5f}" for value in in_wgs84))
     return "; ".join(said)
 
 
-def bounds_in(crs: Any, facts: Mapping[str, Any], margin: float = 0.0) -> Bounds | None:
+def bounds_in(crs: Any, header: ImageHeader, margin: float = 0.0) -> Bounds | None:
     """Give the image's bounds in another CRS, grown by metres; None where that CRS does not know the place."""
-    west, south, east, north = facts["bounds"]
+    west, south, east, north = header.bounds
     up = margin / 111_000  # metres of a degree of latitude, rounded down
     aside = up / max(math.cos(math.radians(min(max(abs(south), abs(north)) + up, 89.9))), 1e-3)
     grown = (west - aside, max(south - up, -90), east + aside, min(north + up, 90))
@@ -266,11 +282,9 @@ def bounds_in(crs: Any, facts: Mapping[str, Any], margin: float = 0.0) -> Bounds
 # --- classes ---------------------------------------------------------------------------------------
 
 
-def _classes_of(
-    labels: gpd.GeoDataFrame, path: str, options: Mapping[str, Any], classes: Sequence[str]
-) -> pd.Series[Any]:
+def _classes_of(labels: gpd.GeoDataFrame, path: str, options: Labels, classes: Sequence[str]) -> pd.Series[Any]:
     """Say each feature's class; None where the feature counts as unlabelled."""
-    attribute, default = options["attribute"], options["default_class"]
+    attribute, default = options.attribute, options.default_class
     if attribute is None:
         return pd.Series(default, index=labels.index, dtype=object)
     if attribute not in labels.columns:
@@ -285,7 +299,7 @@ def _classes_of(
                 did_you_mean(attribute, columns),
             )
         )
-    mapping, names = options["mapping"], {}
+    mapping, names = options.mapping, {}
     problems = []
     for value in labels[attribute].unique():
         if pd.isna(value):
@@ -320,7 +334,7 @@ def _unknown_class(path: str, attribute: str, text: str, classes: Sequence[str])
 # --- geometry --------------------------------------------------------------------------------------
 
 
-def _polygons(labels: gpd.GeoDataFrame, path: str, buffer: float, facts: Mapping[str, Any]) -> gpd.GeoDataFrame:
+def _polygons(labels: gpd.GeoDataFrame, path: str, buffer: float, header: ImageHeader) -> gpd.GeoDataFrame:
     """Repair geometries, and widen lines and points to polygons by ``buffer`` metres; the CRS stays the file's."""
     flat = labels.geom_type.isin(["Polygon", "MultiPolygon", "GeometryCollection"])
     invalid = ~labels.geometry.is_valid
@@ -335,7 +349,7 @@ def _polygons(labels: gpd.GeoDataFrame, path: str, buffer: float, facts: Mapping
         cure = "set `labels.buffer` to half their width in metres"
         raise UserError(Problem("lines_without_width", path, "geometry", f"{kinds} features", "polygons", cure))
     if thin.any():
-        metric = pieces.geometry.to_crs(_local_crs(facts))
+        metric = pieces.geometry.to_crs(_local_crs(header))
         widened = metric.buffer(thin.to_numpy() * buffer).to_crs(CRS(pieces.crs))
         pieces = pieces.set_geometry(pieces.geometry.where(~thin, widened))
     pieces = pieces.drop(columns="_remains")
@@ -343,21 +357,21 @@ def _polygons(labels: gpd.GeoDataFrame, path: str, buffer: float, facts: Mapping
     return pieces
 
 
-def _local_crs(facts: Mapping[str, Any]) -> CRS:
+def _local_crs(header: ImageHeader) -> CRS:
     """Give a projection in metres that is true around the image, wherever that is, also at a pole."""
-    west, south, east, north = facts["bounds"]
+    west, south, east, north = header.bounds
     return CRS.from_proj4(f"+proj=aeqd +lat_0={(south + north) / 2} +lon_0={(west + east) / 2} +datum=WGS84 +units=m")
 
 
-def _in_wgs84(labels: gpd.GeoDataFrame, facts: Mapping[str, Any]) -> gpd.GeoDataFrame:
+def _in_wgs84(labels: gpd.GeoDataFrame, header: ImageHeader) -> gpd.GeoDataFrame:
     """Bring polygons to EPSG:4326, near the image with so many corners that their edges stay where they are.
 
     An edge that is straight in one CRS is bent in another; with corners close together it hardly is. Far from the
     image that would only cost memory, so that what does not matter is cut off first.
     """
-    if labels.empty or CRS(labels.crs) == CRS(facts["crs"]):
+    if labels.empty or CRS(labels.crs) == CRS(header.crs):
         return labels.to_crs(WGS84)
-    bounds = bounds_in(labels.crs, facts)
+    bounds = bounds_in(labels.crs, header)
     if bounds is None:
         return labels.to_crs(WGS84)
     left, bottom, right, top = bounds
@@ -368,8 +382,8 @@ def _in_wgs84(labels: gpd.GeoDataFrame, facts: Mapping[str, Any]) -> gpd.GeoData
     return dense[dense.geom_type == "Polygon"].to_crs(WGS84)
 
 
-def _outside(path: str, kind: str, found: str, facts: Mapping[str, Any]) -> Problem:
-    expected = "some within the image's bounds " + ", ".join(f"{value:.5f}" for value in facts["bounds"])
+def _outside(path: str, kind: str, found: str, header: ImageHeader) -> Problem:
+    expected = "some within the image's bounds " + ", ".join(f"{value:.5f}" for value in header.bounds)
     return Problem(
         "aoi_outside" if kind == "aoi" else "labels_outside",
         path,

@@ -15,6 +15,7 @@ from typing import Any
 from snakemake.iocontainers import InputFiles
 from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
+from swath.checks.context import CheckRequest
 from swath.cluster.queue import cancel_lost_jobs
 from swath.cluster.site import Nodes, Request, check_requests, read_accounts, read_site, request_of
 from swath.coordination import job_messages
@@ -54,7 +55,7 @@ class RunContext:
     examples: Mapping[str, Mapping[str, Any]]
     later: Mapping[str, Sequence[str]]
     weights: Sequence[str] = ()
-    request: Callable[[Any], Mapping[str, Any]] | None = None
+    request: Callable[[], CheckRequest] | None = None
     validation: str = ""
 
 
@@ -86,7 +87,7 @@ def on_start(workflow: Any, context: RunContext) -> None:
     check_container_or_exit(workflow, context.image)
     site = _check_cluster_or_exit(workflow, context)
     if context.request and rules - UNCHECKED:
-        check_or_exit(context.request(None), context.validation)
+        check_or_exit(context.request(), context.validation)
     if site is not None:
         _take_over_cluster_or_exit(site)
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from snakemake.iocontainers import InputFiles, Wildcards
 
-from swath.config.load import load_experiment
+from swath.checks.context import CheckRequest
+from swath.config.load import Config, load_experiment
 from swath.errors import ending_the_program
 from swath.job.container import check_image, mount
 from swath.plan.inputs import check_definitions, check_weights
@@ -23,7 +24,7 @@ MOST_TIMES = 3
 """Memory and time grow with the first attempts; a training that only goes on in the next job needs no more."""
 
 
-def plan_or_exit(config: Mapping[str, Any], files: Sequence[str | Path]) -> Plan:
+def plan_or_exit(config: Config, files: Sequence[str | Path]) -> Plan:
     """Make the plan; a user's mistakes end the program."""
     with ending_the_program():
         experiment = load_experiment(config, files)
@@ -33,7 +34,7 @@ def plan_or_exit(config: Mapping[str, Any], files: Sequence[str | Path]) -> Plan
     return plan
 
 
-def check_or_exit(request: Mapping[str, Any], report: str) -> None:
+def check_or_exit(request: CheckRequest, report: str) -> None:
     """Run the preflight; what stops the run ends the program."""
     if find_spec("rasterio") is None:
         print("No rasterio here: `snakemake validate` checks the scenes in the container.", file=sys.stderr)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, Checkpoint
@@ -72,6 +71,6 @@ class TerminalBar(TQDMProgressBar):
     def _bar(self, words: str) -> Tqdm:
         return Tqdm(desc=words, file=terminal(), leave=False, dynamic_ncols=True, bar_format=self.BAR_FORMAT)
 
-    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
+    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, float]:
         """Show no more than the steps: the line per epoch says the rest."""
         return {}

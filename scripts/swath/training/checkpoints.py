@@ -20,6 +20,9 @@ from swath.files import temporary_name
 KEPT = 2
 """Checkpoints that are kept: the newest and, in case it is damaged, the one before."""
 
+Checkpoint = dict[str, Any]
+"""What Lightning saves of a training: weights, optimizer, where its loops stand, and under `swath` the history."""
+
 log = logging.getLogger("swath.train")
 
 
@@ -40,7 +43,7 @@ class DurableCheckpointIO(TorchCheckpointIO):
     def __init__(self, check: Callable[[], None] = lambda: None):
         self.check = check
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+    def save_checkpoint(self, checkpoint: Checkpoint, path: Any, storage_options: Any = None) -> None:
         """Save a checkpoint; see the class."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +80,7 @@ class CheckpointFolder:
         """Name the weights of an epoch that was the best so far; epochs count from 1."""
         return self.path / f"best-{epoch:05d}.ckpt"
 
-    def newest(self, clean: bool = True) -> tuple[Path, dict[str, Any]] | None:
+    def newest(self, clean: bool = True) -> tuple[Path, Checkpoint] | None:
         """Find and load the newest checkpoint that is whole; damaged ones are passed over, loudly.
 
         Args:
@@ -106,7 +109,7 @@ class CheckpointFolder:
             raise OSError(f"{path} was written, but cannot be read back: {damage}")
         self.write_seconds = time.perf_counter() - started
 
-    def read_best(self, epoch: int) -> dict[str, Any]:
+    def read_best(self, epoch: int) -> dict[str, torch.Tensor]:
         """Load the weights of the best epoch.
 
         Raises:
@@ -125,7 +128,7 @@ class CheckpointFolder:
                     f"remove {self.path}: the model is trained anew",
                 )
             )
-        weights: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        weights: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
         return weights
 
     def tidy(self, best: Iterable[int | None]) -> None:

@@ -7,12 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from swath.config.train import RUNTIME_ONLY
+from pydantic import JsonValue
+
+from swath.config.base import settings
+from swath.config.library_names import EXTERNAL
+from swath.config.model import Model
+from swath.config.stage import StageSettings
+from swath.config.train import RUNTIME_ONLY, Train
 from swath.files import content_of_zips, sha256, short_hash
 from swath.networks.definition import definition_files
-from swath.rv.pipeline import scene_options
-from swath.rv.task import SceneOptions
-from swath.scenes.manifest import SceneFacts, read_splits
+from swath.rv.pipeline import SceneOptions, scene_options
+from swath.scenes.facts import SceneFacts
+from swath.scenes.manifest import read_splits
 
 
 @dataclass(frozen=True)
@@ -29,8 +35,7 @@ class TrainingJob:
         colours: Colours by id.
         chip_size: Pixels.
         model: The `model` settings.
-        train: The `train` settings.
-        seed: The training seed.
+        train: The `train` settings, the training seed among them.
         weights: File of the first weights, or None.
         deadline: Seconds since 1970 at which this process will be killed, if that was told.
     """
@@ -43,15 +48,20 @@ class TrainingJob:
     classes: Sequence[str]
     colours: Sequence[str]
     chip_size: int
-    model: Mapping[str, Any]
-    train: Mapping[str, Any]
-    seed: int
+    model: Model
+    train: Train
     weights: Path | None = None
     deadline: float | None = None
 
     @classmethod
     def of_rule(
-        cls, inputs: Any, params: Any, folder: Path, runtime_only: Mapping[str, Any] | None = None, **others: Any
+        cls,
+        inputs: Any,
+        params: Any,
+        folder: Path,
+        runtime_only: Mapping[str, JsonValue] | None = None,
+        weights: Path | None = None,
+        deadline: float | None = None,
     ) -> TrainingJob:
         """Put a job together from what a rule reads.
 
@@ -60,30 +70,41 @@ class TrainingJob:
             params: name, spec, settings, classes, colours, splits.
             folder: The model's folder.
             runtime_only: `train` settings that are not in the spec.
-            others: Further attributes.
+            weights, deadline: As the attributes.
         """
+        sections, spec = StageSettings(**params.settings), params.spec
+        assert sections.chips
         return cls(
             name=params.name,
             folder=folder,
             chips=list(inputs.chips),
             scenes=read_splits(inputs.scenes, params.splits),
-            options=scene_options(params.settings, inputs.stats, params.classes),
+            options=scene_options(sections, inputs.stats, params.classes),
             classes=params.classes,
             colours=params.colours,
-            chip_size=params.settings["chips"]["size"],
-            model=params.spec["model"],
-            train={**params.spec["train"], **(runtime_only or {})},
-            seed=params.spec["seed"],
-            **others,
+            chip_size=sections.chips.size,
+            model=model_of_spec(spec["model"]),
+            train=Train(**spec["train"], **(runtime_only or {}), seed=spec["seed"]),
+            weights=weights,
+            deadline=deadline,
         )
 
     @property
     def fingerprint(self) -> str:
         """Name what checkpoints depend on, so that none is ever taken up by another training."""
-        train = {name: value for name, value in self.train.items() if name not in RUNTIME_ONLY}
-        weights = [self.weights] if self.weights else []
-        files = [sha256(path) for path in [*map(str, weights), *map(str, definition_files(self.model))]]
-        return short_hash([self.model, train, self.seed, content_of_zips(self.chips), files])
+        files = [*map(str, [self.weights] if self.weights else []), *definition_files(self.model.definition)]
+        train = settings(self.train, *RUNTIME_ONLY)
+        return short_hash([settings(self.model), train, content_of_zips(self.chips), [sha256(file) for file in files]])
+
+
+def model_of_spec(values: Mapping[str, JsonValue]) -> Model:
+    """Read the `model` settings back from a spec, in which defaults stand as if they had been said.
+
+    A trial whose weights are the first ones is no part of them: the weights are a file of the job.
+    """
+    weights = values["weights"] if isinstance(values["weights"], str) else "none"
+    unsaid = ("encoder",) if values["architecture"] == EXTERNAL else ()
+    return Model(**{name: value for name, value in values.items() if name not in unsaid} | {"weights": weights})
 
 
 @dataclass(frozen=True)

@@ -18,16 +18,18 @@ from swath.config.train import loss_weights
 from swath.errors import Problem, UserError
 from swath.files import unzip
 from swath.networks.definition import ARCHITECTURES, HUBCONF, publish_definition
-from swath.rv.chip import FOLDERS
+from swath.rv.chip_files import CHIP_FILES, FOLDERS
 from swath.rv.datasets import parts_of
+from swath.rv.label_sources import label_source
+from swath.rv.networks import NETWORKS
 from swath.rv.pipeline import (
+    TASK_CONFIGS,
     augmentation,
     class_config,
     pipeline_config,
     scene_config,
     solver_config,
 )
-from swath.rv.tasks import TASKS
 from swath.scenes.manifest import channel_order
 from swath.seeds import seed_everything
 from swath.training.job import TrainingJob
@@ -41,11 +43,11 @@ log = logging.getLogger("swath.train")
 
 def describe_training(job: TrainingJob) -> RVPipelineConfig:
     """Describe the training for Raster Vision; all paths start at the working directory."""
-    bands = len(channel_order(job.scenes[0], job.options.imagery["bands"]))
+    bands = len(channel_order(job.scenes[0], job.options.imagery.bands))
     classes = class_config(job.classes, job.colours)
-    task = TASKS[job.options.task]
+    task = job.options.task
     try:
-        augmentations = augmentation(job.train["augmentations"])
+        augmentations = augmentation(job.train.augmentations)
     except (TypeError, ValueError) as error:
         raise UserError(
             Problem(
@@ -59,9 +61,14 @@ def describe_training(job: TrainingJob) -> RVPipelineConfig:
         ) from None
     scenes = {
         split: [
-            scene_config(facts, job.options, aoi=facts["evaluated"] if split == "validation" else facts["aoi"])
+            scene_config(
+                facts,
+                job.options,
+                labels=label_source(facts, job.options),
+                aoi=facts.evaluated if split == "validation" else facts.aoi,
+            )
             for facts in job.scenes
-            if facts["split"] == split
+            if facts.split == split
         ]
         for split in ("train", "validation")
     }
@@ -72,7 +79,7 @@ def describe_training(job: TrainingJob) -> RVPipelineConfig:
         validation=scenes["validation"],
         model=_model_config(job, bands),
         solver=solver_config(task, job.train),
-        data=task.data(
+        data=TASK_CONFIGS[task].data(
             uri=list(job.chips),
             class_config=classes,
             img_channels=bands,
@@ -89,12 +96,9 @@ def describe_training(job: TrainingJob) -> RVPipelineConfig:
 
 def _model_config(job: TrainingJob, bands: int) -> ModelConfig:
     """Describe the network; the definition it is built from is copied beside the model, as paths have to stay."""
-    folder, task, classes = job.folder / "architecture", TASKS[job.options.task], len(job.classes)
-    external = job.model["architecture"] == EXTERNAL
-    publish_definition(Path(job.model["definition"]) if external else ARCHITECTURES, folder)
-    if external:
-        return task.external_config(job.model, bands, classes, job.chip_size, str(folder))
-    return task.model_config(job.model, bands, classes, str(folder))
+    folder = job.folder / "architecture"
+    publish_definition(Path(job.model.definition) if job.model.definition else ARCHITECTURES, folder)
+    return NETWORKS[job.options.task].describe(job.model, bands, len(job.classes), job.chip_size, str(folder))
 
 
 def build_learner(job: TrainingJob, config: RVPipelineConfig, temporary: Path) -> Learner:
@@ -104,31 +108,31 @@ def build_learner(job: TrainingJob, config: RVPipelineConfig, temporary: Path) -
     learner_config = config.backend.get_learner_config(config)
     learner_config.data.uri = str(chips)
     learner_config.output_uri = str(temporary / "learner")
-    seed_everything(job.seed)
+    seed_everything(job.train.seed)
     learner = _built(job, learner_config, temporary)
     config.backend.data.uri = list(job.chips)  # the learner config's data is the same object
     learner_config.output_uri = config.train_uri
     if job.weights:
         _load_first_weights(job, learner.model, job.weights)
     if isinstance(learner, ObjectDetectionLearner):  # which has losses of its own, and no null class
-        if not job.weights and job.model["architecture"] != EXTERNAL:
+        if not job.weights and job.model.architecture != EXTERNAL:
             let_all_layers_learn(learner.model)
     else:
         if not silence_null_class(learner.model, len(job.classes)):
             log.warning("%s: no last layer with a bias for each of %d classes", job.name, len(job.classes))
-        learner.loss = build_loss(loss_weights(job.train["loss"]), len(job.classes), _class_weights(job, learner))
+        learner.loss = build_loss(loss_weights(job.train.loss), len(job.classes), _class_weights(job, learner))
     return learner
 
 
 def _built(job: TrainingJob, config: LearnerConfig, temporary: Path) -> Learner:
     """Let Raster Vision build the learner; what the network refuses is the user's to change."""
-    external = job.model["architecture"] == EXTERNAL
+    external = job.model.architecture == EXTERNAL
     failures = (Exception,) if external else (TypeError, ValueError, KeyError, OSError)  # of any kind
     try:
         learner: Learner = config.build(str(temporary), training=True)
     except failures as error:
-        name = job.model["entrypoint"] if external else f"{job.model['architecture']} with {job.model['encoder']}"
-        place = f"{job.model['definition']}/{HUBCONF}" if external else "config"
+        name = job.model.entrypoint if external else f"{job.model.architecture} with {job.model.encoder}"
+        place = f"{job.model.definition}/{HUBCONF}" if external else "config"
         cure = "change `model.arguments`, or hubconf.py" if external else "change `model`"
         found = f"{name}: {type(error).__name__}: {error}" if external else f"{name}: {error}"
         raise UserError(
@@ -147,13 +151,13 @@ def unpack_chips(job: TrainingJob, folder: Path) -> None:
         unzip(archive, folder)
     _check_chips(job, folder)
     for part in FOLDERS.values():
-        TASKS[job.options.task].join_chips(folder / part)
+        CHIP_FILES[job.options.task].join(folder / part)
 
 
 def _load_first_weights(job: TrainingJob, model: torch.nn.Module, path: Path) -> None:
     """Start with weights from a file, and say which layers they fit."""
     part = "model"
-    if job.model["weights"] == "imagenet":
+    if job.model.weights == "imagenet":
         part = "encoder"
         check_weights(path, path.with_suffix(".json"))
     for line in load_weights(model, path, part).lines():
@@ -162,10 +166,10 @@ def _load_first_weights(job: TrainingJob, model: torch.nn.Module, path: Path) ->
 
 def _class_weights(job: TrainingJob, learner: Learner) -> list[float] | None:
     """Weigh the classes as the settings say, by class id; None when all weigh the same."""
-    wanted = job.train["class_weights"]
+    wanted = job.train.class_weights
     if not wanted:
         return None
-    if wanted != "balanced":
+    if isinstance(wanted, dict):
         return [float(wanted.get(name, 1.0)) for name in job.classes]
     targets = (target for part in parts_of(learner.train_ds) for _, target in part.orig_dataset)
     weights = balanced_weights(count_classes(targets, len(job.classes)))
@@ -212,9 +216,9 @@ def silence_null_class(model: torch.nn.Module, classes: int) -> bool:
 
 
 def _check_chips(job: TrainingJob, chips: Path) -> None:
-    gpus = job.train["gpus"]
+    gpus = job.train.gpus
     for split, least in (("train", 2 * gpus), ("validation", gpus)):
-        count = TASKS[job.options.task].count_chips(chips / FOLDERS[split])
+        count = CHIP_FILES[job.options.task].count(chips / FOLDERS[split])
         log.info("%s: %d %s chips", job.name, count, split)
         if count < least:
             raise UserError(

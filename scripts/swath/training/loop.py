@@ -17,6 +17,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 
+from swath.config.train import Train
 from swath.coordination.lease import Lease
 from swath.errors import Problem, ToBeContinuedError, UserError
 from swath.job.gpus import warn_of_unseen_gpus
@@ -49,21 +50,21 @@ def best_epoch(rows: Rows, monitor: str) -> int | None:
     return scores.index(max(scores)) + 1 if scores else None
 
 
-def is_finished(rows: Rows, spent_seconds: float, train: Mapping[str, Any]) -> str | None:
+def is_finished(rows: Rows, spent_seconds: float, train: Train) -> str | None:
     """Say why training is over, or None: all epochs, no progress for too long, or no GPU hours left."""
-    if len(rows) >= train["epochs"]:
+    if len(rows) >= train.epochs:
         return "all epochs done"
-    best = best_epoch(rows, train["monitor"])
-    if best and train["patience"] and len(rows) - best >= train["patience"]:
-        return f"no better {train['monitor']} for {train['patience']} epochs"
+    best = best_epoch(rows, train.monitor)
+    if best and train.patience and len(rows) - best >= train.patience:
+        return f"no better {train.monitor} for {train.patience} epochs"
     if rows and is_spent(spent_seconds, train):
-        return f"{train['max_gpu_hours']:g} GPU hours spent"
+        return f"{train.max_gpu_hours:g} GPU hours spent"
     return None
 
 
-def is_spent(seconds: float, train: Mapping[str, Any]) -> bool:
+def is_spent(seconds: float, train: Train) -> bool:
     """Tell whether the GPU hours of a training are used up."""
-    return bool(train["max_gpu_hours"]) and seconds * train["gpus"] >= 3600 * train["max_gpu_hours"]
+    return train.max_gpu_hours is not None and seconds * train.gpus >= 3600 * train.max_gpu_hours
 
 
 # --- keeping --------------------------------------------------------------------------------------
@@ -79,9 +80,7 @@ class CheckpointCallback(Checkpoint):  # of this type, because Lightning calls t
         train: The `train` settings.
     """
 
-    def __init__(
-        self, folder: CheckpointFolder, stop: StopRequest, check: Callable[[], None], train: Mapping[str, Any]
-    ):
+    def __init__(self, folder: CheckpointFolder, stop: StopRequest, check: Callable[[], None], train: Train):
         self.folder, self.stop, self.check, self.train = folder, stop, check, train
         self._written = time.monotonic()
 
@@ -107,7 +106,7 @@ class CheckpointCallback(Checkpoint):  # of this type, because Lightning calls t
         """After every epoch: the best weights, then the checkpoint that relies on them."""
         assert isinstance(pl_module, LearnerModule)
         rows = pl_module.rows
-        best = best_epoch(rows, self.train["monitor"])
+        best = best_epoch(rows, self.train.monitor)
         if best == len(rows) and trainer.is_global_zero:
             self.folder.write(
                 self.folder.best(best),
@@ -121,7 +120,7 @@ class CheckpointCallback(Checkpoint):  # of this type, because Lightning calls t
             )
         )
         if over:
-            log.info("%s: %s; epoch %d was the best by %s", pl_module.name, over, best, self.train["monitor"])
+            log.info("%s: %s; epoch %d was the best by %s", pl_module.name, over, best, self.train.monitor)
             trainer.should_stop = True
         elif reason:
             raise ToBeContinuedError(self._farewell(pl_module, reason))
@@ -130,19 +129,19 @@ class CheckpointCallback(Checkpoint):  # of this type, because Lightning calls t
         self.folder.write(self.folder.last(module.position), trainer.save_checkpoint)
         if trainer.is_global_zero:
             self.check()
-            monitor = self.train["monitor"]  # the checkpoint before this one relies on its own best weights
+            monitor = self.train.monitor  # the checkpoint before this one relies on its own best weights
             self.folder.tidy({best_epoch(module.rows, monitor), best_epoch(module.rows[:-1], monitor)})
         self._written = time.monotonic()
 
     def _is_due(self) -> bool:
-        minutes = self.train["checkpoint_minutes"]
+        minutes = self.train.checkpoint_minutes
         return minutes is not None and time.monotonic() - self._written >= 60 * minutes
 
     @property
     def _steps_between_looks(self) -> int:
         """Steps between two looks at whether to stop: whole accumulations, and some, where processes have to agree."""
-        accumulate: int = self.train["accumulate"]
-        return accumulate if self.train["gpus"] == 1 else accumulate * math.ceil(LOOK_EVERY / accumulate)
+        accumulate = self.train.accumulate
+        return accumulate if self.train.gpus == 1 else accumulate * math.ceil(LOOK_EVERY / accumulate)
 
     def _needed(self, module: LearnerModule) -> float:
         """Estimate the seconds until training can next be stopped: steps, a validation and a checkpoint lie between."""
@@ -179,26 +178,26 @@ class Hardware:
     precision: str
 
 
-def choose_hardware(train: Mapping[str, Any]) -> Hardware:
+def choose_hardware(train: Train) -> Hardware:
     """Take the GPUs asked for, or the CPU where there are none.
 
     Raises:
         UserError: If there are GPUs, but fewer than asked for.
     """
     visible = torch.cuda.device_count()
-    if 0 < visible < train["gpus"]:
+    if 0 < visible < train.gpus:
         raise UserError(
             Problem(
                 "too_few_gpus",
                 "config",
                 "train.gpus",
-                f"{train['gpus']}, on a machine where {visible} can be seen",
+                f"{train.gpus}, on a machine where {visible} can be seen",
                 "as many GPUs as asked for",
                 "ask for fewer, or for a node with more",
             )
         )
     warn_of_unseen_gpus(visible)
-    wanted, words = train["mixed_precision"], {"bf16": "bf16-mixed", "fp16": "16-mixed"}
+    wanted, words = train.mixed_precision, {"bf16": "bf16-mixed", "fp16": "16-mixed"}
     if wanted == "none":
         precision = "32-true"
     elif visible or (wanted == "bf16" and cpu_has_bf16()):
@@ -224,9 +223,9 @@ def fit(module: LearnerModule, folder: CheckpointFolder, ownership: Lease | None
     """
     train = module.train_settings
     newest = folder.newest(clean=ownership is not None)
-    state: dict[str, Any] = newest[1]["swath"] if newest else {"rows": [], "spent_seconds": 0.0}
-    if newest and is_finished(state["rows"], state["spent_seconds"], train):
-        module.rows, module.timings = state["rows"], state["timings"]
+    history = newest[1]["swath"] if newest else None
+    if newest and history and is_finished(history["rows"], history["spent_seconds"], train):
+        module.rows, module.timings = history["rows"], history["timings"]
         module.load_state_dict(newest[1]["state_dict"])
     else:
         if newest:
@@ -238,8 +237,8 @@ def fit(module: LearnerModule, folder: CheckpointFolder, ownership: Lease | None
             _run(trainer, module, str(newest[0]) if newest else None)
         if not trainer.is_global_zero:
             return
-    if train["keep"] == "best":
-        best = best_epoch(module.rows, train["monitor"])
+    if train.keep == "best":
+        best = best_epoch(module.rows, train.monitor)
         assert best
         module.load_state_dict(folder.read_best(best))
 
@@ -250,26 +249,26 @@ def build_trainer(
     """Build Lightning's trainer of the `train` settings."""
     train = module.train_settings
     hardware = choose_hardware(train)
-    log.info("%s: training on %d %s, %s", module.name, train["gpus"], hardware.accelerator.upper(), hardware.precision)
-    if train["deterministic"]:
+    log.info("%s: training on %d %s, %s", module.name, train.gpus, hardware.accelerator.upper(), hardware.precision)
+    if train.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     strategy: Any = "auto"
-    if train["gpus"] > 1:
+    if train.gpus > 1:
         # encoders cut short have layers that nothing uses, frozen ones layers without gradients
         strategy = DDPStrategy(find_unused_parameters=True)
     check = ownership.check if ownership else _nothing
     callbacks, bar = callbacks_of_training(folder.path.parents[1] / "tensorboard", check)
     trainer = pl.Trainer(
-        max_epochs=train["epochs"],
+        max_epochs=train.epochs,
         accelerator=hardware.accelerator,
-        devices=train["gpus"],
+        devices=train.gpus,
         strategy=strategy,
-        sync_batchnorm=train["gpus"] > 1 and hardware.accelerator == "gpu",
+        sync_batchnorm=train.gpus > 1 and hardware.accelerator == "gpu",
         use_distributed_sampler=False,
         precision=hardware.precision,
-        gradient_clip_val=train["clip_gradients"],
-        accumulate_grad_batches=train["accumulate"],
-        deterministic="warn" if train["deterministic"] else None,
+        gradient_clip_val=train.clip_gradients,
+        accumulate_grad_batches=train.accumulate,
+        deterministic="warn" if train.deterministic else None,
         logger=False,
         enable_progress_bar=bar,
         enable_model_summary=False,
@@ -287,9 +286,9 @@ def _nothing() -> None:
 
 
 def _run(trainer: pl.Trainer, module: LearnerModule, checkpoint: str | None) -> None:
-    if module.train_settings["channels_last"]:
+    if module.train_settings.channels_last:
         module.model.to(memory_format=torch.channels_last)
-    if module.train_settings["compile"]:
+    if module.train_settings.compile:
         module.model.compile(dynamic=False)  # the same kernels, whichever batch comes first
     try:
         trainer.fit(module, ckpt_path=checkpoint, weights_only=False)

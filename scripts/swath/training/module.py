@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import resource
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -14,12 +14,15 @@ from rastervision.pytorch_learner.learner import Learner
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from swath.config.train import Train
 from swath.seeds import mixed_seed, seed_torch
-from swath.training.checkpoints import Position
+from swath.training.checkpoints import Checkpoint, Position
 from swath.training.data import training_loader, validation_loader
 from swath.training.optimizers import build_optimizer, build_scheduler
 
 MACRO_F1 = "macro_f1"
+StepOutput = dict[str, Any]
+"""What Raster Vision's learner returns of a step: losses, counts, boxes."""
 log = logging.getLogger("swath.train")
 
 
@@ -30,8 +33,7 @@ class LearnerModule(pl.LightningModule):
         name: The run's readable name, for messages.
         learner: Raster Vision's learner, built for training.
         class_names: The classes that count in `macro_f1`.
-        train: The `train` settings.
-        seed: The training seed.
+        train: The `train` settings, the training seed among them.
         encoder: The part that `freeze_encoder` keeps as it is.
 
     Attributes:
@@ -45,8 +47,7 @@ class LearnerModule(pl.LightningModule):
         name: str,
         learner: Learner,
         class_names: Sequence[str],
-        train: Mapping[str, Any],
-        seed: int,
+        train: Train,
         encoder: nn.Module | None = None,
     ):
         super().__init__()
@@ -54,7 +55,7 @@ class LearnerModule(pl.LightningModule):
         self.learner = learner
         self.model = learner.model
         self.loss = learner.loss
-        self.class_names, self.train_settings, self.seed = list(class_names), train, seed
+        self.class_names, self.train_settings, self.seed = list(class_names), train, train.seed
         self._encoder = [encoder] if encoder else []  # in a list: it is registered already, as part of the model
         self.rows: list[dict[str, float]] = []
         self.timings: list[dict[str, float]] = []
@@ -62,8 +63,8 @@ class LearnerModule(pl.LightningModule):
         self._step = 0
         self._clock = 0.0
         self._epoch_seconds = {"training": 0.0, "validation": 0.0}
-        self._train_outputs: list[dict[str, Any]] = []
-        self._validation_outputs: list[dict[str, Any]] = []
+        self._train_outputs: list[StepOutput] = []
+        self._validation_outputs: list[StepOutput] = []
         self._validation: dict[str, float] = {}
 
     @property
@@ -80,21 +81,21 @@ class LearnerModule(pl.LightningModule):
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Load training chips from the position on."""
-        workers, trainer = self.train_settings["num_workers"], self.trainer
+        workers, trainer = self.train_settings.num_workers, self.trainer
         return training_loader(
             self.learner, workers, self.seed, lambda: self.position, trainer.global_rank, trainer.world_size
         )
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Load validation chips in their order."""
-        workers = self.train_settings["num_workers"]
+        workers = self.train_settings.num_workers
         return validation_loader(self.learner, workers, self.trainer.global_rank, self.trainer.world_size)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Move a batch the learner's way: object detection has box lists."""
         inputs, targets = batch
         inputs = self.learner.to_device(inputs, device)
-        if self.train_settings["channels_last"] and inputs.ndim == 4:
+        if self.train_settings.channels_last and inputs.ndim == 4:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         return inputs, self.learner.to_device(targets, device)
 
@@ -117,7 +118,7 @@ class LearnerModule(pl.LightningModule):
 
     def _freeze_encoder(self) -> None:
         """Keep the encoder as it is, batch statistics included, in the epochs that say so."""
-        frozen = len(self.rows) < self.train_settings["freeze_encoder"]
+        frozen = len(self.rows) < self.train_settings.freeze_encoder
         self.model.train()
         for encoder in self._encoder:
             encoder.requires_grad_(not frozen)
@@ -129,7 +130,7 @@ class LearnerModule(pl.LightningModule):
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Let the learner compute the loss."""
-        output: dict[str, Any] = self.learner.train_step(batch, batch_idx)
+        output: StepOutput = self.learner.train_step(batch, batch_idx)
         loss: Tensor = output["train_loss"]
         self._train_outputs.append({name: _detached(value) for name, value in output.items()})
         self._step = batch_idx + 1
@@ -169,7 +170,7 @@ class LearnerModule(pl.LightningModule):
         self._train_outputs.clear()
         self._tell()
 
-    def _of_all_processes(self, outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _of_all_processes(self, outputs: list[StepOutput]) -> list[StepOutput]:
         """Gather what steps returned from all processes that train together, on the CPU, in one order everywhere."""
         here = [
             {name: value.cpu() if isinstance(value, Tensor) else value for name, value in o.items()} for o in outputs
@@ -194,7 +195,7 @@ class LearnerModule(pl.LightningModule):
         """Say how long the epoch took and what it needed."""
         seconds = self._epoch_seconds
         device = self.device
-        chips = min(self._step * self.train_settings["batch_size"], len(self.learner.train_ds))
+        chips = min(self._step * self.train_settings.batch_size, len(self.learner.train_ds))
         on_gpu = torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else 0.0
         return {
             "epoch": len(self.rows),
@@ -215,7 +216,7 @@ class LearnerModule(pl.LightningModule):
 
     # --- checkpoints
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Keep the history and the unfinished epoch in the checkpoint: no epoch twice, none missing."""
         checkpoint["swath"] = {
             "rows": self.rows,
@@ -226,7 +227,7 @@ class LearnerModule(pl.LightningModule):
             "train_outputs": self._of_all_processes(self._train_outputs),
         }
 
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+    def on_load_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Take the history and the unfinished epoch from the checkpoint."""
         state = checkpoint["swath"]
         self.rows, self.timings = list(state["rows"]), list(state["timings"])

@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import cv2
 import torch
@@ -53,7 +52,7 @@ def train_model(job: TrainingJob, outputs: TrainingOutputs) -> None:
         UserError: If there are too few chips, the network refuses its settings, the chips' size or the first weights,
             fewer GPUs can be seen than asked for, or another process owns the checkpoints.
     """
-    if job.train["gpus"] == 1:
+    if job.train.gpus == 1:
         train_here(job, outputs)
     else:
         run_together(train_here, job, outputs)
@@ -61,23 +60,22 @@ def train_model(job: TrainingJob, outputs: TrainingOutputs) -> None:
 
 def train_here(job: TrainingJob, outputs: TrainingOutputs) -> None:
     """Train in this process, alone or as one of several; the first of them keeps checkpoints and writes the outputs."""
-    use_threads(job.train["threads"])
+    use_threads(job.train.threads)
     rank = int(os.environ.get("LOCAL_RANK", "0"))
     checkpoints = CheckpointFolder(job.folder / "checkpoints" / job.fingerprint)
-    if torch.cuda.is_available() and job.train["gpus"] > 1:
+    if torch.cuda.is_available() and job.train.gpus > 1:
         torch.cuda.set_device(rank)
     owner = leased(checkpoints.path) if rank == 0 else nullcontext()
     with owner as ownership, tempfile.TemporaryDirectory() as temporary:
         config = describe_training(job)
         learner = build_learner(job, config, Path(temporary))
-        remember_chips(learner, job.train["cache_gb"], max(1, job.train["num_workers"]) * job.train["gpus"])
+        remember_chips(learner, job.train.cache_gb, max(1, job.train.num_workers) * job.train.gpus)
         module = LearnerModule(
             job.name,
             learner,
             [name for name in job.classes if name != NULL_CLASS],
             job.train,
-            job.seed,
-            encoder=encoder_of(learner.model) if job.train["freeze_encoder"] else None,
+            encoder=encoder_of(learner.model) if job.train.freeze_encoder else None,
         )
         fit(module, checkpoints, ownership, StopRequest(job.deadline, ownership))
         if ownership is None:
@@ -103,7 +101,7 @@ def save_bundle(learner: Learner, temporary: Path, output: Path) -> None:
     zip_directory(temporary / "bundle", output)
 
 
-def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_rows(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
     """Write a CSV, a row per epoch."""
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[-1]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,7 @@ import numpy as np
 from rastervision.pytorch_learner.object_detection_utils import BoxList
 
 from swath.report.preview import PreviewChip
-from swath.rv.chip import FOLDERS
-from swath.rv.tasks import TASKS
+from swath.rv.chip_files import CHIP_FILES, FOLDERS
 from swath.scenes.manifest import channel_order
 from swath.training.data import augmented
 from swath.training.job import TrainingJob
@@ -36,17 +34,17 @@ def sample_chips(job: TrainingJob, number: int) -> tuple[list[PreviewChip], dict
         data = config.backend.get_learner_config(config).data
         data.uri = str(chips)
         dataset, *_ = data.build(temporary)
-        shown = augmented(data, dataset, job.seed)
+        shown = augmented(data, dataset, job.train.seed)
         chosen = np.linspace(0, len(shown) - 1, min(number, len(shown))).round().astype(int)
         sampled = [_as_arrays(*shown[0, int(index)]) for index in chosen]
-        counts = {split: TASKS[job.options.task].count_chips(chips / folder) for split, folder in FOLDERS.items()}
+        counts = {split: CHIP_FILES[job.options.task].count(chips / folder) for split, folder in FOLDERS.items()}
     return sampled, counts
 
 
 def band_names(job: TrainingJob) -> list[str]:
     """Name the bands the model sees: as the first scene's image does, or by number."""
-    names: Mapping[int, Any] = dict(enumerate(job.scenes[0]["bands"]))
-    return [names[index] or f"band {index + 1}" for index in channel_order(job.scenes[0], job.options.imagery["bands"])]
+    scene = job.scenes[0]
+    return [scene.bands[index] or f"band {index + 1}" for index in channel_order(scene, job.options.imagery.bands)]
 
 
 def _as_arrays(image: Any, target: Any) -> PreviewChip:

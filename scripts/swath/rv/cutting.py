@@ -1,0 +1,123 @@
+"""How scenes are cut into chips, by task, in Raster Vision's words."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from copy import copy
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+from rastervision.core.box import Box
+from rastervision.core.data import GeoJSONVectorSource, Scene
+from rastervision.core.data.label import ChipClassificationLabels
+from rastervision.core.rv_pipeline import ChipOptions, SemanticSegmentationChipOptions, WindowSamplingConfig
+from rastervision.core.rv_pipeline.object_detection_config import (
+    ObjectDetectionChipOptions,
+    ObjectDetectionWindowSamplingConfig,
+)
+
+from swath.config.chips import Chips
+from swath.config.classes import NULL_CLASS_ID
+from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION, Task
+from swath.rv.pipeline import SceneOptions
+from swath.scenes.facts import SceneFacts
+
+
+class Cutting(ABC):
+    """How a task's scenes are cut."""
+
+    @abstractmethod
+    def chip_options(self, chips: Chips, facts: SceneFacts, classes: Sequence[str]) -> ChipOptions:
+        """Turn the `chips` settings into Raster Vision's, for one scene."""
+
+    def prepare_scene(self, scene: Scene, chips: ChipOptions, options: SceneOptions) -> Sequence[Box] | None:
+        """Get a scene ready to be cut.
+
+        Returns:
+            The windows to cut, where they are not to be sampled.
+        """
+        return None
+
+
+class SegmentationCutting(Cutting):
+    """Windows anywhere."""
+
+    def chip_options(self, chips: Chips, facts: SceneFacts, classes: Sequence[str]) -> ChipOptions:
+        """Sample windows; leave out those with too few labelled pixels."""
+        sampling = sampling_options(chips)
+        if not chips.min_labelled:
+            return SemanticSegmentationChipOptions(sampling=sampling, nodata_threshold=chips.max_nodata)
+        return SemanticSegmentationChipOptions(
+            sampling=sampling,
+            nodata_threshold=chips.max_nodata,
+            target_class_ids=[index for index in range(len(classes)) if index != NULL_CLASS_ID],
+            target_count_threshold=max(1, round(chips.min_labelled * chips.size**2)),
+            negative_survival_prob=0.0,
+        )
+
+
+class DetectionCutting(Cutting):
+    """Windows anywhere, or around boxes."""
+
+    def chip_options(self, chips: Chips, facts: SceneFacts, classes: Sequence[str]) -> ChipOptions:
+        """Sample windows, boxes among them as often as `negative_ratio` says; a scene without boxes has no such."""
+        has_boxes = any(list((facts.labelled_pixels or {}).values())[1:])
+        sampling = ObjectDetectionWindowSamplingConfig(
+            **sampling_options(chips),
+            ioa_thresh=chips.min_box_overlap,
+            clip=True,
+            neg_ratio=chips.negative_ratio if has_boxes else None,
+            neg_ioa_thresh=chips.max_negative_overlap,
+        )
+        return ObjectDetectionChipOptions(sampling=sampling, nodata_threshold=chips.max_nodata)
+
+    def prepare_scene(self, scene: Scene, chips: ChipOptions, options: SceneOptions) -> Sequence[Box] | None:
+        """Cut boxes off at the edges of sliding windows, too: Raster Vision does so for random ones only."""
+        scene.label_source.ioa_thresh = chips.sampling.ioa_thresh
+        scene.label_source.clip = chips.sampling.clip
+        return None
+
+
+class ClassificationCutting(Cutting):
+    """The grid's cells, random windows, or cells that are given."""
+
+    def chip_options(self, chips: Chips, facts: SceneFacts, classes: Sequence[str]) -> ChipOptions:
+        """Take the grid's cells, or random windows."""
+        return ChipOptions(sampling=WindowSamplingConfig(**sampling_options(chips)), nodata_threshold=chips.max_nodata)
+
+    def prepare_scene(self, scene: Scene, chips: ChipOptions, options: SceneOptions) -> Sequence[Box] | None:
+        """Take the given cells where they are, if labels are cells: around their centres, as large as a chip."""
+        if options.labels is None or options.labels.cells != "given":
+            return None
+        table, size = _in_exact_pixels(scene.label_source.vector_source), chips.get_chip_sz()
+        left, top, right, bottom = table.geometry.bounds.to_numpy().T
+        corners = np.column_stack([(top + bottom) / 2, (left + right) / 2]) - size / 2
+        windows = [Box(y, x, y + size, x + size) for y, x in np.rint(corners.round(3)).astype(int).tolist()]
+        scene.label_source.labels = ChipClassificationLabels(
+            {window: (int(index), None) for window, index in zip(windows, table["class_id"], strict=True)}
+        )
+        return windows
+
+
+CUTTING: Mapping[Task, Cutting] = {
+    SEGMENTATION: SegmentationCutting(),
+    DETECTION: DetectionCutting(),
+    CLASSIFICATION: ClassificationCutting(),
+}
+
+
+def sampling_options(chips: Chips) -> dict[str, Any]:
+    """Turn the `chips` settings into Raster Vision's options for sampling windows."""
+    options = {"method": chips.sampling, "size": chips.size, "within_aoi": chips.within_aoi}
+    if chips.sampling == "random":
+        return options | {"max_windows": chips.per_scene, "padding": chips.padding}
+    return options | {"stride": chips.stride or chips.size}
+
+
+def _in_exact_pixels(vectors: GeoJSONVectorSource) -> gpd.GeoDataFrame:
+    """Take labels to pixel coordinates without Raster Vision's rounding down, which can be off by a whole pixel."""
+    exact = copy(vectors.crs_transformer)
+    exact.round_pixels = False
+    return GeoJSONVectorSource(vectors.uris, exact, vectors.vector_transformers).get_dataframe()

@@ -1,0 +1,126 @@
+"""What is known of a scene once its files have been read: the image's header, where its labels lie, what they hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from swath.config.imagery import Imagery
+from swath.config.labels import Labels
+from swath.config.tasks import Task
+
+Transform = tuple[float, float, float, float, float, float]
+"""The six coefficients of an affine transform from pixels (column, row) to coordinates, as rasterio has them."""
+Bounds = tuple[float, float, float, float]
+"""West, south, east, north."""
+
+
+@dataclass(frozen=True)
+class ScenesSpec:
+    """What the results of the stage `scenes` depend on, beside the scenes.
+
+    Attributes:
+        task: The experiment's task.
+        classes: Class names by id.
+        imagery: The settings `files` and `nodata`; the others are of no matter here.
+        labels: The `labels` settings.
+    """
+
+    task: Task
+    classes: list[str]
+    imagery: Imagery
+    labels: Labels
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """What an image's header says.
+
+    Attributes:
+        width, height: Pixels.
+        count: Number of bands.
+        bands: Their names, as far as they have some.
+        dtype: Type of the pixels.
+        crs: Coordinate reference system, as WKT.
+        transform: From pixels to the CRS.
+        bounds: In EPSG:4326.
+        nodata: The nodata value; that of the first band, if they differ.
+        nodata_of_bands: The nodata values as text, so that NaN equals itself.
+        alpha: 0-based indices of bands of transparency.
+        masked: Whether there is a mask beside nodata values.
+        gdal_path: The path as GDAL takes it.
+    """
+
+    width: int
+    height: int
+    count: int
+    bands: tuple[str | None, ...]
+    dtype: str
+    crs: str
+    transform: Transform
+    bounds: Bounds
+    nodata: float | None
+    nodata_of_bands: tuple[str | None, ...]
+    alpha: tuple[int, ...]
+    masked: bool
+    gdal_path: str
+
+
+@dataclass(frozen=True)
+class SceneImage(ImageHeader):
+    """A scene's image: the header of all its files together.
+
+    Attributes:
+        image: The path to read.
+        files: The files it consists of.
+    """
+
+    image: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LabelFacts:
+    """What a scene's labels hold.
+
+    Attributes:
+        labelled_pixels: Class → pixels.
+        repaired: How many geometries were invalid.
+        outside_labels: Share of the image that no label raster covers.
+    """
+
+    labelled_pixels: dict[str, int]
+    repaired: int = 0
+    outside_labels: float = 0.0
+
+
+@dataclass(frozen=True)
+class SceneFacts(SceneImage):
+    """All that the stage `scenes` has found out about a scene.
+
+    Attributes:
+        id: The scene's id.
+        split: train, validation or test.
+        common_labels: Whether other scenes have the same labels files.
+        labels: Its harmonised vector labels (GeoJSON, EPSG:4326); None without labels, and where they are rasters.
+        label_raster: Its class ids on the image's grid; None for a scene without labels.
+        aoi: Its area of interest (GeoJSON, EPSG:4326), if there is one.
+        evaluated: Where Raster Vision's evaluator looks, if not everywhere (GeoJSON, EPSG:4326).
+        labelled_pixels: Class → pixels; None for a scene without labels.
+        repaired: How many geometries of its labels were invalid.
+        outside_labels: Share of the image that no label raster covers.
+        maps: Name of the folder of its maps.
+        sha256: Checksums of `labels`, `label_raster` and `aoi`, as far as they are there.
+    """
+
+    id: str
+    split: str
+    common_labels: bool
+    labels: str | None
+    label_raster: str | None
+    aoi: str | None
+    evaluated: str | None
+    labelled_pixels: dict[str, int] | None
+    repaired: int
+    outside_labels: float
+    maps: str
+    sha256: dict[str, str]
