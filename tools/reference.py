@@ -70,7 +70,7 @@ config.yaml:12: train.learningrate
   cure:     did you mean 'learning_rate'?
 ```
 
-All codes there are stand here."""
+Below are all codes there are."""
 
 EXPLAINED = {
     "experiment": "Sentinel-2 of 16 February 2017, the Havel west of Berlin, with OpenStreetMap land use (attribution: "
