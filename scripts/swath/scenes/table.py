@@ -83,7 +83,7 @@ def _read_table(table: Path, labels: str | None, splits_later: bool) -> list[Sce
         word = row.get("split", "")
         split = "" if splits_later and not word else _split_of(word)
         if split is None:
-            cure = "correct the row" if word else "fill the cell, or let `scenes.split` in the config deal it out"
+            cure = "correct the row" if word else "fill the entry, or let `scenes.split` in the config deal it out"
             problems.append(Problem(f"{table}:{number}", "split", repr(word), "train, validation or test", cure))
         elif not SCENE_ID.match(row["scene"]):
             problems.append(
@@ -100,7 +100,7 @@ def _read_table(table: Path, labels: str | None, splits_later: bool) -> list[Sce
             if not scene.image or (not scene.labels and split != "test"):
                 expected = "a path" if split == "test" else "a path; only test scenes can do without labels"
                 problems.append(
-                    Problem(f"{table}:{number}", "image, labels", "an empty cell", expected, "fill in both columns")
+                    Problem(f"{table}:{number}", "image, labels", "an empty entry", expected, "fill in both columns")
                 )
                 continue
             scenes.append(scene)
@@ -133,8 +133,8 @@ def _split_of(word: str) -> str | None:
     return next((split for split, words in SPLIT_WORDS.items() if word.lower() in words), None)
 
 
-def _beside(table: Path, cell: str | None) -> str | None:
-    return each_part(cell, lambda path: _named(table, path)) if cell else None
+def _beside(table: Path, entry: str | None) -> str | None:
+    return each_part(entry, lambda path: _named(table, path)) if entry else None
 
 
 def _named(table: Path, path: str) -> str:
@@ -192,8 +192,8 @@ def _missing_files(source: str, scenes: list[Scene], most: int = 5) -> list[Prob
     missing = [
         (scene.id, field, path)
         for scene in scenes
-        for field, cell in (("image", scene.image), ("labels", scene.labels), ("aoi", scene.aoi))
-        for path in local_paths_of(cell)
+        for field, entry in (("image", scene.image), ("labels", scene.labels), ("aoi", scene.aoi))
+        for path in local_paths_of(entry)
         if path not in data_sets.made_files() and not Path(path).exists()
     ]
     problems = [
