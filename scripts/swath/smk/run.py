@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue
 from snakemake.iocontainers import InputFiles, Wildcards
 
 from swath.checks.context import Request
@@ -138,22 +139,24 @@ def _asked(rule: Any, wildcards: Any) -> dict[str, Any]:
     return {name: value for name, value in resources.items() if isinstance(value, int | str)}
 
 
-def first_weights(spec: Mapping[str, Any], results: str, weights: str) -> list[str]:
+def first_weights(model: JsonValue, results: str, weights: str) -> list[str]:
     """List the files of a model's first weights: nothing, one file, or fetched weights with their record.
 
     Args:
-        spec: The model's `model` settings, resolved.
+        model: The `model` settings of the model's spec.
         results: Folder of the results.
         weights: Folder of fetched weights.
     """
-    start = spec["weights"]
+    assert isinstance(model, dict)
+    start = model["weights"]
     if start == "none":
         return []
     if start == "imagenet":
-        name = weights_name(spec["architecture"], spec["encoder"])
+        name = weights_name(str(model["architecture"]), str(model["encoder"]))
         return [f"{weights}/{name}.pth", f"{weights}/{name}.json"]
     if isinstance(start, str):
         return [start]
+    assert isinstance(start, dict)
     if "model" in start:
         return [f"{results}/models/{start['model']}/model-bundle.zip"]
     run = f"{start['trial']},seed={start['seed']}"
@@ -174,13 +177,12 @@ def places_of(plan: Plan, results: str, files: Sequence[str | Path]) -> list[str
         files: The config files.
     """
     entries = [entry for scene in plan.scenes for entry in (scene.image, scene.labels, scene.aoi)]
-    models = [spec["model"] for spec in plan.specs["models"].values()]
     return [
         results,
         *map(str, files),
         *(path for entry in entries for path in local_paths_of(entry)),
-        *(path for model in models for path in first_weights(model, results, WEIGHTS)),
-        *(model["definition"] for model in models if model["definition"]),
+        *(path for spec in plan.specs["models"].values() for path in first_weights(spec["model"], results, WEIGHTS)),
+        *(folder for trial in plan.trials if (folder := trial.settings.model.definition)),
     ]
 
 
@@ -188,19 +190,21 @@ def _check_weights(plan: Plan, files: Sequence[str | Path]) -> None:
     """Make sure that first weights which no rule makes are there."""
     problems = []
     for spec in plan.specs["models"].values():
-        start = spec["model"]["weights"]
+        model = spec["model"]
+        assert isinstance(model, dict)
+        start = model["weights"]
         if start in ("none", "imagenet") or (isinstance(start, dict) and "model" in start):
             continue  # a rule makes them
-        path = Path(first_weights(spec["model"], "results", "")[0])
+        path = Path(first_weights(model, "results", "")[0])
         if not path.exists():
-            other = isinstance(start, dict)
+            other = start if isinstance(start, dict) else None
             problems.append(
                 Problem(
                     where(files, ("model", "weights")),
                     "model.weights",
                     f"no file {path}",
                     "a trial that has been trained" if other else "a file of weights, or a Raster Vision bundle",
-                    f"run {start['experiment']} first, or name another repeat with `seed:`"
+                    f"run {other['experiment']} first, or name another repeat with `seed:`"
                     if other
                     else "check the path",
                 )
@@ -211,10 +215,11 @@ def _check_weights(plan: Plan, files: Sequence[str | Path]) -> None:
 
 def _check_definitions(plan: Plan, files: Sequence[str | Path]) -> None:
     """Make sure that networks of the user's own are there."""
-    named = {(spec["model"]["definition"], spec["model"]["entrypoint"]) for spec in plan.specs["models"].values()}
+    models = [trial.settings.model for trial in plan.trials]
+    named = {(model.definition, model.entrypoint) for model in models if model.definition and model.entrypoint}
     problems = [
         problem
-        for definition, entrypoint in sorted((one, other) for one, other in named if one)
+        for definition, entrypoint in sorted(named)
         for problem in problems_of_definition(definition, entrypoint, where(files, ("model", "definition")))
     ]
     if problems:
