@@ -108,24 +108,29 @@ CLAIM = """
 import atexit, sys, time
 sys.path.insert(0, {scripts!r})
 from swath.coordination import heartbeat, run_registry
-heartbeat.HEARTBEAT = 0.05
+heartbeat.HEARTBEAT = {seconds}
 atexit.register(time.sleep, 1)  # the last that is done
 run_registry.register_run()
 print("claimed", flush=True)
 sys.stdin.read()
+run_registry.end_if_taken_over()
 """
 
 
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> subprocess.Popen[str]:
-    """A process that has claimed the lock and waits for the end of its input."""
-    monkeypatch.chdir(tmp_path)
-    code = CLAIM.format(scripts=str(REPOSITORY / "scripts"))
+def registered(seconds: float) -> subprocess.Popen[str]:
+    """A run that waits for the end of its input and gives signs of life."""
+    code = CLAIM.format(scripts=str(REPOSITORY / "scripts"), seconds=seconds)
     pipe = subprocess.PIPE
     process = subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
     assert process.stdout
     assert process.stdout.readline() == "claimed\n"
     return process
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> subprocess.Popen[str]:
+    monkeypatch.chdir(tmp_path)
+    return registered(seconds=0.05)
 
 
 def test_a_run_gives_signs_of_life_until_it_ends(run: subprocess.Popen[str]) -> None:
@@ -143,3 +148,15 @@ def test_a_run_that_was_taken_over_ends(run: subprocess.Popen[str]) -> None:
     assert run.wait(timeout=20) == 1
     assert run.stderr
     assert "Another run has taken over" in run.stderr.read()
+
+
+def test_a_run_that_was_taken_over_does_not_act_before_its_next_sign_of_life(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = registered(seconds=1000)
+    (file,) = run_registry.RUNS.glob("*.json")
+    file.unlink()
+    _, said = run.communicate(timeout=20)
+    assert run.returncode == 1
+    assert "Another run has taken over" in said

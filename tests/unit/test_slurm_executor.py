@@ -46,7 +46,7 @@ rule train:
 PROGRAM = """#!/bin/sh
 here=$(dirname "$0")/..
 name=$(basename "$0")
-echo "$name $*" >> "$here/calls"
+echo "$name $*${SQUEUE_ALL:+ (hidden partitions, too)}" >> "$here/calls"
 for said in "$here/$name-$1.says" "$here/$name.says"; do
     [ -f "$said" ] && cat "$said" && exit 0
 done
@@ -86,6 +86,7 @@ class Programs:
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
     planted = Programs(tmp_path / "slurm")
+    monkeypatch.setenv("SQUEUE_ALL", "")
     monkeypatch.setenv("PATH", str(planted.folder / "bin"), prepend=":")
     monkeypatch.setattr(slurm, "PAUSE", 0.05)
     return planted
@@ -170,7 +171,7 @@ def test_methods_take_what_the_plugins_take() -> None:
         assert list(inspect.signature(functions[name]).parameters) == list(theirs), name
     assert functions.keys() - overridden == {"_limit", "correct"}, "the plugin has a method less, or of one's own name"
     assert overridden >= {"__post_init__", "run_jobs", "run_job", "run_array_jobs", "get_account_arg", "cancel"}
-    assert overridden >= {"report_job_submission", "report_job_error", "check_active_jobs", "shutdown"}
+    assert overridden >= {"report_job_submission", "report_job_error", "check_active_jobs", "get_job_args"}
 
 
 def test_a_profiles_keys_are_the_plugins() -> None:
@@ -373,17 +374,18 @@ def test_a_failed_job_has_the_last_word(build: Build, told: list[str | None], tm
     assert failed(executor) == [job, job, job]
 
 
-def test_snakemake_still_removes_what_a_failed_job_has_not_made(build: Build) -> None:
+def test_snakemake_still_removes_the_outputs_of_failed_jobs_whoever_made_them(build: Build) -> None:
     executor = build(False)
-    assert not is_kept(executor), "outputs of failed jobs are kept: remove `keep_incomplete`, and this test"
+    assert not is_kept(executor), f"get_job_args {CAN_GO}"
 
 
-def test_outputs_of_a_failed_job_are_kept_while_the_executor_works(build: Build) -> None:
+@pytest.mark.parametrize(("repository", "kept"), [(Path.cwd, True), (lambda: Path("/elsewhere"), False)])
+def test_outputs_of_swaths_jobs_are_kept_on_their_nodes(
+    build: Build, monkeypatch: pytest.MonkeyPatch, repository: Callable[[], Path], kept: bool
+) -> None:
     executor = build(True)
-    assert is_kept(executor)
-    assert "--keep-incomplete" in executor.format_job_exec(trainings(executor)[0])  # nor does the job's own Snakemake
-    executor.shutdown()
-    assert not executor.workflow.execution_settings.keep_incomplete  # of which Snakemake would warn in the end
+    monkeypatch.setattr("swath.smk.executor.REPOSITORY", repository())
+    assert (" --keep-incomplete " in executor.format_job_exec(trainings(executor)[0])) == kept
 
 
 def is_kept(executor: Any) -> bool:
@@ -437,6 +439,12 @@ def test_a_job_that_slurm_has_forgotten_is_looked_for_among_the_outputs(build: B
     assert look(executor) == "waits"  # it was there all the time
     programs.answer("squeue", "2|RUNNING")
     assert [look(executor) for _ in range(FORGOTTEN)] == ["waits"] * (FORGOTTEN - 1) + ["done"]
+
+
+def test_jobs_in_hidden_partitions_are_looked_for(build: Build, programs: Programs) -> None:
+    programs.answer("squeue", "1|RUNNING")
+    assert look(build(True)) == "waits"
+    assert programs.calls("squeue")[0].endswith("(hidden partitions, too)")
 
 
 def test_tasks_of_an_array_that_wait_together_are_there(build: Build, programs: Programs) -> None:

@@ -26,6 +26,8 @@ LOCKS = Path(".snakemake/locks")
 RUNS = Path(".snakemake/swath-runs")
 NAMES_OF_JOBS = Path(".snakemake/swath-jobs")
 """A file for every run that submits jobs, named as they are; it says which process the run is."""
+_registered: list[Path] = []
+"""The file of the run that this process is."""
 
 
 def register_run() -> None:
@@ -35,13 +37,22 @@ def register_run() -> None:
     write_json(file, me)
     signs = Heartbeat(partial(_give_sign, file))
     signs.start()
+    _registered.append(file)
 
     def leave() -> None:
         if os.getpid() == me["pid"]:  # not in a child that has inherited this
             signs.stop()  # it would miss the file
+            _registered.remove(file)
             file.unlink(missing_ok=True)
 
     atexit.register(leave)
+
+
+def end_if_taken_over() -> None:
+    """End this process, as its next sign of life would, if another run has taken over: before it acts on anything."""
+    for file in _registered:
+        with contextlib.suppress(OSError):  # a full disk, a server that hangs
+            _give_sign(file)
 
 
 def live_runs() -> list[Identity]:

@@ -5,12 +5,13 @@ Each method says which fault of the plugin's it answers. What no method reaches 
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 from snakemake_executor_plugin_slurm import Executor
@@ -19,9 +20,10 @@ from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
 from swath.cluster.site import CLUSTERS, Nodes, longest, most_memory, request_of
 from swath.cluster.slurm import wait_for_controller
-from swath.coordination.run_registry import note_name_of_jobs
+from swath.coordination.run_registry import end_if_taken_over, note_name_of_jobs
 from swath.smk import slurm_upstream
 
+REPOSITORY = Path(__file__).resolve().parents[3]
 LONGEST_NAME = 50
 """Characters of a job name's first part."""
 SLOWEST = 6
@@ -61,12 +63,7 @@ class SlurmExecutor(Executor):
     next_seconds_between_status_checks: float
 
     def __post_init__(self, test_mode: bool = False) -> None:
-        """Name the run's jobs after the experiment: the plugin gives them a random number alone.
-
-        As long as the executor works, Snakemake does not remove the outputs of a job that fails: by then they can be
-        those of the job that has taken over. Its own are not there, since outputs are published whole, in the end. This
-        is no setting of the profile's, since Snakemake would warn in the end of incomplete files that do not exist.
-        """
+        """Name the run's jobs after the experiment: the plugin gives them a random number alone."""
         self.given_up = threading.Event()
         self._is_noted = False
         self._absent: Counter[str] = Counter()
@@ -74,9 +71,8 @@ class SlurmExecutor(Executor):
         super().__post_init__(test_mode)
         name = re.sub(r"[^A-Za-z0-9_-]+", "-", self.experiment)[:LONGEST_NAME]
         self.run_uuid = f"{name}-{self.run_uuid}"
-        self._users_settings = self.workflow.execution_settings
-        self.workflow.execution_settings = replace(self._users_settings, keep_incomplete=True)
         self._rules_as_arrays, self.array_jobs = self.array_jobs, set()  # see `run_jobs`
+        os.environ["SQUEUE_ALL"] = "1"  # jobs in hidden partitions, too, which would otherwise be forgotten ones
         self._remembered = slurm_upstream.ask_once_how_long_jobs_are_remembered()
         slurm_upstream.correct_states(self.correct)
 
@@ -84,11 +80,6 @@ class SlurmExecutor(Executor):
         """Give up what waits for the controller: the plugin waits for its last submissions when it is cancelled."""
         self.given_up.set()
         super().cancel()
-
-    def shutdown(self) -> None:
-        """Give Snakemake its settings back before it says how the run has ended."""
-        super().shutdown()
-        self.workflow.execution_settings = self._users_settings
 
     # --- submitting ---------------------------------------------------------------------------------------------------
 
@@ -144,6 +135,15 @@ class SlurmExecutor(Executor):
         else:
             yield from super().get_account_arg(job)
 
+    def get_job_args(self, job: Any) -> str:
+        """Have a job of Swath's that fails not remove its outputs: they can be those of the job that has taken over.
+
+        Snakemake removes them on the job's node. The job's own are not there then: outputs are published whole, in the
+        end. This is no setting of the profile's, which would concern the rules of another workflow, too.
+        """
+        is_ours = not job.is_group() and REPOSITORY in Path(job.rule.snakefile).resolve().parents
+        return f"{super().get_job_args(job)}{' --keep-incomplete' if is_ours else ''}"
+
     # --- what becomes of jobs -----------------------------------------------------------------------------------------
 
     def report_job_submission(self, job_info: SubmittedJobInfo, register_job: bool = True) -> None:
@@ -154,7 +154,12 @@ class SlurmExecutor(Executor):
         super().report_job_submission(job_info, register_job=register_job)
 
     def report_job_error(self, job_info: SubmittedJobInfo, msg: str | None = None, **kwargs: Any) -> None:
-        """Add how SLURM's log of a failed job ends: it says why one failed that never came to its work."""
+        """Add how SLURM's log of a failed job ends: it says why one failed that never came to its work.
+
+        A run that has been taken over, say because its machine slept, ends here: the outputs, which Snakemake would
+        remove, are another run's by now.
+        """
+        end_if_taken_over()
         log = (job_info.aux or {}).get("slurm_logfile")
         said = log.read_text(errors="replace").split("\n") if log and log.is_file() else []
         if last := [line for line in said if line.strip()][-LAST_WORDS:]:
