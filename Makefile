@@ -17,8 +17,8 @@ test: setup  ## run the whole test suite
 	tests/run
 
 setup: $(READY)  ## install everything, pinned, into .venv; PYTHON=python3.13 for another Python than python3
-	@$(if $(PYTHON),test "$$($(PYTHON) -V)" = "$$($(BIN)/python -V)" || \
-		{ echo "$$($(BIN)/python -V) is in .venv, $$($(PYTHON) -V) was asked for: make clean, then the same again"; exit 1; })
+	@test -z "$(PYTHON)" || test "$$($(PYTHON) -V)" = "$$($(BIN)/python -V)" || \
+		{ echo ".venv holds $$($(BIN)/python -V), $$($(PYTHON) -V) is asked for: make clean, then the same again"; exit 1; }
 
 $(READY): envs/requirements.lock
 	@sh envs/setup.sh $(PYTHON)

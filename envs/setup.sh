@@ -13,7 +13,7 @@ fail() {
 
 command -v "$python" >/dev/null || fail "There is no program $python. Name a Python: make setup PYTHON=python3.12"
 "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null ||
-    fail "Swath needs Python 3.11, 3.12 or 3.13; $python is $("$python" -V 2>&1). Name another: make setup PYTHON=python3.12"
+    fail "Swath needs Python 3.11, 3.12 or 3.13; $python: $("$python" -V 2>&1 | head -1). Name another: make setup PYTHON=python3.12"
 release=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 "$python" -c 'import ensurepip, venv' 2>/dev/null ||
     fail "$python cannot make virtual environments: its module venv or ensurepip is missing." \
@@ -45,7 +45,7 @@ with_uv() {
 
 echo "Installing PyTorch, Raster Vision and the rest into $venv: 7 GB, a minute or two on a fast network"
 if ! with_uv; then
-    echo "uv does not get there: pip does it, in about five minutes"
+    echo "uv could not: pip does it instead, in about five minutes"
     $pip install --quiet --require-hashes -r "$here/requirements.lock"
 fi
 touch "$venv/.ready"
