@@ -1,5 +1,5 @@
 # Shorthands. Everything they do can be typed by hand: see README.md.
-PYTHON ?= python3
+PYTHON ?=
 CORES ?= all
 EXPERIMENT ?=
 PROFILE ?= slurm
@@ -16,14 +16,12 @@ demo: setup  ## run the default experiment on all cores, or another one of confi
 test: setup  ## run the whole test suite
 	tests/run
 
-setup: $(READY)  ## install everything, pinned, into .venv
+setup: $(READY)  ## install everything, pinned, into .venv; PYTHON=python3.13 for another Python than python3
+	@test -z "$(PYTHON)" || test "$$($(PYTHON) -V)" = "$$($(BIN)/python -V)" || \
+		{ echo ".venv holds $$($(BIN)/python -V), $$($(PYTHON) -V) is asked for: make clean, then the same again"; exit 1; }
 
 $(READY): envs/requirements.lock
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Swath needs Python 3.11; name it with PYTHON=python3.11")'
-	$(PYTHON) -m venv .venv
-	@echo "Installing PyTorch, Raster Vision and the rest into .venv: 7 GB, about five minutes"
-	$(BIN)/python -m pip install --quiet --require-hashes -r envs/requirements.lock
-	touch $@
+	@sh envs/setup.sh $(PYTHON)
 
 image:  ## build envs/swath.sif, in which every step can run; BASE=path/to/python.sif where there is no registry
 	apptainer build --force --mksquashfs-args "-comp zstd -Xcompression-level 3" \
@@ -40,10 +38,12 @@ lint: setup  ## ruff, mypy, snakefmt, snakemake --lint
 	$(BIN)/snakemake --lint
 	$(BIN)/snakemake --lint --configfile config/examples/own-pipeline.yaml
 
-lock: setup  ## pin what envs/requirements.in asks for
-	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
-		--python-version 3.11 --output-file envs/requirements.lock envs/requirements.in
+lock: setup  ## pin what envs/requirements.in asks for, the same for all Pythons; ARGS=--upgrade for new versions
+	$(BIN)/python -m pip install --quiet --requirement envs/installer.in
+	set -e; for what in installer requirements; do \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+		--no-emit-find-links --output-file envs/$$what.lock $(ARGS) envs/$$what.in; \
+	done
 
 reference: setup  ## write the schema, config/config.yaml and docs/reference.md from the models
 	SWATH_DESCRIBED=1 PYTHONPATH=scripts:tools $(BIN)/python -m reference
@@ -52,4 +52,4 @@ record: setup  ## record the code behind every stage, and what stages make of ti
 	PYTHONPATH=scripts:tools:tests $(BIN)/python -m stage_code
 
 clean:  ## remove the environment and caches; results and resources stay
-	rm -rf .venv .snakemake .pytest_cache .mypy_cache .ruff_cache .coverage*
+	rm -rf .venv .cache/uv .snakemake .pytest_cache .mypy_cache .ruff_cache .coverage*

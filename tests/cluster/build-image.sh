@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# build-image.sh: builds envs/swath.sif by `make image` from a base image made here, with the host's own apt mirror
-# and pip settings, none of which stay in the image. Run as root, in the repository; needs Apptainer and debootstrap.
+# build-image.sh: builds envs/swath.sif by `make image` from a base image made here, with the host's own apt mirror,
+# certificates and pip settings, none of which stay in the image. Run as root, in the repository; needs Apptainer and
+# debootstrap.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 base=$(mktemp -d)/base.sif
@@ -16,6 +17,7 @@ while IFS='=' read -r key value; do
     value=${value#\'} value=${value%\'} key=${key##*.}
     case $key in cert|find-links|extra-index-url|index-url|trusted-host|default-timeout) ;; *) continue ;; esac
     export "APPTAINERENV_PIP_$(tr 'a-z-' 'A-Z_' <<<"$key")=$value"
+    [ "$key" != cert ] || export APPTAINERENV_SSL_CERT_FILE=$value  # uv's
     for place in $value; do
         case ${place#file://} in
             /opt/*) bind[/opt]=1 ;;
