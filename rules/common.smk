@@ -11,7 +11,7 @@ from swath.plan.inputs import WEIGHTS, files_behind, first_weights, places_of
 from swath.plan.plan import EVALUATED, LEARNED
 from swath.plan.shards import NAME as SHARD_NAME
 from swath.plan.shards import scenes_in_shard, shards_made, shards_to_use
-from swath.records import to_json
+from swath.config.records import to_json
 from swath.scenes.paths import local_paths_of
 from swath.scenes.scene import SPLITS
 from swath.scenes.splits import split_table

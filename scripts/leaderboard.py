@@ -1,8 +1,8 @@
 """Compare the trials by their validation metrics."""
 
+from swath.config.records import of_json
 from swath.job.run_script import job
 from swath.plan.finished import FinishedRun
-from swath.records import of_json
 from swath.report.leaderboard import compare
 
 with job(snakemake) as (_, output, params):

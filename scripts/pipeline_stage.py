@@ -7,9 +7,9 @@ from swath.job.run_script import job
 
 with job(snakemake) as (_, output, params):
     take_gpus(snakemake.resources.get("gpu", 0))
+    from swath.config.records import of_json
     from swath.own_module.stages import STAGES, StageJob
     from swath.own_module.table import ConfiguredRun
-    from swath.records import of_json
 
     stage = StageJob(params.module, of_json(ConfiguredRun, params.run).custom, Path(params.config), params.folders)
     STAGES[snakemake.rule](stage, vars(output))

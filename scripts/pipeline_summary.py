@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from swath.config.records import of_json
 from swath.job.run_script import job
 from swath.own_module.summary import sum_up_pipelines
 from swath.plan.finished import FinishedRun
-from swath.records import of_json
 
 with job(snakemake) as (inputs, output, params):
     sum_up_pipelines(

@@ -11,10 +11,10 @@ with job(snakemake) as (inputs, output, params):
     take_gpus(snakemake.resources.get("gpu", 0))
     drop_launcher_variables()
     continue_attempt_log(Path(snakemake.output.bundle).parent / "train.log")
+    from swath.config.records import of_json
     from swath.own_module.stages import StageJob
     from swath.own_module.table import ConfiguredRun
     from swath.own_module.training import PipelineTraining, train_pipeline
-    from swath.records import of_json
     from swath.training.job import TrainingOutputs
     from swath.training.stopping import deadline
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from swath.config.records import of_json
 from swath.job.run_script import job
-from swath.records import of_json
 from swath.scenes.facts import ScenesSpec
 from swath.scenes.prepare import prepare_scenes
 from swath.scenes.scene import Scene

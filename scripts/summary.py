@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from swath.config.records import of_json
 from swath.job.run_script import job
 from swath.plan.finished import FinishedRun
-from swath.records import of_json
 from swath.report.summary import sum_up
 from swath.scenes.manifest import read_manifests
 

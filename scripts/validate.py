@@ -5,8 +5,8 @@ from pathlib import Path
 
 from swath.checks.context import CheckRequest
 from swath.checks.preflight import preflight
+from swath.config.records import of_json
 from swath.job.run_script import job
-from swath.records import of_json
 
 with job(snakemake) as (_, _, params):
     passed = preflight(of_json(CheckRequest, params.request), Path(params.report))

@@ -2,7 +2,7 @@
 from swath.own_module.plan import describe_pipeline_runs, plan_pipeline_or_exit
 from swath.own_module.signature import ROOT_URI
 from swath.own_module.table import OUTPUTS, folders_of, read_table, run_with, targets
-from swath.records import to_json
+from swath.config.records import to_json
 from swath.smk.hooks import RunContext
 from swath.smk.run import memory, minutes, mount_or_exit, time_limit_in
 from swath.versions import EXPERIMENT as VERSIONS

@@ -34,10 +34,10 @@ from swath.checks.splits import overlap
 from swath.config.imagery import Imagery
 from swath.config.labels import Labels
 from swath.config.load import load_experiment
+from swath.config.records import of_json, to_json
 from swath.error_codes import LEVEL_OF
 from swath.errors import Problem
 from swath.plan.plan import make_plan
-from swath.records import of_json, to_json
 from swath.scenes.facts import ScenesSpec
 from swath.scenes.images import read_header
 from swath.scenes.scene import Scene

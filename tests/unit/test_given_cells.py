@@ -12,9 +12,9 @@ import rasterio
 from tiny import TINY, square, write_image, write_labels
 
 from swath.config.load import load_experiment
+from swath.config.records import of_json
 from swath.config.stage import StageSettings
 from swath.plan.plan import make_plan
-from swath.records import of_json
 from swath.rv.chip import cut_chips
 from swath.rv.pipeline import scene_options
 from swath.scenes.facts import ScenesSpec

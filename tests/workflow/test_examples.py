@@ -13,9 +13,9 @@ from small_examples import EXAMPLES, project_of
 from training_jobs import outputs_in, training_job
 
 from swath.config.load import load_experiment, read_yaml
+from swath.config.records import of_json
 from swath.files import read_json
 from swath.plan.plan import make_plan
-from swath.records import of_json
 from swath.rv.chip import cut_chips
 from swath.scenes.analyze import analyze
 from swath.scenes.facts import ScenesSpec

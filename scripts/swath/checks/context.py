@@ -13,9 +13,9 @@ from swath.config.imagery import Imagery
 from swath.config.load import where
 from swath.config.model import Model
 from swath.config.predict import Predict
+from swath.config.records import of_json
 from swath.config.train import Train
 from swath.plan.plan import Plan
-from swath.records import of_json
 from swath.scenes.facts import ScenesSpec
 from swath.scenes.scene import Scene
 

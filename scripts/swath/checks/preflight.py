@@ -16,9 +16,9 @@ from swath.checks.context import CheckRequest, Survey
 from swath.checks.findings import Finding, PreflightError, judged, tally, text_of
 from swath.checks.readings import Reading
 from swath.checks.report import write_page
+from swath.config.records import of_json, to_json
 from swath.errors import Problem
 from swath.files import read_json, short_hash, write_json
-from swath.records import of_json, to_json
 from swath.scenes.facts import ScenesSpec
 from swath.scenes.paths import local_paths_of
 from swath.scenes.scene import Scene

@@ -27,8 +27,8 @@ from swath.checks.label_stats import read_area, survey_labels
 from swath.checks.pixels import footprint, metres_per_pixel, sample_pixels
 from swath.checks.readings import Area, LabelStats, Reading, Sample, SurveyedImage
 from swath.config.imagery import Imagery
+from swath.config.records import of_json, to_json
 from swath.errors import Problem, UserError
-from swath.records import of_json, to_json
 from swath.scenes.facts import ScenesSpec
 from swath.scenes.images import read_image
 from swath.scenes.scene import Scene

@@ -19,15 +19,15 @@ from rastervision.core.rv_pipeline import ObjectDetectionConfig, RVPipelineConfi
 from rastervision.pipeline import registry_ as registry
 from rastervision.pytorch_backend.pytorch_learner_backend_config import PyTorchLearnerBackendConfig
 
+from swath.config.records import to_json
 from swath.config.train import RUNTIME_ONLY as SPEED_ONLY
 from swath.config.train import Train
 from swath.errors import Problem, UserError, did_you_mean
 from swath.files import read_json, sha256, short_hash, write_json
 from swath.own_module.signature import ROOT_URI
 from swath.own_module.table import ConfiguredRun, Table
-from swath.records import to_json
 from swath.rv.pipeline import write_config
-from swath.seeds import seed_everything
+from swath.rv.seeds import seed_everything
 from swath.versions import OWN_MODULE
 
 ROOT = "results/pipelines/root"

@@ -16,7 +16,7 @@ from swath.files import publish_directory, read_json, sha256, unzip, write_json,
 from swath.metrics.scores import ClassScores, accuracy, class_scores
 from swath.own_module.configure import ROOT, Json, import_pipeline, moved, told_as_mistake_of
 from swath.rv.eval_json import ClassCounts, Evaluation, evaluation_of
-from swath.seeds import seed_everything
+from swath.rv.seeds import seed_everything
 
 SEED = 0
 """Of every stage but training, which all seeds share."""

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from swath.config.records import of_json
 from swath.files import publish_directory, read_json
 from swath.plan.finished import FinishedRun, Winner
-from swath.records import of_json
 from swath.report.summary import link_run, link_runs
 
 

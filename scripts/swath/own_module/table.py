@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from swath.config.records import of_json
 from swath.files import read_json
-from swath.records import of_json
 
 OUTPUTS = {
     "analyze": "manifest.json",

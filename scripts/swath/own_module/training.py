@@ -20,7 +20,7 @@ from swath.errors import Problem, UserError
 from swath.files import content_of_zips, short_hash, unzip
 from swath.own_module.configure import told_as_mistake_of
 from swath.own_module.stages import StageJob, read_pipeline, write_located
-from swath.seeds import mixed_seed, seed_everything
+from swath.rv.seeds import mixed_seed, seed_everything
 from swath.training.checkpoints import CheckpointFolder
 from swath.training.data import remember_chips
 from swath.training.job import TrainingOutputs

@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from swath.config.records import to_json
 from swath.files import read_json, write_json
 from swath.plan.finished import FinishedRun, Winner
-from swath.records import to_json
 
 SCORES = ("macro_f1", "accuracy", "mAP50", "mAP")
 """Metrics, as far as the task has them."""

@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
+from swath.config.records import of_json
 from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION
 from swath.files import publish_directory, read_json
 from swath.plan.finished import FinishedRun, Winner
-from swath.records import of_json
 from swath.report.figure import draw_prediction
 from swath.scenes.facts import SceneFacts
 from swath.scenes.splits import read_split

@@ -19,9 +19,9 @@ from swath.rv.cutting import CUTTING, Cutting
 from swath.rv.datasets import parts_of
 from swath.rv.label_sources import label_source
 from swath.rv.pipeline import SceneOptions, class_config, pipeline_config, scene_config
+from swath.rv.seeds import seed_everything
 from swath.scenes.facts import SceneFacts
 from swath.scenes.manifest import check_imagery
-from swath.seeds import seed_everything
 
 log = logging.getLogger("swath.chip")
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from swath.config.imagery import Imagery, Range
+from swath.config.records import of_json
 from swath.errors import Problem, UserError, did_you_mean
 from swath.files import read_json
-from swath.records import of_json
 from swath.scenes.facts import ImageHeader, SceneFacts, SceneImage
 
 

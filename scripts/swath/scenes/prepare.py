@@ -7,10 +7,10 @@ from pathlib import Path
 
 import geopandas as gpd
 
+from swath.config.records import to_json
 from swath.config.tasks import DETECTION, SEGMENTATION
 from swath.errors import Problem, UserError
 from swath.files import publish_directory, sha256, write_json
-from swath.records import to_json
 from swath.scenes.facts import ImageHeader, LabelFacts, SceneFacts, ScenesSpec
 from swath.scenes.images import read_image
 from swath.scenes.label_raster import burned, evaluated_area, write_ids

@@ -17,8 +17,8 @@ from rastervision.pytorch_learner.learner import Learner
 from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 
 from swath.rv.datasets import parts_of
+from swath.rv.seeds import mixed_seed, seed_everything
 from swath.rv.upstream import set_transform, wrap_chips
-from swath.seeds import mixed_seed, seed_everything
 from swath.training.checkpoints import Position
 
 

@@ -30,8 +30,8 @@ from swath.rv.pipeline import (
     scene_config,
     solver_config,
 )
+from swath.rv.seeds import seed_everything
 from swath.scenes.manifest import channel_order
-from swath.seeds import seed_everything
 from swath.training.job import TrainingJob
 from swath.training.losses import balanced_weights, build_loss, count_classes
 from swath.training.pretrained import check_weights

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from swath.config.train import Train
-from swath.seeds import mixed_seed, seed_torch
+from swath.rv.seeds import mixed_seed, seed_torch
 from swath.training.checkpoints import Checkpoint, Position
 from swath.training.data import training_loader, validation_loader
 from swath.training.optimizers import build_optimizer, build_scheduler
