@@ -18,7 +18,7 @@ def compare(runs: Sequence[Mapping[str, Any]], metric: str, trials: Path, leader
     """Write the tables of runs and of trials.
 
     Args:
-        runs: What :func:`swath.workflow.describe_runs` lists.
+        runs: What :func:`swath.plan.describe.describe_runs` lists.
         metric: The metric that decides.
         trials: CSV to write, a row per run: trial, swept values, fold (if there are folds), seed, epochs, seconds,
             validation metrics, folders.
