@@ -20,7 +20,7 @@ def examine_or_exit(run: Mapping[str, Any], weights: list[str], repository: str,
     """Look at everything; print what is found as it is found. Errors end the program with exit status 1.
 
     Args:
-        run: How jobs are going to run, as `swath.workflow.describe_run` tells it.
+        run: How jobs are going to run, as `swath.smk.run.describe_run` tells it.
         weights: Files of first weights.
         repository: Where the program is.
         report: File that keeps what is printed.

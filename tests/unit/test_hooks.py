@@ -1,0 +1,57 @@
+"""What a run does beside its jobs, in a workflow of one rule; tests/workflow and tests/cluster see it with all."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from project import REPOSITORY
+
+from swath.coordination.run_registry import LOCKS, RUNS
+from swath.patches import WRITTEN_FOR
+
+SNAKEFILE = f"""
+import sys
+from pathlib import Path
+
+sys.path.insert(0, {str(REPOSITORY / "scripts")!r})
+
+from swath import patches
+from swath.smk import hooks
+
+patches.WRITTEN_FOR["snakemake"] = config["written_for"]
+hooks.before_planning(workflow)
+
+CONTEXT = hooks.RunContext(
+    name="tiny", folder="results/tiny", repository=Path("."), image="none.sif", examples={{}}, later={{}}
+)
+hooks.after_planning(workflow, CONTEXT)
+
+rule all:
+    output: "results/tiny/summary.txt"
+    shell: "ls {RUNS}/*.json && echo Winner > {{output}}"
+
+onstart:
+    hooks.on_start(workflow, CONTEXT)
+
+onsuccess:
+    hooks.on_success(CONTEXT)
+
+onerror:
+    hooks.on_error(workflow)
+"""
+
+
+@pytest.mark.parametrize("version", ["8.0.0", WRITTEN_FOR["snakemake"]])
+def test_a_run_is_registered_and_tells_how_it_ends_whatever_the_version(version: str, tmp_path: Path) -> None:
+    (tmp_path / "Snakefile").write_text(SNAKEFILE)
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--config", f"written_for={version}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stderr.splitlines() if "patches were written for 8.0.0" in line]
+    assert len(told) == (version == "8.0.0")
+    assert done.stderr.count("\nWinner\n") == 1
+    assert list((tmp_path / RUNS).iterdir()) == []  # registered while its job ran, and no more
+    assert list((tmp_path / LOCKS).glob("*.lock")) == []
