@@ -20,11 +20,7 @@ def compare(runs: Sequence[FinishedRun], metric: str, trials: Path, leaderboard:
     """Write the tables of runs and of trials.
 
     Args:
-<<<<<<< HEAD
         runs: The runs.
-=======
-        runs: What :func:`swath.plan.describe.describe_runs` lists.
->>>>>>> smk
         metric: The metric that decides.
         trials: CSV to write, a row per run: trial, swept values, fold (if there are folds), seed, epochs, seconds,
             validation metrics, folders.

@@ -40,11 +40,7 @@ def sum_up(
     Args:
         folder: The experiment's folder: gets ``trials/<values>/`` and ``winner/``, links into the results.
         task: The experiment's task.
-<<<<<<< HEAD
         runs: The runs.
-=======
-        runs: What :func:`swath.plan.describe.describe_runs` lists.
->>>>>>> smk
         winner, leaderboard, splits: What the stages `select`, `leaderboard` and `splits` wrote.
         metric: The metric that decided.
         scenes: Facts of all scenes.
