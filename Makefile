@@ -50,6 +50,7 @@ reference: setup  ## write the schema, config/config.yaml and docs/reference.md 
 
 record: setup  ## record the code behind every stage, and what stages make of tiny inputs; see docs/architecture.md
 	PYTHONPATH=scripts:tools:tests $(BIN)/python -m stage_code
+	PYTHONPATH=scripts:tools:tests $(BIN)/python -m recorded_results
 
 clean:  ## remove the environment and caches; results and resources stay
 	rm -rf .venv .cache/uv .snakemake .pytest_cache .mypy_cache .ruff_cache .coverage*

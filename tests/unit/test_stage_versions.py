@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import recorded_results
 
 import stage_code
 from stage_code import RECORD, differences, digests_of, modules_of, record_of_code
@@ -123,3 +124,11 @@ def test_a_script_brings_all_its_modules_and_none_that_only_tell() -> None:
 def test_what_makes_no_maps_depends_on_nothing_that_does(script: str) -> None:
     far = ("swath.products", "swath.report", "swath.plan", "swath.checks", "swath.cluster", "swath.smk", "swath.demo")
     assert not {name for name in modules_of(script) if name.startswith(far)}
+
+
+def test_the_deterministic_stages_make_what_was_recorded() -> None:
+    recorded, now = json.loads(recorded_results.RECORD.read_text()), recorded_results.checksums_of_results()
+    others = {stage: [name for name in made if made[name] != recorded[stage].get(name)] for stage, made in now.items()}
+    others = {stage: names for stage, names in others.items() if names}
+    assert not others, "they make something else now: raise their version in swath/versions.py, then `make record`"
+    assert {stage: set(made) for stage, made in now.items()} == {stage: set(made) for stage, made in recorded.items()}
