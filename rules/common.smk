@@ -89,13 +89,14 @@ def scenes_behind(stage, wildcards):
 def files_of_shard(wildcards):
     """The images, labels and areas of interest of a shard's scenes."""
     held = scenes_behind("scenes", wildcards)
-    return [path for scene in held for cell in (scene.image, scene.labels, scene.aoi) for path in local_paths_of(cell)]
+    entries = [entry for scene in held for entry in (scene.image, scene.labels, scene.aoi)]
+    return [path for entry in entries for path in local_paths_of(entry)]
 
 
 def made_files(wildcards):
     """The scenes' files that a rule makes."""
-    cells = [cell for scene in PLAN.scenes for cell in (scene.image, scene.labels, scene.aoi)]
-    return [path for cell in cells for path in local_paths_of(cell) if path in data_sets.made_files()]
+    entries = [entry for scene in PLAN.scenes for entry in (scene.image, scene.labels, scene.aoi)]
+    return [path for entry in entries for path in local_paths_of(entry) if path in data_sets.made_files()]
 
 
 def manifests(key, scenes):

@@ -61,7 +61,7 @@ MEANING: dict[Level, dict[str, str]] = {
         # the scene table
         "table_empty": "The scene table has no rows.",
         "column_missing": "The scene table lacks a column.",
-        "cell_empty": "A row of the scene table lacks an image or labels.",
+        "entry_empty": "A row of the scene table lacks an image or labels.",
         "unknown_split": "A row of the scene table names no split, or one that does not exist.",
         "scene_id_twice": "Two scenes have one id.",
         "split_empty": "There is no training scene, or no validation scene.",

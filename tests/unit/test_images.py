@@ -474,11 +474,11 @@ def test_bands_elsewhere_are_told(tmp_path: Path) -> None:
 def test_a_band_without_a_place_lies_on_the_file_of_its_size(tmp_path: Path) -> None:
     here = write(tmp_path / "rgb.tif", ramp(2, dtype="uint8"))
     nowhere = write(tmp_path / "height.tif", ramp(1, dtype="uint8"), crs=None, transform=None)
-    for cell in (f"{here};{nowhere}", f"{nowhere};{here}"):
-        facts = scene(cell, tmp_path, files="bands")
+    for entry in (f"{here};{nowhere}", f"{nowhere};{here}"):
+        facts = scene(entry, tmp_path, files="bands")
         assert (facts.count, facts.transform) == (3, read_header(here).transform)
         stacked = [ramp(2, dtype="uint8"), ramp(1, dtype="uint8")]
-        assert np.array_equal(pixels_of(facts), np.concatenate(stacked if cell.startswith(here) else stacked[::-1]))
+        assert np.array_equal(pixels_of(facts), np.concatenate(stacked if entry.startswith(here) else stacked[::-1]))
     assert "height.tif: georeference" in told(f"{here};{nowhere}", tmp_path, files="mosaic")
     smaller = write(tmp_path / "smaller.tif", ramp(1, 20, 20), crs=None, transform=None)
     assert "smaller.tif: georeference" in told(f"{here};{smaller}", tmp_path, files="bands")
@@ -502,8 +502,8 @@ def test_an_image_in_an_archive_is_read(tmp_path: Path) -> None:
     path = write(tmp_path / "i.tif", ramp())
     with zipfile.ZipFile(tmp_path / "images.zip", "w") as archive:
         archive.write(path, "i.tif")
-    for cell in (f"zip://{tmp_path}/images.zip!i.tif", f"/vsizip/{tmp_path}/images.zip/i.tif"):
-        facts = scene(cell, tmp_path)
+    for entry in (f"zip://{tmp_path}/images.zip!i.tif", f"/vsizip/{tmp_path}/images.zip/i.tif"):
+        facts = scene(entry, tmp_path)
         assert facts.image.endswith("image.vrt")
         assert np.array_equal(pixels_of(facts).data, ramp())
 

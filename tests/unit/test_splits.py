@@ -302,7 +302,7 @@ def test_scenes_across_the_antimeridian_have_a_place(tmp_path: Path) -> None:
 def test_nothing_to_deal_out_is_told() -> None:
     message = told(Split(), scenes(4, "train"))
     assert "a split for every scene" in message
-    assert "empty the cells" in message
+    assert "empty the entries" in message
 
 
 @pytest.mark.parametrize(

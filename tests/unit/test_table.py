@@ -100,7 +100,7 @@ class TestTable:
 
     def test_no_rows_empty_cells_and_odd_ids_are_told(self) -> None:
         assert "no rows" in told(table(""))
-        assert "an empty cell" in told(table("a,,a.gpkg,train\n"))
+        assert "an empty entry" in told(table("a,,a.gpkg,train\n"))
         assert "'a/b'" in told(table("a/b,a.tif,a.gpkg,train\n"))
 
     def test_the_demos_table_is_known_before_it_is_made(self) -> None:

@@ -315,7 +315,7 @@ def test_bad_input_labels_missing(good: Experiment) -> None:
 def test_bad_input_empty_cell(good: Experiment) -> None:
     """A training scene has no image in the table."""
     good.replace_in_table("b,b.tif", "b,")
-    good.is_refused("cell_empty", file=TABLE, field="image", found="an empty cell", cure="fill in")
+    good.is_refused("entry_empty", file=TABLE, field="image", found="an empty entry", cure="fill in")
 
 
 def test_bad_input_no_validation_scenes(good: Experiment) -> None:
@@ -758,7 +758,7 @@ def test_bad_input_unreadable_aoi(good: Experiment) -> None:
 def test_bad_input_empty_aoi(good: Experiment) -> None:
     """An area of interest has no polygon."""
     write_aoi(good, [])
-    good.is_told("aoi_empty", file="data/aoi.gpkg", field="aoi", found="no features", cure="leave the cell empty")
+    good.is_told("aoi_empty", file="data/aoi.gpkg", field="aoi", found="no features", cure="leave the entry empty")
 
 
 def test_bad_input_aoi_elsewhere(good: Experiment) -> None:

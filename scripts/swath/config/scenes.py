@@ -67,9 +67,9 @@ class Scenes(Section):
 
     table: str | None = None
     """CSV or GeoParquet file with the columns scene, image, labels, split and, optionally, aoi.
-    Paths in it start at the table's folder. A cell can hold several paths with `;` between them, and wildcards: see
+    Paths in it start at the table's folder. An entry can hold several paths with `;` between them, and wildcards: see
     `imagery.files`. Test scenes can do without labels: they are predicted, not evaluated. With `split` here, the column
-    split may have empty cells or be absent."""
+    split may have empty entries or be absent."""
 
     image: str | None = None
     """Instead of a table: the images' paths with `{split}` and `{scene}` as placeholders, such as

@@ -53,12 +53,12 @@ def places_of(plan: Plan, results: str, files: Sequence[str | Path]) -> list[str
         results: Folder of the results, which can be a link to a larger disk.
         files: The config files.
     """
-    cells = [cell for scene in plan.scenes for cell in (scene.image, scene.labels, scene.aoi)]
+    entries = [entry for scene in plan.scenes for entry in (scene.image, scene.labels, scene.aoi)]
     models = [spec["model"] for spec in plan.specs["models"].values()]
     return [
         results,
         *map(str, files),
-        *(path for cell in cells for path in local_paths_of(cell)),
+        *(path for entry in entries for path in local_paths_of(entry)),
         *(path for model in models for path in first_weights(model, results, WEIGHTS)),
         *(model["definition"] for model in models if model["definition"]),
     ]

@@ -1,4 +1,4 @@
-"""Paths of scenes: several in one cell, wildcards, files that are not on this machine. Standard library only."""
+"""Paths of scenes: several in one entry, wildcards, files that are not on this machine. Standard library only."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ def has_wildcards(path: str) -> bool:
     return not is_remote(path) and any(character in path for character in WILDCARDS)
 
 
-def parts_of(cell: str) -> list[str]:
-    """Split a cell of the scene table into its paths, wildcards left as they are."""
-    return [part.strip() for part in cell.split(SEPARATOR) if part.strip()]
+def parts_of(entry: str) -> list[str]:
+    """Split an entry of the scene table into its paths, wildcards left as they are."""
+    return [part.strip() for part in entry.split(SEPARATOR) if part.strip()]
 
 
-def each_part(cell: str, change: Callable[[str], str]) -> str:
-    """Change every path of a cell that is a local one."""
-    return SEPARATOR.join(part if is_remote(part) else change(part) for part in parts_of(cell))
+def each_part(entry: str, change: Callable[[str], str]) -> str:
+    """Change every path of an entry that is a local one."""
+    return SEPARATOR.join(part if is_remote(part) else change(part) for part in parts_of(entry))
 
 
-def paths_of(cell: str | None) -> list[str]:
-    """List the files a cell stands for, each once, in the order given; those a wildcard matches sorted by name.
+def paths_of(entry: str | None) -> list[str]:
+    """List the files an entry stands for, each once, in the order given; those a wildcard matches sorted by name.
 
     A path that matches nothing stays as it is, so that somebody misses the file.
     """
     found: list[str] = []
-    for part in parts_of(cell or ""):
+    for part in parts_of(entry or ""):
         if has_wildcards(part) and not Path(part).exists():
             found += sorted(glob.glob(as_glob(part))) or [part]
         else:
@@ -45,9 +45,9 @@ def paths_of(cell: str | None) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def local_paths_of(cell: str | None) -> list[str]:
-    """List the files a cell stands for that lie on this machine."""
-    return [path for path in paths_of(cell) if not is_remote(path)]
+def local_paths_of(entry: str | None) -> list[str]:
+    """List the files an entry stands for that lie on this machine."""
+    return [path for path in paths_of(entry) if not is_remote(path)]
 
 
 def as_glob(path: str) -> str:

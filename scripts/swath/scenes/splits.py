@@ -44,7 +44,7 @@ def split_scenes(scenes: Sequence[Scene], split: Split, source: str) -> list[Sce
                 "split",
                 "a split for every scene",
                 "scenes without one, which `scenes.split` would deal out",
-                "empty the cells of the column split, or take `split:` out of the config",
+                "empty the entries of the column split, or take `split:` out of the config",
             )
         )
     blocks = blocks_of({scene.id: paths_of(scene.image) for scene in scenes}, split.block) if split.block else {}

@@ -95,7 +95,7 @@ def _read_table(table: Path, labels: str | None, splits_later: bool) -> list[Sce
         word = row.get("split", "")
         split = "" if splits_later and not word else _split_of(word)
         if split is None:
-            cure = "correct the row" if word else "fill the cell, or let `scenes.split` in the config deal it out"
+            cure = "correct the row" if word else "fill the entry, or let `scenes.split` in the config deal it out"
             problems.append(
                 Problem("unknown_split", f"{table}:{number}", "split", repr(word), "train, validation or test", cure)
             )
@@ -116,10 +116,10 @@ def _read_table(table: Path, labels: str | None, splits_later: bool) -> list[Sce
                 expected = "a path" if split == "test" else "a path; only test scenes can do without labels"
                 problems.append(
                     Problem(
-                        "cell_empty",
+                        "entry_empty",
                         f"{table}:{number}",
                         "image, labels",
-                        "an empty cell",
+                        "an empty entry",
                         expected,
                         "fill in both columns",
                     )
@@ -155,8 +155,8 @@ def _split_of(word: str) -> str | None:
     return next((split for split, words in SPLIT_WORDS.items() if word.lower() in words), None)
 
 
-def _beside(table: Path, cell: str | None) -> str | None:
-    return each_part(cell, lambda path: _named(table, path)) if cell else None
+def _beside(table: Path, entry: str | None) -> str | None:
+    return each_part(entry, lambda path: _named(table, path)) if entry else None
 
 
 def _named(table: Path, path: str) -> str:
@@ -216,8 +216,8 @@ def _missing_files(source: str, scenes: list[Scene], most: int = 5) -> list[Prob
     missing = [
         (scene.id, field, path)
         for scene in scenes
-        for field, cell in (("image", scene.image), ("labels", scene.labels), ("aoi", scene.aoi))
-        for path in local_paths_of(cell)
+        for field, entry in (("image", scene.image), ("labels", scene.labels), ("aoi", scene.aoi))
+        for path in local_paths_of(entry)
         if path not in data_sets.made_files() and not Path(path).exists()
     ]
     problems = [

@@ -96,7 +96,7 @@ def read_aoi(paths: Sequence[str], header: ImageHeader) -> gpd.GeoDataFrame:
     """
     frames = [_read_vector(path, "aoi", EVERYTHING, header, 0.0) for path in paths]
     if not any(_has_features(path, EVERYTHING) for path in paths):
-        files, cure = "; ".join(paths), "leave the cell empty, or fill it"
+        files, cure = "; ".join(paths), "leave the entry empty, or fill it"
         raise UserError(Problem("aoi_empty", files, "aoi", "no features", "at least one polygon", cure))
     polygons = [
         _in_wgs84(_polygons(frame, path, 0.0, header), header) for frame, path in zip(frames, paths, strict=True)
