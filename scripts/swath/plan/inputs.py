@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+from pydantic import JsonValue
 
 from swath.config.library_names import weights_name
 from swath.config.load import where
@@ -18,22 +19,24 @@ WEIGHTS = "resources/weights"
 """Folder of fetched weights."""
 
 
-def first_weights(spec: Mapping[str, Any], results: str, weights: str) -> list[str]:
+def first_weights(model: JsonValue, results: str, weights: str) -> list[str]:
     """List the files of a model's first weights: nothing, one file, or fetched weights with their record.
 
     Args:
-        spec: The model's `model` settings, resolved.
+        model: The `model` settings of a model's spec.
         results: Folder of the results.
         weights: Folder of fetched weights.
     """
-    start = spec["weights"]
+    assert isinstance(model, dict)
+    start = model["weights"]
     if start == "none":
         return []
     if start == "imagenet":
-        name = weights_name(spec["architecture"], spec["encoder"])
+        name = weights_name(str(model["architecture"]), str(model["encoder"]))
         return [f"{weights}/{name}.pth", f"{weights}/{name}.json"]
     if isinstance(start, str):
         return [start]
+    assert isinstance(start, dict)
     if "model" in start:
         return [f"{results}/models/{start['model']}/model-bundle.zip"]
     run = f"{start['trial']},seed={start['seed']}"
@@ -54,13 +57,12 @@ def places_of(plan: Plan, results: str, files: Sequence[str | Path]) -> list[str
         files: The config files.
     """
     entries = [entry for scene in plan.scenes for entry in (scene.image, scene.labels, scene.aoi)]
-    models = [spec["model"] for spec in plan.specs["models"].values()]
     return [
         results,
         *map(str, files),
         *(path for entry in entries for path in local_paths_of(entry)),
-        *(path for model in models for path in first_weights(model, results, WEIGHTS)),
-        *(model["definition"] for model in models if model["definition"]),
+        *(path for spec in plan.specs["models"].values() for path in first_weights(spec["model"], results, WEIGHTS)),
+        *(folder for trial in plan.trials if (folder := trial.settings.model.definition)),
     ]
 
 
@@ -72,12 +74,14 @@ def check_weights(plan: Plan, files: Sequence[str | Path]) -> None:
     """
     problems = []
     for spec in plan.specs["models"].values():
-        start = spec["model"]["weights"]
+        model = spec["model"]
+        assert isinstance(model, dict)
+        start = model["weights"]
         if start in ("none", "imagenet") or (isinstance(start, dict) and "model" in start):
             continue  # a rule makes them
-        path = Path(first_weights(spec["model"], "results", "")[0])
+        path = Path(first_weights(model, "results", "")[0])
         if not path.exists():
-            other = isinstance(start, dict)
+            other = start if isinstance(start, dict) else None
             problems.append(
                 Problem(
                     "trial_not_trained" if other else "file_missing",
@@ -85,7 +89,7 @@ def check_weights(plan: Plan, files: Sequence[str | Path]) -> None:
                     "model.weights",
                     f"no file {path}",
                     "a trial that has been trained" if other else "a file of weights, or a Raster Vision bundle",
-                    f"run {start['experiment']} first, or name another repeat with `seed:`"
+                    f"run {other['experiment']} first, or name another repeat with `seed:`"
                     if other
                     else "check the path",
                 )
@@ -100,10 +104,11 @@ def check_definitions(plan: Plan, files: Sequence[str | Path]) -> None:
     Raises:
         UserError: If some are not.
     """
-    named = {(spec["model"]["definition"], spec["model"]["entrypoint"]) for spec in plan.specs["models"].values()}
+    models = [trial.settings.model for trial in plan.trials]
+    named = {(model.definition, model.entrypoint) for model in models if model.definition and model.entrypoint}
     problems = [
         problem
-        for definition, entrypoint in sorted((one, other) for one, other in named if one)
+        for definition, entrypoint in sorted(named)
         for problem in problems_of_definition(definition, entrypoint, where(files, ("model", "definition")))
     ]
     if problems:

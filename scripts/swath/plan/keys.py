@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from pydantic import JsonValue
 
@@ -24,7 +23,7 @@ from swath.scenes.scene import Scene
 from swath.versions import KEYED
 
 STAGES = tuple(KEYED)
-Spec = dict[str, Any]
+Spec = dict[str, JsonValue]
 """What a result depends on, as JSON values."""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from copy import copy
-from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -46,7 +45,7 @@ class SegmentationCutting(Cutting):
 
     def chip_options(self, chips: Chips, facts: SceneFacts, classes: Sequence[str]) -> ChipOptions:
         """Sample windows; leave out those with too few labelled pixels."""
-        sampling = sampling_options(chips)
+        sampling = _sampling_options(chips)
         if not chips.min_labelled:
             return SemanticSegmentationChipOptions(sampling=sampling, nodata_threshold=chips.max_nodata)
         return SemanticSegmentationChipOptions(
@@ -65,7 +64,7 @@ class DetectionCutting(Cutting):
         """Sample windows, boxes among them as often as `negative_ratio` says; a scene without boxes has no such."""
         has_boxes = any(list((facts.labelled_pixels or {}).values())[1:])
         sampling = ObjectDetectionWindowSamplingConfig(
-            **sampling_options(chips),
+            **_sampling_options(chips),
             ioa_thresh=chips.min_box_overlap,
             clip=True,
             neg_ratio=chips.negative_ratio if has_boxes else None,
@@ -85,7 +84,7 @@ class ClassificationCutting(Cutting):
 
     def chip_options(self, chips: Chips, facts: SceneFacts, classes: Sequence[str]) -> ChipOptions:
         """Take the grid's cells, or random windows."""
-        return ChipOptions(sampling=WindowSamplingConfig(**sampling_options(chips)), nodata_threshold=chips.max_nodata)
+        return ChipOptions(sampling=WindowSamplingConfig(**_sampling_options(chips)), nodata_threshold=chips.max_nodata)
 
     def prepare_scene(self, scene: Scene, chips: ChipOptions, options: SceneOptions) -> Sequence[Box] | None:
         """Take the given cells where they are, if labels are cells: around their centres, as large as a chip."""
@@ -108,9 +107,9 @@ CUTTING: Mapping[Task, Cutting] = {
 }
 
 
-def sampling_options(chips: Chips) -> dict[str, Any]:
+def _sampling_options(chips: Chips) -> dict[str, str | int]:
     """Turn the `chips` settings into Raster Vision's options for sampling windows."""
-    options = {"method": chips.sampling, "size": chips.size, "within_aoi": chips.within_aoi}
+    options: dict[str, str | int] = {"method": chips.sampling, "size": chips.size, "within_aoi": chips.within_aoi}
     if chips.sampling == "random":
         return options | {"max_windows": chips.per_scene, "padding": chips.padding}
     return options | {"stride": chips.stride or chips.size}
