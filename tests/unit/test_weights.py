@@ -28,7 +28,8 @@ from torchvision.models.segmentation import deeplabv3_resnet50
 from swath.config.library_names import weights_name
 from swath.errors import UserError
 from swath.files import read_json, sha256, write_json
-from swath.training.pretrained import check_weights, fetch_weights
+from swath.training.pretrained import fetch_weights
+from swath.training.weight_files import check_weights
 from swath.training.weights import WeightsReport, adapt_first_convolution, encoder_of, load_weights
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"

@@ -77,7 +77,7 @@ def test_metrics_are_raster_visions(finished: Project) -> None:
         scores = read_json(written)["overall"]
         for item in raw:
             if scores["f1"].get(item["class_name"]):
-                assert scores["f1"][item["class_name"]] == item["metrics"]["f1"]
+                assert scores["f1"][item["class_name"]] == pytest.approx(item["metrics"]["f1"])
 
 
 def test_raster_visions_predictor_gives_the_same_map(

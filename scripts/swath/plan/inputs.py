@@ -23,7 +23,7 @@ def first_weights(model: JsonValue, results: str, weights: str) -> list[str]:
     """List the files of a model's first weights: nothing, one file, or fetched weights with their record.
 
     Args:
-        model: The `model` settings of the model's spec.
+        model: The `model` settings of a model's spec.
         results: Folder of the results.
         weights: Folder of fetched weights.
     """

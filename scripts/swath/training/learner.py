@@ -34,7 +34,7 @@ from swath.rv.seeds import seed_everything
 from swath.scenes.manifest import channel_order
 from swath.training.job import TrainingJob
 from swath.training.losses import balanced_weights, build_loss, count_classes
-from swath.training.pretrained import check_weights
+from swath.training.weight_files import check_weights
 from swath.training.weights import load_weights
 
 NEVER = -1.0e4  # a logit whose probability is zero in every floating-point format

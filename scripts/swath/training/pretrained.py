@@ -18,11 +18,8 @@ from huggingface_hub import constants, get_session
 from segmentation_models_pytorch.encoders import TimmViTEncoder, encoders, get_encoder
 from torch import Tensor
 
-from swath.config.library_names import weights_name
 from swath.errors import Problem, UserError
-from swath.files import read_json, sha256, write_json
-
-__all__ = ["check_weights", "fetch_weights", "weights_name"]
+from swath.files import sha256, write_json
 
 LIBRARIES = ("torch", "torchvision", "segmentation-models-pytorch", "timm", "huggingface_hub")
 DEEPEST = 5  # no encoder of segmentation-models-pytorch has more stages
@@ -39,7 +36,7 @@ def fetch_weights(name: str, output: Path, record: Path) -> None:
     The libraries download what they do not find in their own caches.
 
     Args:
-        name: As ``weights_name`` gives it.
+        name: As :func:`swath.config.library_names.weights_name` gives it.
         output: The state dict to write, by torch; the same weights give the same bytes, whatever the file's name.
         record: The JSON to write: ``weights`` (the name), ``source``, ``libraries`` (versions), ``sha256``.
 
@@ -60,21 +57,6 @@ def fetch_weights(name: str, output: Path, record: Path) -> None:
     output.write_bytes(_bytes(weights))
     versions = {library: version(library) for library in LIBRARIES}
     write_json(record, {"weights": name, "source": source, "libraries": versions, "sha256": sha256(output)})
-
-
-def check_weights(path: Path, record: Path) -> None:
-    """Compare fetched weights with the checksum that was written down when they came.
-
-    Raises:
-        UserError: If the file is another one, or one of the two files cannot be read.
-    """
-    try:
-        found, expected = sha256(path), str(read_json(record)["sha256"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        found, expected = f"{type(error).__name__}: {error}", f"weights, and their SHA-256 in {record}"
-    if found != expected:
-        cure = f"remove {path} and {record}, and run `snakemake --cores 1 weights` once on a node with network"
-        raise UserError(Problem("checksum_mismatch", str(path), "SHA-256", found, expected, cure))
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from swath.errors import Problem, UserError
+from swath.files import read_json, sha256
 
 WEIGHTS = "weights: a state dict (.pth, .pt, .ckpt, .safetensors) or a Raster Vision bundle (.zip)"
 """What is expected of a file, in words."""
@@ -28,6 +29,21 @@ COUNTERS = "num_batches_tracked"
 
 WRAPPERS = frozenset({"module", "model", "encoder", "backbone", "body", "_orig_mod"})
 """Words that stand before a layer's name because of what holds the network: DDP, Lightning, a whole model, ..."""
+
+
+def check_weights(path: Path, record: Path) -> None:
+    """Compare fetched weights with the checksum that was written down when they came.
+
+    Raises:
+        UserError: If the file is another one, or one of the two files cannot be read.
+    """
+    try:
+        found, expected = sha256(path), str(read_json(record)["sha256"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        found, expected = f"{type(error).__name__}: {error}", f"weights, and their SHA-256 in {record}"
+    if found != expected:
+        cure = f"remove {path} and {record}, and run `snakemake --cores 1 weights` once on a node with network"
+        raise UserError(Problem("checksum_mismatch", str(path), "SHA-256", found, expected, cure))
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
