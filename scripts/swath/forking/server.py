@@ -237,10 +237,14 @@ def settle(request: Request) -> None:
 
         coverage.process_startup()
     if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed()  # torch always begins with the same seed; random and uuid see to it
-    if "threadpoolctl" in sys.modules:
-        limits = {"openmp": int(os.environ["OMP_NUM_THREADS"]), "blas": int(os.environ["OPENBLAS_NUM_THREADS"])}
-        sys.modules["threadpoolctl"].threadpool_limits(limits)
+        sys.modules["numpy"].random.seed()  # Python's own random sees to it
+    if "torch" in sys.modules:
+        sys.modules["torch"].default_generator.seed()
+    openmp, blas = int(os.environ["OMP_NUM_THREADS"]), int(os.environ["OPENBLAS_NUM_THREADS"])
+    if "threadpoolctl" in sys.modules and (openmp, blas) != (1, 1):  # the imports have seen one thread
+        sys.modules["threadpoolctl"].threadpool_limits({"openmp": openmp, "blas": blas})
+        if "torch" in sys.modules:  # MKL is part of it; nobody else can set its threads
+            sys.modules["torch"].set_num_threads(openmp)
     if "rastervision.pipeline" in sys.modules:
         sys.modules["rastervision.pipeline"].rv_config_.__init__()  # it knows TMPDIR and files of the working directory
 
