@@ -38,7 +38,7 @@ def test_a_script_is_run_by_one_command_that_begins_with_python() -> None:
 def test_a_benchmark_observes_a_process_and_its_children() -> None:
     assert list(inspect.signature(TIMER).parameters) == ["pid", "bench_record", "interval"]
     assert "chain((self.main,), self.main.children(recursive=True))" in inspect.getsource(TIMER)
-    assert "BenchmarkTimer(pid, bench_record, interval)" in inspect.getsource(benchmark.benchmarked)
+    assert "= BenchmarkTimer(int(pid or os.getpid()), result, interval)" in inspect.getsource(benchmark.benchmarked)
 
 
 @pytest.mark.parametrize(

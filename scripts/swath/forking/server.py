@@ -100,7 +100,9 @@ def preload(settings: dict[str, Any]) -> None:
     if threading.active_count() > 1 or set(others) - set(OWN_THREADS):
         raise RuntimeError(f"threads were started by an import: {', '.join(others)}")
     files = [os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")]
-    if "torch" in sys.modules and (sys.modules["torch"].cuda.is_initialized() or any("nvidia" in f for f in files)):
+    if "torch" in sys.modules and (
+        sys.modules["torch"].cuda.is_initialized() or any(file.startswith("/dev/nvidia") for file in files)
+    ):
         raise RuntimeError("CUDA was initialised by an import")
     gc.collect()
     gc.freeze()  # what is not looked at is not copied
@@ -116,25 +118,32 @@ def reap() -> None:
 
 def keep(connection: socket.socket, environments: list[dict[bytes, bytes]]) -> Request:
     """Fork the script's process, in which this returns; wait for it and tell the client how it ended."""
+    me = os.getpid()
     try:
         request = receive(connection)
-    except (OSError, EOFError, ValueError):  # the client was killed
-        os._exit(0)
-    script = request["command"][0]
-    if reason := why_not(request["environment"], *environments):
-        log(f"not forked: {script}: {reason}")
-        connection.sendall(b"R")
-        os._exit(0)
-    me = os.getpid()
-    pid = os.fork()
-    if pid == 0:
-        os.setpgid(0, 0)
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != me:
-            os._exit(1)
-        connection.close()
-        return request
-    log(f"forked: {script}: process {pid}")
+        script = request["command"][0]
+        if reason := why_not(request["environment"], *environments):
+            log(f"not forked: {script}: {reason}")
+            connection.sendall(b"R")
+            os._exit(0)
+        pid = os.fork()
+        if pid != 0:
+            log(f"forked: {script}: process {pid}")
+            stay(connection, request, pid)
+            os._exit(0)
+    except Exception as error:  # most likely the client was killed; the script dies with this process
+        log(f"given up: {error!r}")
+        os._exit(1)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != me:
+        os._exit(1)
+    os.setpgid(0, 0)
+    connection.close()
+    return request
+
+
+def stay(connection: socket.socket, request: Request, pid: int) -> None:
+    """Be with a script until it ends."""
     for descriptor in request["streams"]:
         os.close(descriptor)  # who reads what the script writes waits until nobody else can write
     note = Path(f"{request['client']}.pid")
@@ -142,7 +151,6 @@ def keep(connection: socket.socket, environments: list[dict[bytes, bytes]]) -> R
         note.write_text(str(pid))
     _wait(connection, pid)
     note.unlink(missing_ok=True)
-    os._exit(0)
 
 
 def receive(connection: socket.socket) -> Request:
@@ -175,7 +183,8 @@ def why_not(wanted: dict[bytes, bytes], before: dict[bytes, bytes], after: dict[
     names = {os.fsdecode(name) for name in wanted.keys() | before.keys()}
     fixed = [os.fsencode(name) for name in names if name not in USED_LATE and not name.startswith(FAMILIES)]
     other = [name for name in fixed if wanted.get(name) not in (before.get(name), after.get(name))]
-    other += [name for name in (b"OMP_NUM_THREADS", b"OPENBLAS_NUM_THREADS") if not wanted.get(name, b"").isdigit()]
+    if "threadpoolctl" in sys.modules:
+        other += [name for name in (b"OMP_NUM_THREADS", b"OPENBLAS_NUM_THREADS") if not wanted.get(name, b"").isdigit()]
     return f"other values of {', '.join(sorted(map(os.fsdecode, other)))}" if other else ""
 
 
@@ -240,11 +249,12 @@ def settle(request: Request) -> None:
         sys.modules["numpy"].random.seed()  # Python's own random sees to it
     if "torch" in sys.modules:
         sys.modules["torch"].default_generator.seed()
-    openmp, blas = int(os.environ["OMP_NUM_THREADS"]), int(os.environ["OPENBLAS_NUM_THREADS"])
-    if "threadpoolctl" in sys.modules and (openmp, blas) != (1, 1):  # the imports have seen one thread
-        sys.modules["threadpoolctl"].threadpool_limits({"openmp": openmp, "blas": blas})
-        if "torch" in sys.modules:  # MKL is part of it; nobody else can set its threads
-            sys.modules["torch"].set_num_threads(openmp)
+    if "threadpoolctl" in sys.modules:
+        openmp, blas = int(os.environ["OMP_NUM_THREADS"]), int(os.environ["OPENBLAS_NUM_THREADS"])
+        if (openmp, blas) != (1, 1):  # which is what the imports have seen
+            sys.modules["threadpoolctl"].threadpool_limits({"openmp": openmp, "blas": blas})
+            if "torch" in sys.modules:  # MKL is part of it; nobody else can set its threads
+                sys.modules["torch"].set_num_threads(openmp)
     if "rastervision.pipeline" in sys.modules:
         sys.modules["rastervision.pipeline"].rv_config_.__init__()  # it knows TMPDIR and files of the working directory
 

@@ -63,7 +63,11 @@ class ForkServer:
         """Take no more scripts; those that run go on."""
         assert self._process.stdin
         self._process.stdin.close()
-        self._process.wait()
+        try:
+            self._process.wait(1)
+        except subprocess.TimeoutExpired:  # it imports
+            self._process.kill()
+            self._process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)  # the server could not if it was killed
 
 
