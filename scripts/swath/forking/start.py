@@ -15,7 +15,6 @@ from pathlib import Path
 import psutil
 
 from swath.container import HOST_DATA
-from swath.training.processes import LAUNCHERS
 
 MODULES = (
     *("torch", "rastervision.pytorch_learner", "rastervision.pytorch_backend", "rastervision.core.rv_pipeline"),
@@ -35,6 +34,8 @@ class ForkServer:
     """
 
     def __init__(self, modules: Sequence[str] = MODULES):
+        from swath.training.processes import LAUNCHERS  # not while parsing: tqdm comes with it
+
         self.folder = Path(tempfile.mkdtemp(prefix="swath-fork-"))
         settings = json.dumps({"modules": modules, "without": (*HOST_DATA, *LAUNCHERS)})
         program = str(Path(__file__).with_name("server.py"))
