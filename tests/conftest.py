@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forked import fork_server, start_fork_server
 from once import made_once
 from project import CUTS, SMALL, Project, cut_scene
 
@@ -18,6 +19,7 @@ from swath.demo import data_sets
 from swath.demo import havel as make_havel
 from swath.demo import havel_chips as make_havel_chips
 from swath.demo import neon_trees as make_neon_trees
+from swath.smk.fork_server import VARIABLE
 
 LONGEST = (
     "test_faults_of_jobs",
@@ -31,6 +33,11 @@ LONGEST = (
     "test_training",
     "test_own_pipelines",
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Offer a fork server to all tests."""
+    start_fork_server(config)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -47,6 +54,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     if report.skipped and os.environ.get("SWATH_NO_SKIPS"):
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped, which SWATH_NO_SKIPS forbids: {report.longrepr}"
+
+
+@pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Have the Snakemake runs of a test fork their scripts; the folder of the server."""
+    monkeypatch.setenv(VARIABLE, str(fork_server()))
+    return fork_server()
 
 
 @pytest.fixture(scope="session")

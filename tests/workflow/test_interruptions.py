@@ -20,6 +20,13 @@ from swath.files import sha256
 pytestmark = pytest.mark.workflow
 
 
+@pytest.fixture(params=["started", "forked"], autouse=True)
+def way(request: pytest.FixtureRequest) -> None:
+    """Both ways in which a script can come to run."""
+    if request.param == "forked":
+        request.getfixturevalue("forked")
+
+
 def one_trial(finished: Project, folder: Path) -> Project:
     """The finished experiment up to its chips, with one longer trial to train."""
     shutil.copytree(finished.folder, folder, symlinks=True, ignore=shutil.ignore_patterns("models", "evals", "bundles"))

@@ -25,6 +25,7 @@ from swath.doctor.examine import examine_or_exit
 from swath.errors import ending_the_program
 from swath.patches import WRITTEN_FOR, other_versions
 from swath.smk import upstream
+from swath.smk.fork_server import fork_scripts
 from swath.smk.run import check_container_or_exit, check_or_exit, describe_run, rules_to_run, runs_in_container
 from swath.versions import results_without_versions
 
@@ -90,6 +91,7 @@ def on_start(workflow: Any, context: RunContext) -> None:
         check_or_exit(context.request(), context.validation)
     if site is not None:
         _take_over_cluster_or_exit(site)
+    fork_scripts(workflow)
 
 
 def on_success(context: RunContext) -> None:
