@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from swath.container import HOST_DATA
+from swath.job.container import HOST_DATA
 
 MODULES = (
     *("torch", "rastervision.pytorch_learner", "rastervision.pytorch_backend", "rastervision.core.rv_pipeline"),

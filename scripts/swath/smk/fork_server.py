@@ -89,7 +89,7 @@ class ForkedTimer(_Timer):  # type: ignore[misc, valid-type]
         self.main = _Observed(pid)
 
 
-class _Observed(psutil.Process):  # type: ignore[misc]
+class _Observed(psutil.Process):
     def children(self, recursive: bool = False) -> list[Any]:
         found = super().children(recursive)
         processes = [process_of(folder, client.pid) for folder in _folders for client in (self, *found)]
