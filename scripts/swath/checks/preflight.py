@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ CHECKS = (*images.CHECKS, *labels.CHECKS, *splits.CHECKS, *chips.CHECKS, *machin
 REMEMBERED = Path(".snakemake/swath-readings")
 """What was read of every scene, by experiment: a scene that has not changed is not read again."""
 SCRIPTS = Path(__file__).parents[2]
+Read = Callable[[list[Mapping[str, Any]], Mapping[str, Any]], list[dict[str, Any]]]
+"""Reads scenes: rows and specs → readings."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,27 @@ class Passed:
     details: str
 
 
-def preflight(request: Mapping[str, Any], report: Path) -> Passed:
+def read_in_a_process(rows: list[Mapping[str, Any]], specs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Let a process of its own read scenes: it imports what Snakemake's must not."""
+    done = subprocess.run(
+        [sys.executable, "-m", "swath.checks.reading"],
+        input=json.dumps({"scenes": rows, "labels": specs}),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(SCRIPTS), *_python_path()])},
+    )
+    readings: list[dict[str, Any]] = json.loads(done.stdout)
+    return readings
+
+
+def preflight(request: Mapping[str, Any], report: Path, read: Read = read_in_a_process) -> Passed:
     """Check an experiment before anything is computed.
 
     Args:
         request: What :func:`swath.checks.survey.request_of` returned.
         report: The HTML page to write.
+        read: Reads the scenes.
 
     Returns:
         What to say when nothing stops the run.
@@ -53,7 +70,7 @@ def preflight(request: Mapping[str, Any], report: Path) -> Passed:
     Raises:
         PreflightError: If there are errors, or warnings that are not allowed; everything that was found is in it.
     """
-    survey = look_at(request)
+    survey = look_at(request, read)
     findings = check(survey)
     write_page(report, survey, findings)
     later = f" ({len(survey.pending)} are yet to be made)" if survey.pending else ""
@@ -78,7 +95,7 @@ def _pending(survey: Survey) -> list[Finding]:
     return [finding("not_there_yet", number, "", ", ".join(survey.pending[:5]), "", "")]
 
 
-def look_at(request: Mapping[str, Any]) -> Survey:
+def look_at(request: Mapping[str, Any], read: Read = read_in_a_process) -> Survey:
     """Read all scenes whose files are there; what has not changed since is remembered, but for what was not read."""
     pending = [row["id"] for row in request["scenes"] if not all(Path(path).exists() for path in _paths(row))]
     rows = [row for row in request["scenes"] if row["id"] not in set(pending)]
@@ -88,8 +105,8 @@ def look_at(request: Mapping[str, Any]) -> Survey:
     keys = {row["id"]: short_hash([row, request["labels"], _state(row, beside), code]) for row in rows}
     known = read_json(memory) if memory.exists() else {}
     unknown = [row for row in rows if keys[row["id"]] not in known]
-    read = _read(unknown, request["labels"]) if unknown else []
-    known |= {keys[reading["row"]["id"]]: reading for reading in read}
+    readings = read(unknown, request["labels"]) if unknown else []
+    known |= {keys[reading["row"]["id"]]: reading for reading in readings}
     if unknown:
         write_json(memory, {key: known[key] for key in keys.values() if not known[key]["findings"]})
     folds = request["folds"]
@@ -115,20 +132,6 @@ def _files_by_stem(paths: Iterable[str]) -> dict[Path, list[os.DirEntry[str]]]:
                 for dot in (place for place, letter in enumerate(entry.name) if letter == "." and place):
                     found[folder / entry.name[:dot]].append(entry)
     return found
-
-
-def _read(rows: list[Mapping[str, Any]], specs: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Let a process of its own read scenes: it imports what Snakemake's must not."""
-    done = subprocess.run(
-        [sys.executable, "-m", "swath.checks.reading"],
-        input=json.dumps({"scenes": rows, "labels": specs}),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(SCRIPTS), *_python_path()])},
-    )
-    readings: list[dict[str, Any]] = json.loads(done.stdout)
-    return readings
 
 
 def _python_path() -> list[str]:
