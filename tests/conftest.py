@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from coverage import Coverage
 from once import made_once
 from project import CUTS, SMALL, Project, cut_scene
 
@@ -20,23 +21,39 @@ from swath.scenes import havel_chips as make_havel_chips
 from swath.scenes import neon_trees as make_neon_trees
 
 LONGEST = (
-    "test_faults_of_jobs",
     "test_tasks",
-    "test_profile",
-    "test_bad_inputs",
-    "test_faults_of_machines",
     "test_any_data",
     "test_external_networks",
     "test_examples",
     "test_training",
     "test_own_pipelines",
+    "test_bad_inputs",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest, those that wait for a cluster beside those that compute."""
+    """Begin with the unit tests, whose coverage is measured; of the others with the files that take longest."""
     places = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
+    items.sort(key=lambda item: (is_measured(item) is False, places.get(item.path.stem, len(LONGEST))))
+
+
+def is_measured(item: pytest.Item) -> bool:
+    """Coverage is that of the unit tests, where they may take their time."""
+    return not any(item.get_closest_marker(name) for name in ("workflow", "timed"))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Measure coverage by unit tests alone, where it is measured."""
+    measuring = None if is_measured(item) else Coverage.current()
+    if measuring is None:
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("COVERAGE_PROCESS_START", raising=False)  # nor by the processes that the others start
+        measuring.stop()
+        yield
+        measuring.start()
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -11,13 +11,10 @@ from __future__ import annotations
 import io
 import json
 import re
-import resource
 import shutil
-import time
 from collections.abc import Mapping
 from contextlib import chdir, redirect_stderr
 from copy import deepcopy
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,7 @@ import pytest
 from project import Project, with_setting
 from rasterio import Affine
 from shapely.geometry import LineString, Polygon
+from spent import Spent
 from tiny import (
     BANDS,
     SIDE,
@@ -51,23 +49,6 @@ from swath.workflow import plan_or_exit
 pytestmark = pytest.mark.workflow
 
 REPORT = Path("experiments/tiny/validation.html")
-
-
-@dataclass(frozen=True)
-class Spent:
-    """Seconds on the wall, and those that processes started by this one have computed."""
-
-    wall: float
-    computed: float
-
-    @classmethod
-    def now(cls) -> Spent:
-        children = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return cls(time.monotonic(), children.ru_utime + children.ru_stime)
-
-    def since(self, start: Spent) -> float:
-        """What it takes on a machine that has nothing else to do: the less of both."""
-        return min(self.wall - start.wall, self.computed - start.computed)
 
 
 class Experiment(Project):
