@@ -24,6 +24,7 @@ from swath.cluster.run import announce_run, check_cluster_or_exit, prepare_clust
 from swath.doctor.examine import examine_or_exit
 from swath.lock import release_lock_of_dead_run
 from swath.scheduler import mend_scheduler
+from swath.smk.fork_server import fork_scripts
 from swath.workflow import check_container_or_exit, print_summary, rules_to_run
 
 mend_scheduler(is_job=not workflow.is_main_process)
@@ -70,6 +71,7 @@ onstart:
     SITE = check_cluster_or_exit(workflow, requests_not_planned_yet())
     check_first()
     prepare_cluster_or_exit(workflow, NAME, SITE)
+    fork_scripts(workflow)
 
 
 onsuccess:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from coverage import Coverage
+from forked import start_fork_servers
 from once import made_once
 from project import CUTS, SMALL, Project, cut_scene
 
@@ -29,6 +30,11 @@ LONGEST = (
     "test_own_pipelines",
     "test_bad_inputs",
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Offer fork servers to all tests."""
+    start_fork_servers(config)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -117,6 +123,19 @@ def finished(cut_scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Proj
 
     def make(folder: Path) -> None:
         shutil.copytree(cut_scenes, folder / "data")
-        Project(folder, config).snakemake()
+        done = Project(folder, config).snakemake()
+        (folder / "said.txt").write_text(done.stdout)
 
     return Project(made_once(tmp_path_factory, "finished", make), config)
+
+
+@pytest.fixture(scope="session")
+def elsewhere(finished: Project, cut_scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """One of its trials in another place, with other shards, and with processes of their own for all that runs."""
+    config = {**deepcopy(finished.config), "sweep": {"grid": {"train.learning_rate": [0.001]}}}
+
+    def make(folder: Path) -> None:
+        shutil.copytree(cut_scenes, folder / "data")
+        Project(folder, config, forked=False).snakemake("--set-scatter", "scenes=1", "chip=3", "predict=1")
+
+    return Project(made_once(tmp_path_factory, "elsewhere", make), config)

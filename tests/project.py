@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from copy import deepcopy
@@ -12,6 +13,7 @@ from typing import Any
 import geopandas as gpd
 import rasterio
 import yaml
+from forked import forked, forking_environment
 from rasterio.windows import Window
 from shapely.geometry import box
 
@@ -78,10 +80,13 @@ class Project:
     Attributes:
         folder: Where Snakemake runs.
         config: The config's content, freely changed between runs.
+        forked: Whether Snakemake and its rules' scripts are forked from processes that have imported what they need;
+            otherwise they are started as a user starts them.
     """
 
     folder: Path
     config: dict[str, Any] = field(default_factory=dict)
+    forked: bool = True
 
     def write(self) -> Path:
         path = self.folder / "config.yaml"
@@ -90,14 +95,25 @@ class Project:
             path.write_text(content)
         return path
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a run is started with."""
+        return forking_environment() if self.forked else dict(os.environ)
+
     def command(self, *arguments: str) -> list[str]:
         directory = ["--directory", str(self.folder), "--configfile", str(self.write())]
         return [*SNAKEMAKE, *directory, "--cores", "2", *arguments]
 
     def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run Snakemake for real; its output in one text."""
+        command = self.command(*arguments)
         done = subprocess.run(
-            self.command(*arguments), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+            forked(command) if self.forked else command,
+            env=self.environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
         )
         if check:
             assert done.returncode == 0, done.stdout

@@ -1,0 +1,97 @@
+"""Rules' scripts forked from a server instead of started, where SWATH_FORK_SERVER asks for it.
+
+Snakemake 9.27.1 has no setting for what runs a script: ``PythonScript.execute_script`` calls Python. Here it calls the
+fork server's client instead, for jobs of this machine that have no container and no environment of their own. What
+runs a script is the client's process then, and the benchmark of a job has to count the one that works for it, too.
+Both patches can go when Snakemake lets a workflow name the program that runs its scripts.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shlex
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import psutil
+import snakemake
+from snakemake import benchmark
+from snakemake.script import PythonScript
+
+from swath.errors import Problem, UserError, ending_the_program
+from swath.forking.start import ForkServer, client_command, process_of
+
+KNOWN = "9.27.1"
+"""The version of Snakemake whose scripts can be forked."""
+VARIABLE = "SWATH_FORK_SERVER"
+"""1 for a server of the run's own; the folder of another's; nothing or 0 for none."""
+
+_execute_script = PythonScript.execute_script
+_Timer = benchmark.BenchmarkTimer
+_starting = threading.Lock()
+_folders: list[Path] = []  # that of the server in use, once a job has asked for it
+
+
+def fork_scripts(workflow: Any) -> None:
+    """Have the scripts of this run forked, if the environment asks for it and this machine runs them.
+
+    Args:
+        workflow: Snakemake's, about to run.
+    """
+    PythonScript.execute_script, benchmark.BenchmarkTimer = _execute_script, _Timer
+    _folders.clear()
+    wanted = os.environ.get(VARIABLE, "0")
+    if wanted in ("", "0") or not workflow.is_main_process or workflow.executor_plugin.name != "local":
+        return
+    if snakemake.__version__ != KNOWN:
+        print(f"{VARIABLE} is for Snakemake {KNOWN}, this is {snakemake.__version__}: not used.", file=sys.stderr)
+        return
+    if sys.platform != "linux":
+        print(f"{VARIABLE} is for Linux: not used.", file=sys.stderr)
+        return
+    if wanted != "1" and not (Path(wanted) / "socket").is_socket():
+        expected = "1, or the folder of a fork server that runs"
+        with ending_the_program():
+            raise UserError(Problem(VARIABLE, "", wanted, expected, f"{VARIABLE}=1 snakemake …"))
+    PythonScript.execute_script, benchmark.BenchmarkTimer = _execute_forked, ForkedTimer
+
+
+def _folder() -> Path:
+    """Return the server's folder; the first job starts the server."""
+    with _starting:  # jobs are threads
+        if not _folders and os.environ[VARIABLE] != "1":
+            _folders.append(Path(os.environ[VARIABLE]))
+        elif not _folders:
+            print("Importing torch and Raster Vision once for all steps.", file=sys.stderr)
+            server = ForkServer()
+            atexit.register(server.stop)
+            _folders.append(server.folder)
+        return _folders[0]
+
+
+def _execute_forked(script: PythonScript, fname: str, edit: bool = False) -> None:
+    """Run a script as ``PythonScript.execute_script`` does, with another program in the place of Python."""
+    if script.container_img is not None or script.conda_env is not None or script.env_modules is not None:
+        _execute_script(script, fname, edit)
+        return
+    program = shlex.join(client_command(_folder()))
+    script._execute_cmd("{py_exec} {fname:q}", py_exec=program, fname=fname, is_python_script=True)
+
+
+class ForkedTimer(_Timer):  # type: ignore[misc, valid-type]
+    """Snakemake's observer of a job's processes, who sees those that work for the job, too."""
+
+    def __init__(self, pid: int, bench_record: Any, interval: int = benchmark.BENCHMARK_INTERVAL):
+        super().__init__(pid, bench_record, interval)
+        self.main = _Observed(pid)
+
+
+class _Observed(psutil.Process):  # type: ignore[misc]
+    def children(self, recursive: bool = False) -> list[Any]:
+        found = super().children(recursive)
+        processes = [process_of(folder, client.pid) for folder in _folders for client in (self, *found)]
+        forked = [process for process in processes if process]
+        return [*found, *forked, *(child for process in forked for child in process.children(recursive=True))]

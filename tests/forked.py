@@ -1,0 +1,47 @@
+"""Processes that tests fork instead of starting them: rules' scripts, and Snakemake itself.
+
+Importing Snakemake takes a second and a half, importing torch and Raster Vision eight, and a small experiment is run by
+nearly twenty processes. One server for each, for all processes that test.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from swath.forking.start import ForkServer, client_command
+from swath.smk.fork_server import VARIABLE
+
+SCRIPTS, SNAKEMAKE = "SWATH_TESTS_SCRIPTS", "SWATH_TESTS_SNAKEMAKE"
+"""Tell all processes that test where the servers are."""
+SNAKEMAKES_MODULES = ("snakemake.cli", "snakemake.api", "snakemake.workflow", "snakemake.executors.local")
+
+
+def start_fork_servers(config: pytest.Config) -> None:
+    """Start the session's servers; they import nothing before they are asked for it, and end with the session.
+
+    Args:
+        config: pytest's, of any process that tests.
+    """
+    if hasattr(config, "workerinput"):  # these find them in their environment
+        return
+    for name, server in ((SCRIPTS, ForkServer()), (SNAKEMAKE, ForkServer(SNAKEMAKES_MODULES))):
+        os.environ[name] = str(server.folder)
+        config.add_cleanup(server.stop)
+
+
+def log_of_scripts() -> list[str]:
+    """Return what the server of rules' scripts has to say of each."""
+    return (Path(os.environ[SCRIPTS]) / "log.txt").read_text().splitlines()
+
+
+def forked(command: list[str]) -> list[str]:
+    """Return what forks Snakemake in the place of a command that starts it."""
+    return [*client_command(Path(os.environ[SNAKEMAKE])), *command]
+
+
+def forking_environment() -> dict[str, str]:
+    """Return an environment in which Snakemake is forked, and forks its rules' scripts."""
+    return {**os.environ, VARIABLE: os.environ[SCRIPTS], "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
