@@ -37,9 +37,9 @@ def log_of_scripts() -> list[str]:
     return (Path(os.environ[SCRIPTS]) / "log.txt").read_text().splitlines()
 
 
-def forked(command: list[str]) -> list[str]:
-    """Return what forks Snakemake in the place of a command that starts it."""
-    return [*client_command(Path(os.environ[SNAKEMAKE])), *command]
+def forked(command: list[str], server: str = SNAKEMAKE) -> list[str]:
+    """Return what forks a Python program in the place of a command that starts it."""
+    return [*client_command(Path(os.environ[server])), *command]
 
 
 def forking_environment() -> dict[str, str]:

@@ -13,12 +13,15 @@ from typing import Any
 import geopandas as gpd
 import rasterio
 import yaml
-from forked import forked, forking_environment
+from forked import SCRIPTS, forked, forking_environment
 from rasterio.windows import Window
 from shapely.geometry import box
 
 REPOSITORY = Path(__file__).parents[1]
 SNAKEMAKE = [str(Path(sys.executable).with_name("snakemake")), "--snakefile", str(REPOSITORY / "Snakefile")]
+
+ONE_SHARD = ("--set-scatter", "scenes=1", "chip=1", "predict=1")
+"""As few processes as there can be."""
 
 # scene → split, source scene, column and row of the cut
 CUTS = {
@@ -71,6 +74,18 @@ def with_setting(config: dict[str, Any], field: str, value: Any) -> dict[str, An
         target = target.setdefault(parent, {})
     target[last] = value
     return changed
+
+
+def raster_vision(*arguments: str, folder: Path, fork: bool = True) -> None:
+    """Type a command of Raster Vision's own in a folder; forked from the process that has imported it, or started."""
+    command = [str(Path(sys.executable).with_name("rastervision")), *arguments]
+    subprocess.run(
+        forked(command, SCRIPTS) if fork else command,
+        cwd=folder,
+        env=forking_environment() if fork else None,
+        check=True,
+        capture_output=True,
+    )
 
 
 @dataclass
