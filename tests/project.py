@@ -57,7 +57,7 @@ SMALL: dict[str, Any] = {
         "mapping": {"farmland": "open land", "grassland": "open land", "wetland": None},
     },
     "chips": {"size": 64, "per_scene": 6},
-    "model": {"encoder": "resnet18", "arguments": {"encoder_depth": 3, "decoder_channels": [32, 16, 8]}},
+    "model": {"encoder": "tu-resnet10t", "arguments": {"encoder_depth": 3, "decoder_channels": [32, 16, 8]}},
     "train": {"epochs": 2, "batch_size": 8, "threads": 1},
     "predict": {"stride": 48, "crop": 4, "smooth": True},
     "sweep": {"grid": {"train.learning_rate": [0.001, 0.003]}},
@@ -85,6 +85,25 @@ def raster_vision(*arguments: str, folder: Path, fork: bool = True) -> None:
         env=forking_environment() if fork else None,
         check=True,
         capture_output=True,
+    )
+
+
+def run(command: list[str], folder: Path | None = None, fork: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a command that begins with Snakemake; its output in one text.
+
+    Args:
+        command: What to type.
+        folder: Where; here if left out.
+        fork: Whether Snakemake and its rules' scripts are forked, or started as a user starts them.
+    """
+    return subprocess.run(
+        forked(command) if fork else command,
+        cwd=folder,
+        env=forking_environment() if fork else None,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
     )
 
 
@@ -121,15 +140,7 @@ class Project:
 
     def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run Snakemake for real; its output in one text."""
-        command = self.command(*arguments)
-        done = subprocess.run(
-            forked(command) if self.forked else command,
-            env=self.environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
+        done = run(self.command(*arguments), fork=self.forked)
         if check:
             assert done.returncode == 0, done.stdout
         return done

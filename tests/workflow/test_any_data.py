@@ -82,7 +82,8 @@ def test_four_bands_of_float32_with_nan(small_scenes: Path, tmp_path: Path) -> N
         rewrite(small_scenes / f"{scene}.tif", data / f"{scene}.tif", [3, 4, 8, 12], "float32", 1e-4, nodata=np.nan)
         shutil.copy(small_scenes / f"{scene}.geojson", data)
     rows = [f"{scene},{scene}.tif,{scene}.geojson,{cut[0]}" for scene, cut in CUTS.items()]
-    done = project(tmp_path, "float", rows, imagery={"normalize": "min_max"})
+    model = {"encoder": "resnet18", "arguments": {"encoder_depth": 3, "decoder_channels": [32, 16, 8]}}
+    done = project(tmp_path, "float", rows, imagery={"normalize": "min_max"}, model=model)
     done.snakemake()
     maps = maps_of(done)
     assert set(maps) == {"d", "e"}

@@ -145,7 +145,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def good(tiny: Path, tmp_path: Path) -> Experiment:
     shutil.copytree(tiny, tmp_path / "data")
-    return Experiment(tmp_path, deepcopy(TINY))
+    return Experiment(tmp_path, deepcopy(TINY), forked=False)
 
 
 TABLE = "data/scenes.csv"
