@@ -8,13 +8,16 @@ ARGS ?=
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test setup image resume lint lock reference record clean
+.PHONY: demo test test-cluster setup image resume lint lock reference record clean
 
 demo: setup  ## run the default experiment on all cores, or another one of config/examples: EXPERIMENT=neon-trees
 	$(BIN)/snakemake --cores $(CORES) $(if $(EXPERIMENT),--configfile config/examples/$(EXPERIMENT).yaml)
 
-test: setup  ## run the whole test suite
+test: setup  ## the unit and workflow tests: a quarter of an hour on two cores
 	tests/run
+
+test-cluster: setup  ## the tests on a real SLURM cluster and in the container: .ci/run installs what they need
+	tests/run cluster
 
 setup: $(READY)  ## install everything, pinned, into .venv; PYTHON=python3.13 for another Python than python3
 	@test -z "$(PYTHON)" || test "$$($(PYTHON) -V)" = "$$($(BIN)/python -V)" || \

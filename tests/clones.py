@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
 
+import pandas as pd
 from project import REPOSITORY, Project
 
 from swath.files import sha256
@@ -32,6 +33,13 @@ def clone(folder: Path, finished: Project, image: Path | None = None) -> Project
     shutil.copytree(finished.folder / "data", folder / "data")
     shutil.copy(finished.folder / "config.yaml", folder / "config" / "config.yaml")
     return Project(folder, deepcopy(finished.config))
+
+
+def keep_the_winner(project: Project, finished: Project) -> None:
+    """Leave the trial alone that wins: a third less to do."""
+    leaderboard = pd.read_csv(finished.results / "experiments" / "small" / "leaderboard.csv")
+    project.config["sweep"] = {"grid": {"train.learning_rate": [float(leaderboard["train.learning_rate"][0])]}}
+    project.write().replace(project.folder / "config" / "config.yaml")
 
 
 def add_chips(project: Project, finished: Project) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forked import fork_server, start_fork_server
+from coverage import Coverage
+from forked import start_fork_servers
 from once import made_once
 from project import CUTS, SMALL, Project, cut_scene
 
@@ -19,31 +20,46 @@ from swath.demo import data_sets
 from swath.demo import havel as make_havel
 from swath.demo import havel_chips as make_havel_chips
 from swath.demo import neon_trees as make_neon_trees
-from swath.smk.fork_server import VARIABLE
 
 LONGEST = (
-    "test_faults_of_jobs",
     "test_tasks",
-    "test_profile",
-    "test_bad_inputs",
-    "test_faults_of_machines",
     "test_any_data",
     "test_external_networks",
     "test_examples",
     "test_training",
     "test_own_pipelines",
+    "test_bad_inputs",
 )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Offer a fork server to all tests."""
-    start_fork_server(config)
+    """Offer fork servers to all tests."""
+    start_fork_servers(config)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest, those that wait for a cluster beside those that compute."""
+    """Begin with the unit tests, whose coverage is measured; of the others with the files that take longest."""
     places = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
+    items.sort(key=lambda item: (is_measured(item) is False, places.get(item.path.stem, len(LONGEST))))
+
+
+def is_measured(item: pytest.Item) -> bool:
+    """Coverage is that of the unit tests, where they may take their time."""
+    return not any(item.get_closest_marker(name) for name in ("workflow", "timed"))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Measure coverage by unit tests alone, where it is measured."""
+    measuring = None if is_measured(item) else Coverage.current()
+    if measuring is None:
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("COVERAGE_PROCESS_START", raising=False)  # nor by the processes that the others start
+        measuring.stop()
+        yield
+        measuring.start()
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -54,13 +70,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     if report.skipped and os.environ.get("SWATH_NO_SKIPS"):
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped, which SWATH_NO_SKIPS forbids: {report.longrepr}"
-
-
-@pytest.fixture
-def forked(monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Have the Snakemake runs of a test fork their scripts; the folder of the server."""
-    monkeypatch.setenv(VARIABLE, str(fork_server()))
-    return fork_server()
 
 
 @pytest.fixture(scope="session")
@@ -116,6 +125,19 @@ def finished(cut_scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Proj
 
     def make(folder: Path) -> None:
         shutil.copytree(cut_scenes, folder / "data")
-        Project(folder, config).snakemake()
+        done = Project(folder, config).snakemake()
+        (folder / "said.txt").write_text(done.stdout)
 
     return Project(made_once(tmp_path_factory, "finished", make), config)
+
+
+@pytest.fixture(scope="session")
+def elsewhere(finished: Project, cut_scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """One of its trials in another place, with other shards, and with processes of their own for all that runs."""
+    config = {**deepcopy(finished.config), "sweep": {"grid": {"train.learning_rate": [0.001]}}}
+
+    def make(folder: Path) -> None:
+        shutil.copytree(cut_scenes, folder / "data")
+        Project(folder, config, forked=False).snakemake("--set-scatter", "scenes=1", "chip=3", "predict=1")
+
+    return Project(made_once(tmp_path_factory, "elsewhere", make), config)

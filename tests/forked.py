@@ -1,4 +1,8 @@
-"""One fork server for all Snakemake runs of a test session, whichever process of the session begins them."""
+"""Processes that tests fork instead of starting them: rules' scripts, and Snakemake itself.
+
+Importing Snakemake takes a second and a half, importing torch and Raster Vision eight, and a small experiment is run by
+nearly twenty processes. One server for each, for all processes that test.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +11,37 @@ from pathlib import Path
 
 import pytest
 
-from swath.forking.start import ForkServer
+from swath.forking.start import ForkServer, client_command
+from swath.smk.fork_server import VARIABLE
 
-FOLDER = "SWATH_TESTS_FORK_SERVER"
-"""Tells all processes that test where the server is."""
+SCRIPTS, SNAKEMAKE = "SWATH_TESTS_SCRIPTS", "SWATH_TESTS_SNAKEMAKE"
+"""Tell all processes that test where the servers are."""
+SNAKEMAKES_MODULES = ("snakemake.cli", "snakemake.api", "snakemake.workflow", "snakemake.executors.local")
 
 
-def start_fork_server(config: pytest.Config) -> None:
-    """Start the session's server; it imports nothing before a script asks for it, and ends with the session.
+def start_fork_servers(config: pytest.Config) -> None:
+    """Start the session's servers; they import nothing before they are asked for it, and end with the session.
 
     Args:
         config: pytest's, of any process that tests.
     """
-    if not hasattr(config, "workerinput"):  # the others find it in their environment
-        server = ForkServer()
-        os.environ[FOLDER] = str(server.folder)
+    if hasattr(config, "workerinput"):  # these find them in their environment
+        return
+    for name, server in ((SCRIPTS, ForkServer()), (SNAKEMAKE, ForkServer(SNAKEMAKES_MODULES))):
+        os.environ[name] = str(server.folder)
         config.add_cleanup(server.stop)
 
 
-def fork_server() -> Path:
-    """The folder of the session's server, to be said in SWATH_FORK_SERVER."""
-    return Path(os.environ[FOLDER])
+def log_of_scripts() -> list[str]:
+    """Return what the server of rules' scripts has to say of each."""
+    return (Path(os.environ[SCRIPTS]) / "log.txt").read_text().splitlines()
+
+
+def forked(command: list[str], server: str = SNAKEMAKE) -> list[str]:
+    """Return what forks a Python program in the place of a command that starts it."""
+    return [*client_command(Path(os.environ[server])), *command]
+
+
+def forking_environment() -> dict[str, str]:
+    """Return an environment in which Snakemake is forked, and forks its rules' scripts."""
+    return {**os.environ, VARIABLE: os.environ[SCRIPTS], "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

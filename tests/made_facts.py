@@ -1,4 +1,4 @@
-"""Facts of a scene that no stage has made."""
+"""SceneFacts of a scene that no stage has made."""
 
 from __future__ import annotations
 

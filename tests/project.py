@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from copy import deepcopy
@@ -12,11 +13,15 @@ from typing import Any
 import geopandas as gpd
 import rasterio
 import yaml
+from forked import SCRIPTS, forked, forking_environment
 from rasterio.windows import Window
 from shapely.geometry import box
 
 REPOSITORY = Path(__file__).parents[1]
 SNAKEMAKE = [str(Path(sys.executable).with_name("snakemake")), "--snakefile", str(REPOSITORY / "Snakefile")]
+
+ONE_SHARD = ("--set-scatter", "scenes=1", "chip=1", "predict=1")
+"""As few processes as there can be."""
 
 # scene → split, source scene, column and row of the cut
 CUTS = {
@@ -52,7 +57,7 @@ SMALL: dict[str, Any] = {
         "mapping": {"farmland": "open land", "grassland": "open land", "wetland": None},
     },
     "chips": {"size": 64, "per_scene": 6},
-    "model": {"encoder": "resnet18", "arguments": {"encoder_depth": 3, "decoder_channels": [32, 16, 8]}},
+    "model": {"encoder": "tu-resnet10t", "arguments": {"encoder_depth": 3, "decoder_channels": [32, 16, 8]}},
     "train": {"epochs": 2, "batch_size": 8, "threads": 1},
     "predict": {"stride": 48, "crop": 4, "smooth": True},
     "sweep": {"grid": {"train.learning_rate": [0.001, 0.003]}},
@@ -71,6 +76,37 @@ def with_setting(config: dict[str, Any], field: str, value: Any) -> dict[str, An
     return changed
 
 
+def raster_vision(*arguments: str, folder: Path, fork: bool = True) -> None:
+    """Type a command of Raster Vision's own in a folder; forked from the process that has imported it, or started."""
+    command = [str(Path(sys.executable).with_name("rastervision")), *arguments]
+    subprocess.run(
+        forked(command, SCRIPTS) if fork else command,
+        cwd=folder,
+        env=forking_environment() if fork else None,
+        check=True,
+        capture_output=True,
+    )
+
+
+def run(command: list[str], folder: Path | None = None, fork: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a command that begins with Snakemake; its output in one text.
+
+    Args:
+        command: What to type.
+        folder: Where; here if left out.
+        fork: Whether Snakemake and its rules' scripts are forked, or started as a user starts them.
+    """
+    return subprocess.run(
+        forked(command) if fork else command,
+        cwd=folder,
+        env=forking_environment() if fork else None,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+
+
 @dataclass
 class Project:
     """A working directory with a config.
@@ -78,10 +114,13 @@ class Project:
     Attributes:
         folder: Where Snakemake runs.
         config: The config's content, freely changed between runs.
+        forked: Whether Snakemake and its rules' scripts are forked from processes that have imported what they need;
+            otherwise they are started as a user starts them.
     """
 
     folder: Path
     config: dict[str, Any] = field(default_factory=dict)
+    forked: bool = True
 
     def write(self) -> Path:
         path = self.folder / "config.yaml"
@@ -90,15 +129,18 @@ class Project:
             path.write_text(content)
         return path
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a run is started with."""
+        return forking_environment() if self.forked else dict(os.environ)
+
     def command(self, *arguments: str) -> list[str]:
         directory = ["--directory", str(self.folder), "--configfile", str(self.write())]
         return [*SNAKEMAKE, *directory, "--cores", "2", *arguments]
 
     def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run Snakemake for real; its output in one text."""
-        done = subprocess.run(
-            self.command(*arguments), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
-        )
+        done = run(self.command(*arguments), fork=self.forked)
         if check:
             assert done.returncode == 0, done.stdout
         return done

@@ -32,8 +32,9 @@ def checks_page(intro: str, tests: Path) -> str:
     inputs = list(bad_inputs(tests))
     lines += ["", f"## {len(inputs)} bad inputs", ""]
     lines += [
-        "Every one of them is a test, which makes the input, runs Snakemake and asserts that it ends in ten seconds,",
-        "tells code, file, field, what was found and the cure, and has written nothing but the report.",
+        "Every one of them is a test, which makes the input, runs what Snakemake runs before its first job (for a",
+        "dozen of them Snakemake itself) and asserts that it ends in ten seconds, tells code, file, field, what was",
+        "found and the cure, and has written nothing but the report.",
         "",
         "| | bad input | told by |",
         "|---|---|---|",

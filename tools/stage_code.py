@@ -19,7 +19,7 @@ from swath import versions
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 RECORD = Path(__file__).parents[1] / "tests" / "recorded" / "code.json"
-MESSAGES_ALONE = ("swath.errors", "swath.error_codes", "swath.versions", "swath.job", "swath.coordination")
+MESSAGES_ALONE = ("swath.errors", "swath.error_codes", "swath.versions", "swath.job.run_script", "swath.coordination")
 """Modules and packages that shape messages, logs and the order of processes, but no result."""
 TELLING = {"Problem", "mistake", "UserError", "print", "warn", "did_you_mean"}
 """Calls whose arguments are words for people."""

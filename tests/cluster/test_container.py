@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from clones import AS_FINISHED, add_chips, clone, same_bytes
+from clones import AS_FINISHED, add_chips, clone, keep_the_winner, same_bytes
 from project import REPOSITORY, Project
 
 pytestmark = [pytest.mark.workflow, pytest.mark.cluster]
@@ -33,6 +33,7 @@ def test_a_folder_elsewhere_gives_the_same_bytes(
     """Neither program, data nor results lie where Apptainer looks by itself; the host has coordinate systems, too."""
     monkeypatch.setenv("PROJ_DATA", "/opt/conda/share/proj")
     project = clone(elsewhere / "work", finished, image)
+    keep_the_winner(project, finished)
     shutil.move(project.folder / "data", elsewhere / "data")
     (project.folder / "data").symlink_to(elsewhere / "data")
     (elsewhere / "large-disk" / "results").mkdir(parents=True)
@@ -74,6 +75,7 @@ def test_the_image_by_hand(finished: Project, tmp_path: Path, image: Path, monke
     monkeypatch.setenv("PROJ_DATA", "/opt/conda/share/proj")
     project = clone(tmp_path / "work", finished, image)
     add_chips(project, finished)
+    keep_the_winner(project, finished)
     for name in ("Snakefile", "rules", "scripts"):
         path = project.folder / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -87,7 +89,7 @@ def test_the_image_by_hand(finished: Project, tmp_path: Path, image: Path, monke
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    same_bytes(finished, project, ("models/*/m*",))
+    same_bytes(project, finished, ("models/*/m*",))
 
 
 def test_without_an_image(finished: Project, tmp_path: Path) -> None:

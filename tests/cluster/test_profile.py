@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from clones import AS_FINISHED, add_chips, clone, same_bytes
+from clones import AS_FINISHED, add_chips, clone, keep_the_winner, same_bytes
 from project import REPOSITORY, Project
 from slurm import Slurm
 
@@ -19,10 +19,10 @@ HOST = ("--software-deployment-method", "env-modules")
 
 @pytest.fixture(scope="module")
 def queued(slurm: Slurm, finished: Project, image: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The small experiment, run on the cluster."""
+    """The small experiment with the trial that wins, run on the cluster."""
     project = clone(tmp_path_factory.mktemp("cluster") / "swath", finished, image)
     project.config["experiment"] = "queued"
-    project.write().replace(project.folder / "config" / "config.yaml")
+    keep_the_winner(project, finished)
     done = subprocess.run(
         ["snakemake", "--profile", "slurm"],
         cwd=project.folder,
@@ -38,7 +38,7 @@ def queued(slurm: Slurm, finished: Project, image: Path, tmp_path_factory: pytes
 
 
 def test_the_cluster_gives_the_same_bytes(queued: Project, finished: Project) -> None:
-    same_bytes(finished, queued)
+    same_bytes(queued, finished)
 
 
 def test_only_training_and_prediction_hold_a_gpu(queued: Project, slurm: Slurm) -> None:

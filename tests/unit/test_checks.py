@@ -7,6 +7,7 @@ import re
 import resource
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from swath.checks.findings import PreflightError, grouped, judged, tally, text_o
 from swath.checks.machine import looks_like_weights
 from swath.checks.pixels import MOST, SIDE, footprint, metres_per_pixel, sample_pixels, sample_windows
 from swath.checks.read_scenes import read_scene
-from swath.checks.readings import SurveyedImage
+from swath.checks.readings import Reading, SurveyedImage
 from swath.checks.splits import overlap
 from swath.config.imagery import Imagery
 from swath.config.labels import Labels
@@ -116,37 +117,35 @@ def request_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CheckReques
     return request_for(deepcopy(TINY))
 
 
-def told(request: CheckRequest) -> str:
+def told(request: CheckRequest, read: preflight.Read = preflight.read_in_a_process) -> str:
     """What stops the run; nothing if nothing does."""
     try:
-        preflight.preflight(request, Path("report.html"))
+        preflight.preflight(request, Path("report.html"), read)
     except PreflightError as error:
         return str(error)
     return ""
 
 
-@pytest.fixture
-def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The ids of the scenes that are read, in order."""
-    ids: list[str] = []
-    reader = preflight._read
+class Reader:
+    """Reads scenes and notes their ids, in order."""
 
-    def noting(scenes: list[Scene], specs: Any) -> list[Any]:
-        ids.extend(scene.id for scene in scenes)
-        return reader(scenes, specs)
+    def __init__(self) -> None:
+        self.ids: list[str] = []
 
-    monkeypatch.setattr(preflight, "_read", noting)
-    return ids
+    def __call__(self, scenes: Sequence[Scene], specs: Mapping[str, ScenesSpec]) -> list[Reading]:
+        self.ids.extend(scene.id for scene in scenes)
+        return preflight.read_in_a_process(scenes, specs)
 
 
-def test_a_scene_is_read_again_when_it_has_changed(request_here: CheckRequest, read: list[str]) -> None:
-    preflight.look_at(request_here)
-    assert read == ["a", "b", "c", "d"]
-    preflight.look_at(request_here)
-    assert len(read) == 4
+def test_a_scene_is_read_again_when_it_has_changed(request_here: CheckRequest) -> None:
+    reader = Reader()
+    preflight.look_at(request_here, reader)
+    assert reader.ids == ["a", "b", "c", "d"]
+    preflight.look_at(request_here, reader)
+    assert len(reader.ids) == 4
     write_image(Path("data"), "c", np.full((3, 80, 80), 9, np.uint16))
-    survey = preflight.look_at(request_here)
-    assert read[4:] == ["c"]
+    survey = preflight.look_at(request_here, reader)
+    assert reader.ids[4:] == ["c"]
     assert [reading.id for reading in survey.readings] == ["a", "b", "c", "d"]
 
 
@@ -163,11 +162,12 @@ def test_a_cure_beside_the_file_is_seen() -> None:
     assert told(request) == ""
 
 
-def test_what_could_not_be_read_is_read_again(request_here: CheckRequest, read: list[str]) -> None:
+def test_what_could_not_be_read_is_read_again(request_here: CheckRequest) -> None:
+    reader = Reader()
     Path("data/b.tif").write_bytes(b"none")
-    told(request_here)
-    told(request_here)
-    assert read == ["a", "b", "c", "d", "b"]
+    told(request_here, reader)
+    told(request_here, reader)
+    assert reader.ids == ["a", "b", "c", "d", "b"]
 
 
 @pytest.mark.usefixtures("request_here")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -14,12 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
-from project import CUTS, SMALL, Project
+from project import CUTS, SMALL, Project, raster_vision
 from rasterio.features import rasterize
 
 from swath.files import read_json
 
-RASTER_VISION = str(Path(sys.executable).with_name("rastervision"))
 pytestmark = pytest.mark.workflow
 SIDE = 96
 NUMBERS = {"farmland": 1, "grassland": 1, "forest": 2, "residential": 3, "water": 4, "wetland": 9}
@@ -85,15 +82,15 @@ def test_four_bands_of_float32_with_nan(small_scenes: Path, tmp_path: Path) -> N
         rewrite(small_scenes / f"{scene}.tif", data / f"{scene}.tif", [3, 4, 8, 12], "float32", 1e-4, nodata=np.nan)
         shutil.copy(small_scenes / f"{scene}.geojson", data)
     rows = [f"{scene},{scene}.tif,{scene}.geojson,{cut[0]}" for scene, cut in CUTS.items()]
-    done = project(tmp_path, "float", rows, imagery={"normalize": "min_max"})
+    model = {"encoder": "resnet18", "arguments": {"encoder_depth": 3, "decoder_channels": [32, 16, 8]}}
+    done = project(tmp_path, "float", rows, imagery={"normalize": "min_max"}, model=model)
     done.snakemake()
     maps = maps_of(done)
     assert set(maps) == {"d", "e"}
     for labels in maps.values():
         assert not labels[:5].any() and labels[5:].all()  # no data, no class
     bundle = next(done.results.glob("bundles/*/model-bundle.zip"))
-    command = [RASTER_VISION, "predict", str(bundle), "data/d.tif", str(tmp_path / "own")]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    raster_vision("predict", str(bundle), "data/d.tif", str(tmp_path / "own"), folder=tmp_path)
     with rasterio.open(tmp_path / "own" / "labels.tif") as dataset:
         assert np.array_equal(dataset.read(1)[5:], maps["d"][5:])
 

@@ -1,16 +1,20 @@
-"""Bad inputs through the real command: each is told in seconds, with file, field, what was found and the cure.
+"""Bad inputs: each is told in seconds, with file, field, what was found and the cure.
+
+Most are told in this process, by the functions that the Snakefile calls before its first job; those that name a
+`command` are told by the whole command.
 
 Every test's docstring is a row of docs/checks.md (`make reference` writes it there).
 """
 
 from __future__ import annotations
 
+import io
+import json
 import re
-import resource
 import shutil
-import time
+from collections.abc import Mapping, Sequence
+from contextlib import chdir, redirect_stderr
 from copy import deepcopy
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,7 @@ import pytest
 from project import Project, with_setting
 from rasterio import Affine
 from shapely.geometry import LineString, Polygon
+from spent import Spent
 from tiny import (
     BANDS,
     SIDE,
@@ -34,26 +39,20 @@ from tiny import (
     write_tiny,
 )
 
+from swath.checks.context import request_of
+from swath.checks.preflight import preflight
+from swath.checks.read_scenes import read_scene
+from swath.checks.readings import Reading
+from swath.config import read_yaml
+from swath.config.records import of_json, to_json
+from swath.errors import ending_the_program
+from swath.scenes.facts import ScenesSpec
+from swath.scenes.scene import Scene
+from swath.smk.run import plan_or_exit
+
 pytestmark = pytest.mark.workflow
 
 REPORT = Path("experiments/tiny/validation.html")
-
-
-@dataclass(frozen=True)
-class Spent:
-    """Seconds on the wall, and those that processes started by this one have computed."""
-
-    wall: float
-    computed: float
-
-    @classmethod
-    def now(cls) -> Spent:
-        children = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return cls(time.monotonic(), children.ru_utime + children.ru_stime)
-
-    def since(self, start: Spent) -> float:
-        """What it takes on a machine that has nothing else to do: the less of both."""
-        return min(self.wall - start.wall, self.computed - start.computed)
 
 
 class Experiment(Project):
@@ -79,31 +78,36 @@ class Experiment(Project):
         with (self.data / "scenes.csv").open("a") as table:
             table.write(row + "\n")
 
-    def is_refused(self, code: str, *, file: str, field: str, found: str, cure: str, by: str = "validate") -> str:
-        """Run Snakemake and look for one message, told while the config and the table are read.
+    def is_refused(self, code: str, *, file: str, field: str, found: str, cure: str, command: str | None = None) -> str:
+        """Look for one message, told while the config and the table are read.
 
         Args:
             code: What the message begins with.
             file, field, found, cure: What its lines say, in part.
-            by: The target; "" for everything.
+            command: What to type; None does in this process what a run does before its first job.
         """
-        said = self._said_when_run(by)
+        said = self._said_when_run(command)
         assert [message for message in said.split("\n\n") if _says(message, code, file, field, found, cure)], said
         assert self._written() == []
         return said
 
-    def is_told(self, code: str, *, file: str, field: str, found: str, cure: str, by: str = "validate") -> str:
-        """Run Snakemake and look for one message of the preflight, and for the report; arguments as above."""
-        said = self._said_when_run(by)
+    def is_told(self, code: str, *, file: str, field: str, found: str, cure: str, command: str | None = None) -> str:
+        """Look for one message of the preflight, and for the report; arguments as above."""
+        said = self._said_when_run(command)
         assert [message for message in said.split("\n\n") if _says(message, code, file, field, found, cure)], said
         assert self._written() == [REPORT]
         assert code in (self.results / REPORT).read_text()
         return said
 
-    def _said_when_run(self, target: str) -> str:
+    def _said_when_run(self, command: str | None) -> str:
         start = Spent.now()
-        done = self.snakemake(*filter(None, [target]), check=False)
+        said = self.command_says(*command.split()[1:]) if command else self.check_says()
         assert Spent.now().since(start) < 10
+        return said
+
+    def command_says(self, *arguments: str) -> str:
+        """Run Snakemake, which fails; what it says."""
+        done = self.snakemake(*arguments, check=False)
         assert done.returncode != 0, done.stdout
         assert "Traceback" not in done.stdout
         assert not list((self.folder / ".snakemake" / "locks").glob("*"))
@@ -111,6 +115,21 @@ class Experiment(Project):
 
     def _written(self) -> list[Path]:
         return [path.relative_to(self.results) for path in self.results.rglob("*") if path.is_file()]
+
+    def check_says(self) -> str:
+        """Check in this process, which fails; what is said before the program ends."""
+        said = io.StringIO()
+        with chdir(self.folder), redirect_stderr(said), pytest.raises(SystemExit) as ended:
+            self.check()
+        assert ended.value.code == 1
+        return said.getvalue()
+
+    def check(self) -> None:
+        """Make the plan and check it, as the Snakefile does."""
+        file = self.write()
+        plan = plan_or_exit(read_yaml(file), [file])
+        with ending_the_program():
+            preflight(request_of(plan, [file]), "results" / REPORT, read_here)
 
 
 def _says(message: str, code: str, file: str, field: str, found: str, cure: str) -> bool:
@@ -123,6 +142,12 @@ def _says(message: str, code: str, file: str, field: str, found: str, cure: str)
     )
 
 
+def read_here(scenes: Sequence[Scene], specs: Mapping[str, ScenesSpec]) -> list[Reading]:
+    """Read scenes as the preflight's process does, and hand on what it would write; without starting it."""
+    written = json.loads(json.dumps([to_json(read_scene(scene, specs)) for scene in scenes]))
+    return [of_json(Reading, reading) for reading in written]
+
+
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
@@ -133,7 +158,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def good(tiny: Path, tmp_path: Path) -> Experiment:
     shutil.copytree(tiny, tmp_path / "data")
-    return Experiment(tmp_path, deepcopy(TINY))
+    return Experiment(tmp_path, deepcopy(TINY), forked=False)
 
 
 TABLE = "data/scenes.csv"
@@ -154,14 +179,21 @@ def test_bad_input_unknown_key(good: Experiment) -> None:
     """A setting is misspelled."""
     good.set("train.learningrate", 0.1)
     cure = "did you mean 'learning_rate'?"
-    good.is_refused("unknown_key", file=good.file, field="train.learningrate", found="unknown key", cure=cure, by="")
+    good.is_refused(
+        "unknown_key", file=good.file, field="train.learningrate", found="unknown key", cure=cure, command="snakemake"
+    )
 
 
 def test_bad_input_wrong_type(good: Experiment) -> None:
     """A word stands where a number belongs."""
     good.set("train.epochs", "many")
     good.is_refused(
-        "wrong_type", file=good.file, field="train.epochs", found="'many'", cure="change `train.epochs`", by=""
+        "wrong_type",
+        file=good.file,
+        field="train.epochs",
+        found="'many'",
+        cure="change `train.epochs`",
+        command="snakemake",
     )
 
 
@@ -244,7 +276,12 @@ def test_bad_input_swept_setting(good: Experiment) -> None:
     good.config["sweep"] = {"grid": {"train.epoch": [1, 2]}}
     cure = "did you mean 'train.epochs'?"
     good.is_refused(
-        "unknown_setting", file=good.file, field="sweep.grid", found="unknown setting 'train.epoch'", cure=cure, by=""
+        "unknown_setting",
+        file=good.file,
+        field="sweep.grid",
+        found="unknown setting 'train.epoch'",
+        cure=cure,
+        command="snakemake",
     )
 
 
@@ -302,7 +339,9 @@ def test_bad_input_image_missing(good: Experiment) -> None:
     """An image is not there."""
     (good.data / "b.tif").unlink()
     found = "data/b.tif: no such file"
-    good.is_refused("file_missing", file=TABLE, field="image of scene b", found=found, cure="check the path", by="")
+    good.is_refused(
+        "file_missing", file=TABLE, field="image of scene b", found=found, cure="check the path", command="snakemake"
+    )
 
 
 def test_bad_input_labels_missing(good: Experiment) -> None:
@@ -339,7 +378,9 @@ def test_bad_input_no_image(good: Experiment) -> None:
     """An image is no image."""
     (good.data / "b.tif").write_bytes(b"nonsense")
     found = "not recognized as being in a supported file format"
-    good.is_told("image_unreadable", file="data/b.tif", field="image", found=found, cure="copy it again", by="")
+    good.is_told(
+        "image_unreadable", file="data/b.tif", field="image", found=found, cure="copy it again", command="snakemake"
+    )
 
 
 def test_bad_input_empty_image(good: Experiment) -> None:
@@ -414,7 +455,9 @@ def test_bad_input_sixteen_bits_without_normalisation(good: Experiment) -> None:
     """16-bit imagery goes without normalisation."""
     good.set("imagery.normalize", "none")
     found, cure = "uint16 values", "normalize: statistics"
-    good.is_told("needs_normalisation", file="data/a.tif", field="imagery.normalize", found=found, cure=cure, by="")
+    good.is_told(
+        "needs_normalisation", file="data/a.tif", field="imagery.normalize", found=found, cure=cure, command="snakemake"
+    )
 
 
 def test_bad_input_nan(good: Experiment) -> None:
@@ -570,7 +613,14 @@ def test_bad_input_box_larger_than_a_chip(good: Experiment) -> None:
 def test_bad_input_no_labels_at_all(good: Experiment) -> None:
     """A file of labels is none."""
     (good.data / "b.gpkg").write_bytes(b"nonsense")
-    good.is_told("labels_unreadable", file="data/b.gpkg", field="labels", found="b.gpkg", cure="check the file", by="")
+    good.is_told(
+        "labels_unreadable",
+        file="data/b.gpkg",
+        field="labels",
+        found="b.gpkg",
+        cure="check the file",
+        command="snakemake",
+    )
 
 
 def test_bad_input_labels_without_geometry(good: Experiment) -> None:
@@ -614,7 +664,9 @@ def test_bad_input_unknown_class_in_the_labels(good: Experiment) -> None:
     """Labels have a class that the config does not know."""
     write_labels(good.data, "b", kinds=["field", "forrest"])
     found, cure = "unknown class 'forrest'", "did you mean 'forest'?"
-    good.is_told("unknown_class", file="data/b.gpkg", field="attribute kind", found=found, cure=cure, by="")
+    good.is_told(
+        "unknown_class", file="data/b.gpkg", field="attribute kind", found=found, cure=cure, command="snakemake"
+    )
 
 
 def test_bad_input_class_number_without_a_class(good: Experiment) -> None:
@@ -639,7 +691,9 @@ def test_bad_input_invalid_geometries(good: Experiment) -> None:
     bow_tie = Polygon([(west, north), (east, south), (east, north), (west, south)])
     write_labels(good.data, "b", [bow_tie, square("b", 0, 70, 80, 10)])
     found, cure = "1 of 2 geometries invalid", "allow: [invalid_geometries]"
-    good.is_told("invalid_geometries", file="data/b.gpkg", field="geometry", found=found, cure=cure)
+    good.is_told(
+        "invalid_geometries", file="data/b.gpkg", field="geometry", found=found, cure=cure, command="snakemake validate"
+    )
 
 
 def test_bad_input_lines_without_a_width(good: Experiment) -> None:
@@ -782,7 +836,9 @@ def test_bad_input_one_image_in_two_splits(good: Experiment) -> None:
     """One image is in the training and the test split."""
     good.replace_in_table("d,d.tif,d.gpkg", "d,a.tif,a.gpkg")
     found, cure = "the same file as data/a.tif of scene a (train), here in test", "take one of the two rows out"
-    good.is_told("image_in_two_splits", file="data/a.tif", field="image of scene d", found=found, cure=cure, by="")
+    good.is_told(
+        "image_in_two_splits", file="data/a.tif", field="image of scene d", found=found, cure=cure, command="snakemake"
+    )
 
 
 def test_bad_input_link_to_an_image_of_another_split(good: Experiment) -> None:
@@ -868,7 +924,9 @@ def test_bad_input_scene_smaller_than_a_chip(good: Experiment) -> None:
     """Chips do not fit into a scene."""
     good.set("chips.size", 96)
     found, cure = "a scene of 80 × 80 pixels", "choose smaller chips"
-    good.is_told("scene_smaller_than_chip", file="data/a.tif", field="chips.size", found=found, cure=cure, by="")
+    good.is_told(
+        "scene_smaller_than_chip", file="data/a.tif", field="chips.size", found=found, cure=cure, command="snakemake"
+    )
 
 
 def test_bad_input_fewer_chips_than_a_batch(good: Experiment) -> None:
@@ -905,7 +963,14 @@ def test_bad_input_weights_that_are_none(good: Experiment) -> None:
     (good.folder / "mine.pth").write_text("<!DOCTYPE html><title>404</title>")
     good.set("model.weights", "mine.pth")
     found, cure = "bytes that are no weights", "copy it again"
-    good.is_told("weights_unreadable", file="mine.pth", field="model.weights", found=found, cure=cure)
+    good.is_told(
+        "weights_unreadable",
+        file="mine.pth",
+        field="model.weights",
+        found=found,
+        cure=cure,
+        command="snakemake validate",
+    )
 
 
 def test_bad_input_disk_too_small(good: Experiment) -> None:
@@ -935,6 +1000,5 @@ def test_all_problems_are_told_at_once_errors_first(good: Experiment) -> None:
     (good.data / "b.tif").write_bytes(b"nonsense")
     write_labels(good.data, "c", kinds=["field", "forrest"])
     good.set("train.batch_size", 32)
-    said = good.snakemake("validate", check=False).stdout
-    names = re.findall("^(?:ERROR|WARNING) (.*)$", said, re.MULTILINE)
+    names = re.findall("^(?:ERROR|WARNING) (.*)$", good.check_says(), re.MULTILINE)
     assert names == ["image_unreadable", "unknown_class", "too_few_chips"]

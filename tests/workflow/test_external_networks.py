@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import example_data as data
 import pytest
-from project import Project
+from project import ONE_SHARD, Project, raster_vision
 from small_examples import EXAMPLES, SMALL_CHIPS, Example, project_of
 
 from swath.files import read_json
 
 pytestmark = pytest.mark.workflow
-RASTER_VISION = str(Path(sys.executable).with_name("rastervision"))
-FEW_SHARDS = ("--set-scatter", "scenes=1", "chip=1", "predict=1")
 
 EXTERNAL = {
     "isprs-potsdam-external": (Example(data.potsdam, {**SMALL_CHIPS, "model.arguments.name": "resnet18"}), {}),
@@ -60,13 +56,13 @@ def test_an_example_with_an_external_network_ends_in_a_bundle_that_raster_vision
         project.config["model"] = {"architecture": "external", **model}
     model = project.config["model"]
     data.write_networks(tmp_path / model["definition"])
-    project.snakemake(*FEW_SHARDS)
+    project.snakemake(*ONE_SHARD)
     arguments = pipeline_config(project)["backend"]["model"]["external_def"]["entrypoint_kwargs"]
     assert arguments["num_classes"] == OUTPUTS[name]
     assert list(project.results.glob("evals/*/validation.json"))
-    assert project.jobs(*FEW_SHARDS) == {}
+    assert project.jobs(*ONE_SHARD) == {}
     (tmp_path / model["definition"] / "parts" / "more.py").write_text("x = 1\n")
-    assert project.jobs(*FEW_SHARDS)["train"] == 1
+    assert project.jobs(*ONE_SHARD)["train"] == 1
     with zipfile.ZipFile(next(project.results.glob("models/*/model-bundle.zip"))) as bundle_of_training:
         held = [name for name in bundle_of_training.namelist() if name.startswith("modules/")]
     assert sorted(held) == [
@@ -74,6 +70,5 @@ def test_an_example_with_an_external_network_ends_in_a_bundle_that_raster_vision
     ]
     shutil.rmtree(tmp_path / model["definition"])  # everything that predicting needs is in the bundle
     bundle = next(project.results.glob("bundles/*/model-bundle.zip"))
-    command = [RASTER_VISION, "predict", str(bundle), IMAGES[name], str(tmp_path / "own.json")]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    raster_vision("predict", str(bundle), IMAGES[name], str(tmp_path / "own.json"), folder=tmp_path)
     assert (tmp_path / "own.json").exists()

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from project import SMALL, Project, with_setting
+from project import ONE_SHARD, SMALL, Project, with_setting
 
 from swath.files import read_json
 
 pytestmark = pytest.mark.workflow
-ONE_SHARD = ("--set-scatter", "scenes=1", "chip=1", "predict=1")
 
 
 @pytest.fixture(scope="module")

@@ -20,20 +20,19 @@ from swath.files import sha256
 pytestmark = pytest.mark.workflow
 
 
-@pytest.fixture(params=["started", "forked"], autouse=True)
-def way(request: pytest.FixtureRequest) -> None:
-    """Both ways in which a script can come to run."""
-    if request.param == "forked":
-        request.getfixturevalue("forked")
+@pytest.fixture(params=[False, True], ids=["started", "forked"])
+def project(request: pytest.FixtureRequest, finished: Project, tmp_path: Path) -> Project:
+    """One longer trial to train, in both ways in which a script can come to run."""
+    return one_trial(finished, tmp_path / "project", request.param)
 
 
-def one_trial(finished: Project, folder: Path) -> Project:
+def one_trial(finished: Project, folder: Path, forked: bool = True) -> Project:
     """The finished experiment up to its chips, with one longer trial to train."""
     shutil.copytree(finished.folder, folder, symlinks=True, ignore=shutil.ignore_patterns("models", "evals", "bundles"))
     config = deepcopy(finished.config)
     config["train"]["epochs"] = 6
     config["sweep"] = {"grid": {"train.learning_rate": [0.002]}}
-    return Project(folder, config)
+    return Project(folder, config, forked)
 
 
 def wait_for(pattern: str, folder: Path, seconds: float = 120) -> Path:
@@ -46,10 +45,21 @@ def wait_for(pattern: str, folder: Path, seconds: float = 120) -> Path:
     raise TimeoutError(pattern)
 
 
-def test_a_training_killed_with_everything_goes_on_from_its_last_epoch(finished: Project, tmp_path: Path) -> None:
-    project = one_trial(finished, tmp_path / "killed")
+@pytest.fixture(scope="module")
+def undisturbed(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The same training, which nothing happens to."""
+    project = one_trial(finished, tmp_path_factory.mktemp("whole") / "project")
+    project.snakemake("--until", "train")
+    return project
+
+
+def test_a_training_killed_with_everything_goes_on_from_its_last_epoch(project: Project, undisturbed: Project) -> None:
     process = subprocess.Popen(
-        project.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        project.command(),
+        env=project.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         wait_for("results/models/*/checkpoints/*/last-00001-*.ckpt", project.folder)
@@ -65,8 +75,6 @@ def test_a_training_killed_with_everything_goes_on_from_its_last_epoch(finished:
     assert "epoch 6/6" in done.stdout
     assert (project.results / "experiments" / "small" / "summary.txt").is_file()
 
-    undisturbed = one_trial(finished, tmp_path / "undisturbed")
-    undisturbed.snakemake("--until", "train")
     for path in undisturbed.results.glob("models/*/m*"):
         resumed = project.results / path.relative_to(undisturbed.results)
         assert sha256(path) == sha256(resumed), f"{path.name} differs after the interruption"
@@ -74,11 +82,11 @@ def test_a_training_killed_with_everything_goes_on_from_its_last_epoch(finished:
     assert list(history["epoch"]) == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_training_asked_to_stop_goes_on_by_itself_where_there_are_retries(finished: Project, tmp_path: Path) -> None:
-    project = one_trial(finished, tmp_path / "stopped")
+def test_a_training_asked_to_stop_goes_on_by_itself_where_there_are_retries(project: Project) -> None:
     project.config["train"]["epochs"] = 30  # long enough to be met in the middle
     process = subprocess.Popen(
         project.command("--retries", "2", "--until", "train"),
+        env=project.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

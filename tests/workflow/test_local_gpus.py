@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 from clones import add_chips, clone
-from project import Project
+from project import SNAKEMAKE, Project, run
 
 pytestmark = pytest.mark.workflow
 
@@ -22,8 +21,9 @@ def test_trainings_share_no_gpu(
     monkeypatch.setenv("TMPDIR", str(tmp_path))  # where the locks are
     project = clone(tmp_path / "swath", finished)
     add_chips(project, finished)
-    command = ["snakemake", "--profile", "profiles/local", "--cores", "2", "--resources", f"gpu={gpus}"]
-    subprocess.run([*command, "--until", "train"], cwd=project.folder, check=True)
+    command = [SNAKEMAKE[0], "--profile", "profiles/local", "--cores", "2", "--resources", f"gpu={gpus}"]
+    done = run([*command, "--until", "train"], project.folder)
+    assert done.returncode == 0, done.stdout
     logs = [path.read_text() for path in project.results.glob("models/*/train.log")]
     found = [re.findall(r"CUDA_VISIBLE_DEVICES is ([\d,]+), but", log) for log in logs]
     assert len(found) == 2

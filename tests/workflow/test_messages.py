@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import time
 from copy import deepcopy
 from pathlib import Path
 
 import pytest
 import yaml
-from project import REPOSITORY, SMALL, SNAKEMAKE, Project
+from project import REPOSITORY, SMALL, SNAKEMAKE, Project, run
+from spent import Spent
 
-pytestmark = [pytest.mark.workflow, pytest.mark.timed]
+pytestmark = pytest.mark.workflow
 
 
 @pytest.fixture
 def fresh(cut_scenes: Path, tmp_path: Path) -> Project:
     shutil.copytree(cut_scenes, tmp_path / "data")
-    return Project(tmp_path, {**deepcopy(SMALL), "scenes": {"table": "data/scenes.csv"}})
+    return Project(tmp_path, {**deepcopy(SMALL), "scenes": {"table": "data/scenes.csv"}}, forked=False)
 
 
 def told(project: Project, *arguments: str) -> str:
     """What Snakemake says; asserts that it refuses, quickly and without traces."""
-    start = time.monotonic()
+    start = Spent.now()
     done = project.snakemake(*arguments, check=False)
-    assert time.monotonic() - start < 10
+    assert Spent.now().since(start) < 10
     assert done.returncode != 0
     assert "Traceback" not in done.stdout
     return done.stdout
@@ -46,9 +45,9 @@ def test_a_damaged_image(fresh: Project) -> None:
 
 def test_a_missing_config(fresh: Project) -> None:
     command = [*SNAKEMAKE, "--directory", str(fresh.folder), "--configfile", "nowhere.yaml", "-n"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=fresh.folder)
+    done = run(command, fresh.folder)
     assert done.returncode != 0
-    assert "nowhere.yaml" in done.stdout + done.stderr
+    assert "nowhere.yaml" in done.stdout
 
 
 def test_a_config_on_the_command_line_replaces_the_demo(fresh: Project) -> None:
@@ -58,10 +57,9 @@ def test_a_config_on_the_command_line_replaces_the_demo(fresh: Project) -> None:
 
 
 def dry_run(*arguments: str) -> str:
-    command = [str(Path(SNAKEMAKE[0])), *arguments, "--dry-run"]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    done = run([SNAKEMAKE[0], *arguments, "--dry-run"], REPOSITORY)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
 
 
 @pytest.mark.parametrize("profile", ["slurm", "profiles/slurm", "profiles/local"])
@@ -105,13 +103,8 @@ def counted(output: str) -> dict[str, int]:
 def test_the_scinet_tutorial_is_a_dry_run_on_its_folders(tmp_path: Path) -> None:
     spacenet(tmp_path, 12, 4, 2)
     example = str(REPOSITORY / "config/examples/spacenet-vegas.yaml")
-    done = subprocess.run(
-        [*SNAKEMAKE, "--directory", str(tmp_path), "--configfile", example, "--dry-run"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = run([*SNAKEMAKE, "--directory", str(tmp_path), "--configfile", example, "--dry-run"])
+    assert done.returncode == 0, done.stdout
     jobs = counted(done.stdout)
     assert jobs["train"] == 4
     assert "havel" not in jobs
@@ -124,12 +117,10 @@ def test_a_plan_of_the_tutorials_size_is_quick_and_has_few_jobs(tmp_path: Path) 
     config = tmp_path / "config.yaml"
     config.write_text(example.replace("[1.0e-2, 1.0e-3, 1.0e-4, 1.0e-5]", rates))
     command = [*SNAKEMAKE, "--directory", str(tmp_path), "--configfile", str(config), "--dry-run"]
-    start = time.monotonic()
-    done = subprocess.run(
-        [*command, "--set-scatter", "scenes=8", "chip=8", "predict=4"], capture_output=True, text=True, check=False
-    )
-    assert time.monotonic() - start < 10
-    assert done.returncode == 0, done.stdout + done.stderr
+    start = Spent.now()
+    done = run([*command, "--set-scatter", "scenes=8", "chip=8", "predict=4"], fork=False)
+    assert Spent.now().since(start) < 10
+    assert done.returncode == 0, done.stdout
     jobs = counted(done.stdout)
     assert jobs["train"] == 24
     assert jobs["total"] < 300

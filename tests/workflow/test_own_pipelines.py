@@ -143,7 +143,11 @@ def test_a_killed_run_goes_on(project: Project) -> None:
     pattern = "pipelines/train/*/checkpoints/*/last-00001-*.ckpt"
     others = set(project.results.glob(pattern))
     process = subprocess.Popen(
-        project.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        project.command(),
+        env=project.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         deadline = time.monotonic() + 300

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
-from project import SMALL, Project
+from project import ONE_SHARD, SMALL, Project, raster_vision
 from rasterio.windows import Window
 from rastervision.core.data import ClassConfig, RasterioSource
 from rastervision.core.data.label import ChipClassificationLabels, ObjectDetectionLabels
@@ -26,7 +24,6 @@ from swath.files import read_json
 from swath.rv.pipeline import read_config
 
 pytestmark = pytest.mark.workflow
-RASTER_VISION = str(Path(sys.executable).with_name("rastervision"))
 
 TREES: dict[str, Any] = {
     "experiment": "trees",
@@ -45,7 +42,7 @@ TREES: dict[str, Any] = {
             "rpn_post_nms_top_n_test": 100,
         },
     },
-    "train": {"epochs": 5, "batch_size": 4, "threads": 2, "schedule": "constant", "keep": "last"},
+    "train": {"epochs": 5, "batch_size": 4, "threads": 1, "schedule": "constant", "keep": "last"},
     "predict": {"score_threshold": 0.1, "chip_size": 160},
 }
 CELLS: dict[str, Any] = {
@@ -67,8 +64,9 @@ TREE_CUTS = {
 
 
 def run(folder: Path, config: dict[str, Any]) -> Project:
+    """Run an experiment as a user does, with a process of its own for everything."""
     project = Project(folder, config)
-    project.snakemake()
+    Project(folder, config, forked=False).snakemake(*ONE_SHARD)
     return project
 
 
@@ -286,8 +284,7 @@ def boxes_of(predicted: gpd.GeoDataFrame, project: Project) -> list[list[float]]
 def test_raster_visions_own_predict_gives_the_same(task: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     project: Project = request.getfixturevalue(task)
     bundle = next(project.results.glob("bundles/*/model-bundle.zip"))
-    command = [RASTER_VISION, "predict", str(bundle), "data/d.tif", str(tmp_path / "out.json")]
-    subprocess.run(command, cwd=project.folder, check=True, capture_output=True)
+    raster_vision("predict", str(bundle), "data/d.tif", str(tmp_path / "out.json"), folder=project.folder)
     theirs = gpd.read_file(tmp_path / "out.json", engine="pyogrio")
     ours = gpd.read_file(products(project)["d"] / "raster-vision.json", engine="pyogrio")
     if task == "trees":
@@ -307,7 +304,7 @@ def test_raster_visions_own_eval_gives_the_same(task: str, request: pytest.Fixtu
     before = read_json(own)
     shutil.rmtree(folder / "raster-vision")
     config = (folder / "validation-pipeline-config.json").relative_to(project.folder)
-    subprocess.run([RASTER_VISION, "run_command", str(config), "eval"], cwd=project.folder, check=True)
+    raster_vision("run_command", str(config), "eval", folder=project.folder)
     assert read_json(own) == before
 
 
@@ -331,13 +328,13 @@ def test_an_interrupted_training_ends_with_the_same_bytes(
 
 @pytest.mark.parametrize("task", ["trees", "cells"])
 def test_a_finished_experiment_has_nothing_to_do(task: str, request: pytest.FixtureRequest) -> None:
-    assert request.getfixturevalue(task).jobs() == {}
+    assert request.getfixturevalue(task).jobs(*ONE_SHARD) == {}
 
 
 @pytest.mark.parametrize("task", ["trees", "cells"])
 def test_the_preview_shows_chips_and_labels(task: str, request: pytest.FixtureRequest) -> None:
     project: Project = request.getfixturevalue(task)
-    project.snakemake("preview")
+    project.snakemake("preview", *ONE_SHARD)
     page = (project.results / "experiments" / task / "preview.html").read_text()
     assert page.count("<figure>") == len(list((project.folder / "data").glob("*.tif")))
     assert page.count('alt="training chip') > 10

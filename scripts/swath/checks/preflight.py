@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,6 +28,8 @@ CHECKS = (*images.CHECKS, *labels.CHECKS, *splits.CHECKS, *chips.CHECKS, *machin
 REMEMBERED = Path(".snakemake/swath-readings")
 """What was read of every scene, by experiment: a scene that has not changed is not read again."""
 SCRIPTS = Path(__file__).parents[2]
+Read = Callable[[Sequence[Scene], Mapping[str, ScenesSpec]], list[Reading]]
+"""Reads scenes, for every one of some label settings."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,30 @@ class Passed:
     details: str
 
 
-def preflight(request: CheckRequest, report: Path) -> Passed:
+def read_in_a_process(scenes: Sequence[Scene], specs: Mapping[str, ScenesSpec]) -> list[Reading]:
+    """Let a process of its own read scenes: it imports what Snakemake's must not."""
+    asked = {
+        "scenes": [to_json(scene) for scene in scenes],
+        "labels": {key: to_json(spec) for key, spec in specs.items()},
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "swath.checks.read_scenes"],
+        input=json.dumps(asked),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(SCRIPTS), *_python_path()])},
+    )
+    return [of_json(Reading, reading) for reading in json.loads(done.stdout)]
+
+
+def preflight(request: CheckRequest, report: Path, read: Read = read_in_a_process) -> Passed:
     """Check an experiment before anything is computed.
 
     Args:
         request: What is to be checked.
         report: The HTML page to write.
+        read: Reads the scenes.
 
     Returns:
         What to say when nothing stops the run.
@@ -56,7 +76,7 @@ def preflight(request: CheckRequest, report: Path) -> Passed:
     Raises:
         PreflightError: If there are errors, or warnings that are not allowed; everything that was found is in it.
     """
-    survey = look_at(request)
+    survey = look_at(request, read)
     findings = check(survey)
     write_page(report, survey, findings)
     later = f" ({len(survey.pending)} are yet to be made)" if survey.pending else ""
@@ -81,7 +101,7 @@ def _pending(survey: Survey) -> list[Problem]:
     return [Problem("not_there_yet", number, "", ", ".join(survey.pending[:5]), "", "")]
 
 
-def look_at(request: CheckRequest) -> Survey:
+def look_at(request: CheckRequest, read: Read = read_in_a_process) -> Survey:
     """Read all scenes whose files are there; what has not changed since is remembered, but for what was not read."""
     pending = [scene.id for scene in request.scenes if not all(Path(path).exists() for path in _paths(scene))]
     scenes = {scene.id: scene for scene in request.scenes if scene.id not in set(pending)}
@@ -92,8 +112,8 @@ def look_at(request: CheckRequest) -> Survey:
     remembered = read_json(memory) if memory.exists() else {}
     known = {key: of_json(Reading, remembered[key]) for key in keys.values() if key in remembered}
     unknown = [scene for scene in scenes.values() if keys[scene.id] not in known]
-    read = _read(unknown, request.labels) if unknown else []
-    known |= {keys[reading.id]: reading for reading in read}
+    found = read(unknown, request.labels) if unknown else []
+    known |= {keys[reading.id]: reading for reading in found}
     if unknown:
         write_json(memory, {key: to_json(known[key]) for key in keys.values() if not known[key].problems})
     readings = [replace(known[key], scene=scenes[scene]) for scene, key in keys.items()]  # folds are not remembered
@@ -119,23 +139,6 @@ def _files_by_stem(paths: Iterable[str]) -> dict[Path, list[os.DirEntry[str]]]:
                 for dot in (place for place, letter in enumerate(entry.name) if letter == "." and place):
                     found[folder / entry.name[:dot]].append(entry)
     return found
-
-
-def _read(scenes: Sequence[Scene], specs: Mapping[str, ScenesSpec]) -> list[Reading]:
-    """Let a process of its own read scenes: it imports what Snakemake's must not."""
-    asked = {
-        "scenes": [to_json(scene) for scene in scenes],
-        "labels": {key: to_json(spec) for key, spec in specs.items()},
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "swath.checks.read_scenes"],
-        input=json.dumps(asked),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(SCRIPTS), *_python_path()])},
-    )
-    return [of_json(Reading, reading) for reading in json.loads(done.stdout)]
 
 
 def _python_path() -> list[str]:

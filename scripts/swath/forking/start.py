@@ -21,7 +21,7 @@ MODULES = (
     *("pytorch_lightning", "pytorch_lightning.plugins.environments", "segmentation_models_pytorch"),
     *("geopandas", "pyogrio", "pyarrow.parquet", "rasterio.shutil"),
     *("matplotlib.figure", "matplotlib.backends.backend_agg"),
-    *("jinja2", "yaml", "psutil", "snakemake.io", "threadpoolctl"),
+    *("jinja2", "yaml", "psutil", "snakemake.io", "threadpoolctl", "pydantic.type_adapter"),
 )
 """What rules' scripts import besides Swath's own modules; what is missing here each of them imports by itself."""
 
