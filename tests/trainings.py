@@ -28,11 +28,11 @@ def train(folder: Path, name: str, settings: dict[str, Any]) -> None:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, force=True)
-    from swath.coordination import lease
+    from swath.coordination import heartbeat
     from swath.errors import ToBeContinuedError, UserError
     from swath.training.train import train_model
 
-    lease.HEARTBEAT, lease.SILENCE = 0.2, 3.0
+    heartbeat.HEARTBEAT, heartbeat.SILENCE = 0.2, 3.0
     config = yaml.safe_load(Path("config.yaml").read_text())
     try:
         train_model(training_job(config, "model", **settings), outputs_in(Path(name)))

@@ -78,7 +78,7 @@ def maps_of(run: FinishedRun, split: str, splits: str | Path, scenes: Mapping[st
         run: The run.
         split: validation or test.
         splits: What the stage `splits` wrote.
-        scenes: SceneFacts by id.
+        scenes: Facts by id.
     """
     places = {name: f"{run.maps}/{scenes[name].maps}" for name in read_split(splits, split, run.fold)}
     return {name: place for name, place in places.items() if Path(place).is_dir()}
