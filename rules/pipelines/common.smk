@@ -113,6 +113,6 @@ CONTEXT = RunContext(
     folder=EXPERIMENT,
     repository=REPOSITORY,
     image=CONTAINER,
-    examples={"train": {"key": ""}, "predict": {}},
+    examples={"train": {"key": ""}, "predict": {}, "configure": {}},
     later={"configure": ["train", "predict"]},
 )
