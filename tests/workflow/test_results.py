@@ -174,6 +174,9 @@ def test_metrics_have_a_row_per_epoch(finished: Project) -> None:
 
 def test_predictions_manifest_knows_its_files(finished: Project) -> None:
     for manifest in finished.results.glob("predictions/*/*.json"):
-        for scene, files in json.loads(manifest.read_text())["scenes"].items():
-            for name, checksum in files.items():
-                assert sha256(manifest.parent / scene / name) == checksum
+        published = json.loads(manifest.read_text())["scenes"].values()
+        assert published
+        for maps in published:
+            assert maps["files"]
+            for name, checksum in maps["files"].items():
+                assert sha256(manifest.parent / maps["folder"] / name) == checksum
