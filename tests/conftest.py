@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from coverage import Coverage
+from experiment import CUTS, SMALL, Project, cut_scene
 from forked import start_fork_servers
-from once import made_once
-from project import CUTS, SMALL, Project, cut_scene
+from shared_fixture import made_once
 
 from swath.demo import data_sets
 from swath.demo import havel as make_havel

@@ -10,7 +10,7 @@ from zlib import crc32
 import geopandas as gpd
 import numpy as np
 import rasterio
-from project import REPOSITORY
+from experiment import REPOSITORY
 from rasterio.transform import from_origin
 from shapely.geometry import LineString, Polygon, box
 

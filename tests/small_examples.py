@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import example_data as data
-from project import Project, with_setting
+from experiment import Project, with_setting
 
 from swath.config.load import read_yaml
 

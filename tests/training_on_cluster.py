@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 import psutil
-from clones import AS_FINISHED, add_chips, clone, same_bytes
-from project import REPOSITORY, Project
+from cluster_clone import AS_FINISHED, add_chips, clone, same_bytes
+from experiment import REPOSITORY, Project
 from slurm import Slurm, wait_until
 
 from swath.files import read_json

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from project import Project
+from experiment import Project
 from training_jobs import outputs_in, training_job
 
 from swath.files import sha256

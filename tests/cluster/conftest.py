@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from once import made_once
-from project import REPOSITORY, Project
+from experiment import REPOSITORY, Project
+from shared_fixture import made_once
 from slurm import PACKAGES, Slurm, missing_programs
 from training_on_cluster import one_training
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from clones import AS_FINISHED, add_chips, clone, keep_the_winner, same_bytes
-from project import REPOSITORY, Project
+from cluster_clone import AS_FINISHED, add_chips, clone, keep_the_winner, same_bytes
+from experiment import REPOSITORY, Project
 
 pytestmark = [pytest.mark.workflow, pytest.mark.cluster]
 

@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from clones import clone
-from project import Project
+from cluster_clone import clone
+from experiment import Project
 from slurm import Slurm
 
 from swath.doctor import cluster, machine, node

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from project import Project
+from experiment import Project
 from slurm import Slurm, wait_until
 from training_on_cluster import (
     ON_GPUS,

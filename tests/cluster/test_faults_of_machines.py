@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from project import REPOSITORY, Project
+from experiment import REPOSITORY, Project
 from slurm import Slurm, wait_until
 from training_on_cluster import (
     ends_well,

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from clones import AS_FINISHED, add_chips, clone
-from project import Project
+from cluster_clone import AS_FINISHED, add_chips, clone
+from experiment import Project
 from slurm import Slurm, wait_until
 
 pytestmark = [pytest.mark.workflow, pytest.mark.cluster]

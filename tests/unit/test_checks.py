@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 import rasterio
 import yaml
+from experiment import REPOSITORY
 from hypothesis import given
 from hypothesis import strategies as st
 from made_facts import as_image
 from PIL import Image
-from project import REPOSITORY
 from tiny import CRS, TINY, grid, pixels, write_image, write_tiny
 
 from swath.checks import preflight

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from project import REPOSITORY
+from experiment import REPOSITORY
 from rastervision.pipeline import registry_ as registry
 from rastervision.pytorch_learner import SolverConfig
 

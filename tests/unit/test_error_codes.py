@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from project import REPOSITORY
+from experiment import REPOSITORY
 
 from swath.config.load import OF_TYPE
 from swath.error_codes import LEVEL_OF, LEVELS, MEANING

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from project import REPOSITORY
+from experiment import REPOSITORY
 
 from swath.config.load import load_experiment, read_yaml
 

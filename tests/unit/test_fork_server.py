@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from project import REPOSITORY
+from experiment import REPOSITORY
 
 from swath.forking import client, server
 from swath.forking.start import ForkServer, client_command, process_of

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from project import REPOSITORY
+from experiment import REPOSITORY
 
 TAKE = """
 import os, pathlib, sys, time

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from project import REPOSITORY
+from experiment import REPOSITORY
 
 from swath.coordination.run_registry import LOCKS, RUNS
 from swath.patches import WRITTEN_FOR

@@ -8,7 +8,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from project import REPOSITORY
+from experiment import REPOSITORY
 
 PREAMBLE = """
 import sys

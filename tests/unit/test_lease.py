@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from project import REPOSITORY
+from experiment import REPOSITORY
 
 from swath import files
 from swath.coordination.fencing import VARIABLE, FencingToken, TokenLostError

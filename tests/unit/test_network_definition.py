@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from project import SMALL, with_setting
+from experiment import SMALL, with_setting
 
 from swath.config.load import load_experiment
 from swath.config.model import Model

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from experiment import REPOSITORY, SMALL, with_setting
 from hypothesis import given
 from hypothesis import strategies as st
-from project import REPOSITORY, SMALL, with_setting
 
 from swath.config.experiment import Experiment
 from swath.config.imagery import Range

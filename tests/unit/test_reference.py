@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from project import REPOSITORY
+from experiment import REPOSITORY
 
 from reference import DEMO
 from swath.config.load import load_experiment, read_yaml

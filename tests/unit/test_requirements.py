@@ -8,7 +8,7 @@ import sys
 from importlib.metadata import packages_distributions
 
 import pytest
-from project import REPOSITORY
+from experiment import REPOSITORY
 
 FOLDERS = ("scripts", "tools", "tests", "benchmarks", "config")
 PROGRAMS = {"coverage", "mypy", "pip", "pytest-xdist", "ruff", "snakefmt"}

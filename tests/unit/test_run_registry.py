@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
-from project import REPOSITORY
+from experiment import REPOSITORY
 from slurm import wait_until
 
 from swath.coordination import heartbeat, run_registry

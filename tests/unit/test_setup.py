@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from project import REPOSITORY
+from experiment import REPOSITORY
 
 PYTHON = f"""#!/bin/sh
 # a Python of this machine with a fault; one in an environment only notes what it is asked to do

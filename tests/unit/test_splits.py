@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from experiment import REPOSITORY
 from hypothesis import given
 from hypothesis import strategies as st
-from project import REPOSITORY
 from rasterio.crs import CRS
 
 from swath.config.load import load_experiment

@@ -10,7 +10,7 @@ import time
 
 import psutil
 import pytest
-from project import REPOSITORY
+from experiment import REPOSITORY
 
 from swath.training.stopping import StopRequest, deadline
 

@@ -7,8 +7,8 @@ from copy import deepcopy
 from pathlib import Path
 
 import pytest
-from project import Project
-from workshop import Workshop
+from direct_training import Workshop
+from experiment import Project
 
 
 @pytest.fixture

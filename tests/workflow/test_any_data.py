@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
-from project import CUTS, SMALL, Project, raster_vision
+from experiment import CUTS, SMALL, Project, raster_vision
 from rasterio.features import rasterize
 
 from swath.files import read_json

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from project import REPOSITORY, SNAKEMAKE, Project
+from experiment import REPOSITORY, SNAKEMAKE, Project
 
 pytestmark = pytest.mark.workflow
 

@@ -21,7 +21,7 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import pytest
-from project import Project, with_setting
+from experiment import Project, with_setting
 from rasterio import Affine
 from shapely.geometry import LineString, Polygon
 from spent import Spent

@@ -7,7 +7,7 @@ from copy import deepcopy
 from pathlib import Path
 
 import pytest
-from project import SMALL, Project
+from experiment import SMALL, Project
 
 pytestmark = pytest.mark.workflow
 

@@ -8,7 +8,7 @@ from typing import Any
 import example_data as data
 import pandas as pd
 import pytest
-from project import Project
+from experiment import Project
 from small_examples import EXAMPLES, project_of
 from training_jobs import outputs_in, training_job
 

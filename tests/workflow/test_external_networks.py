@@ -9,7 +9,7 @@ from typing import Any
 
 import example_data as data
 import pytest
-from project import ONE_SHARD, Project, raster_vision
+from experiment import ONE_SHARD, Project, raster_vision
 from small_examples import EXAMPLES, SMALL_CHIPS, Example, project_of
 
 from swath.files import read_json

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from project import ONE_SHARD, SMALL, Project, with_setting
+from experiment import ONE_SHARD, SMALL, Project, with_setting
 
 from swath.files import read_json
 

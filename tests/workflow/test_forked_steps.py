@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from clones import same_bytes
+from cluster_clone import same_bytes
+from experiment import Project
 from forked import log_of_scripts
-from project import Project
 
 from swath.smk.fork_server import VARIABLE
 

@@ -9,8 +9,8 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
-from clones import clone
-from project import SNAKEMAKE, Project, with_setting
+from cluster_clone import clone
+from experiment import SNAKEMAKE, Project, with_setting
 
 from swath.files import sha256
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 import pytest
-from project import Project
+from experiment import Project
 
 from swath.files import sha256
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from direct_training import bytes_of
+from experiment import Project
 from kill_resume import CONFIG, Campaign
-from project import Project
 from trainings import Trainings
-from workshop import bytes_of
 
 pytestmark = pytest.mark.workflow
 

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from clones import add_chips, clone
-from project import SNAKEMAKE, Project, run
+from cluster_clone import add_chips, clone
+from experiment import SNAKEMAKE, Project, run
 
 pytestmark = pytest.mark.workflow
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from project import REPOSITORY, SMALL, SNAKEMAKE, Project, run
+from experiment import REPOSITORY, SMALL, SNAKEMAKE, Project, run
 from spent import Spent
 
 pytestmark = pytest.mark.workflow

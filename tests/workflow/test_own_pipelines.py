@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import rasterio
-from project import REPOSITORY, Project
+from experiment import REPOSITORY, Project
 from rastervision.core.predictor import Predictor
 
 from swath.files import read_json

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from project import REPOSITORY, SNAKEMAKE
+from experiment import REPOSITORY, SNAKEMAKE
 from spent import Spent
 
 pytestmark = pytest.mark.workflow

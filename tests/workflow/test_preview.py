@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from project import Project, with_setting
+from direct_training import Workshop
+from experiment import Project, with_setting
 from training_jobs import training_job
-from workshop import Workshop
 
 from swath.report.preview_chips import band_names, sample_chips
 from swath.training.checkpoints import Position

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from project import Project, cut_scene
+from experiment import Project, cut_scene
 
 pytestmark = pytest.mark.workflow
 

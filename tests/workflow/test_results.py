@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
-from project import Project, raster_vision
+from experiment import Project, raster_vision
 from rastervision.core import Box
 from rastervision.core.data import SemanticSegmentationLabels
 from rastervision.core.evaluation import SemanticSegmentationEvaluation

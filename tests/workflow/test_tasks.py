@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
-from project import ONE_SHARD, SMALL, Project, raster_vision
+from direct_training import Workshop, bytes_of
+from experiment import ONE_SHARD, SMALL, Project, raster_vision
 from rasterio.windows import Window
 from rastervision.core.data import ClassConfig, RasterioSource
 from rastervision.core.data.label import ChipClassificationLabels, ObjectDetectionLabels
 from rastervision.core.evaluation import ChipClassificationEvaluation, ObjectDetectionEvaluation
 from rio_cogeo.cogeo import cog_validate
 from shapely.geometry import box
-from workshop import Workshop, bytes_of
 
 from swath.files import read_json
 from swath.rv.pipeline import read_config

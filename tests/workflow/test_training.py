@@ -21,9 +21,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from direct_training import Workshop, bytes_of, metrics, weights
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from training_jobs import outputs_in, training_job
-from workshop import Workshop, bytes_of, metrics, weights
 
 from swath.errors import ToBeContinuedError
 from swath.job.terminal import show_on

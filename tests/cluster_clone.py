@@ -8,7 +8,7 @@ from copy import deepcopy
 from pathlib import Path
 
 import pandas as pd
-from project import REPOSITORY, Project
+from experiment import REPOSITORY, Project
 
 from swath.files import sha256
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from project import Project
+from experiment import Project
 from training_jobs import outputs_in, training_job
 
 from swath.files import sha256
