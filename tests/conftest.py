@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from copy import deepcopy
 from functools import partial
@@ -33,7 +34,10 @@ LONGEST = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Offer fork servers to all tests."""
+    """Offer fork servers to all tests, which mind signals that whoever has started them ignores, as `nohup` does."""
+    for number in (signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     start_fork_servers(config)
 
 
