@@ -71,7 +71,7 @@ def maps_of(done: Project) -> dict[str, np.ndarray[Any, Any]]:
     maps = {}
     for path in done.results.glob("predictions/*/*/labels.tif"):
         with rasterio.open(path) as dataset:
-            maps[path.parent.name] = dataset.read(1)
+            maps[path.parent.name.rpartition("-")[0]] = dataset.read(1)  # the rest is a hash of the image's name
     return maps
 
 

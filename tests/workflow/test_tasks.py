@@ -100,7 +100,8 @@ def cells(cut_scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Project
 
 def products(project: Project) -> dict[str, Path]:
     """The folders of all predicted scenes, by scene."""
-    return {folder.name: folder for folder in project.results.glob("predictions/*/*") if folder.is_dir()}
+    manifests = {path: read_json(path)["scenes"] for path in project.results.glob("predictions/*/*.json")}
+    return {scene: path.parent / maps["folder"] for path, scenes in manifests.items() for scene, maps in scenes.items()}
 
 
 def evaluation(project: Project, split: str = "validation") -> Path:

@@ -12,6 +12,7 @@ import signal
 import termios
 import threading
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -266,15 +267,18 @@ def test_two_processes_train_one_model_and_go_on_together(workshop: Workshop, mo
     assert bytes_of(workshop.train("interrupted", **settings)) == bytes_of(expected)
 
 
-def test_changed_chips_or_code_are_another_training(workshop: Workshop) -> None:
+def test_changed_chips_are_another_training_and_chips_in_another_order_or_read_faster_are_not(
+    workshop: Workshop,
+) -> None:
     os.chdir(workshop.place("fingerprints"))
     job = training_job(workshop.finished.config, "model")
     chips = Path("chips.zip")
     shutil.copy(job.chips[0], chips)
-    changed = replace(job, chips=[str(chips), *job.chips[1:]])
-    before = changed.fingerprint
-    with chips.open("ab") as file:
-        file.write(b"x")
-    assert changed.fingerprint != before
-    assert replace(job, code="another").fingerprint != job.fingerprint
-    assert replace(job, train={**job.train, "num_workers": 5}).fingerprint == job.fingerprint
+    copied = replace(job, chips=[*job.chips[1:], str(chips)])
+    assert copied.fingerprint == job.fingerprint
+    with zipfile.ZipFile(chips, "a") as archive:
+        archive.writestr("train/img/another.npy", b"x")
+    assert copied.fingerprint != job.fingerprint
+    for setting, same in (("num_workers", True), ("learning_rate", False), ("seed", False)):
+        other = replace(job, train=job.train.model_copy(update={setting: 5}))
+        assert (other.fingerprint == job.fingerprint) is same
