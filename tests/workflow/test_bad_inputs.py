@@ -43,7 +43,7 @@ from swath.checks.context import request_of
 from swath.checks.preflight import preflight
 from swath.checks.read_scenes import read_scene
 from swath.checks.readings import Reading
-from swath.config import read_yaml
+from swath.config.load import read_yaml
 from swath.config.records import of_json, to_json
 from swath.errors import ending_the_program
 from swath.scenes.facts import ScenesSpec
