@@ -35,9 +35,9 @@ LONGEST = (
 
 def pytest_configure(config: pytest.Config) -> None:
     """Offer fork servers to all tests, which mind signals that whoever has started them ignores, as `nohup` does."""
-    for number in (signal.SIGHUP, signal.SIGQUIT):
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     start_fork_servers(config)
 
 
