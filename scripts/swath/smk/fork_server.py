@@ -65,7 +65,7 @@ def _folder() -> Path:
         if not _folders and os.environ[VARIABLE] != "1":
             _folders.append(Path(os.environ[VARIABLE]))
         elif not _folders:
-            print("Importing torch and Raster Vision once for all steps.", file=sys.stderr)
+            sys.stderr.write("Importing torch and Raster Vision once for all steps.\n")  # whole: other jobs write, too
             server = ForkServer()
             atexit.register(server.stop)
             _folders.append(server.folder)
