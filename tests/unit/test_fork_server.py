@@ -59,6 +59,14 @@ def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
         time.sleep(0.01)
 
 
+def script_of(server: ForkServer, client: subprocess.Popen[str]) -> psutil.Process:
+    """The process that works for a client; the server notes it a moment after the script has begun."""
+    wait_for(lambda: process_of(server.folder, client.pid))
+    script = process_of(server.folder, client.pid)
+    assert script
+    return script
+
+
 def gone(pid: int) -> bool:
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
@@ -240,8 +248,7 @@ def test_what_nohup_ignores_stays_ignored(light: ForkServer, tmp_path: Path) -> 
 
 def test_a_stopped_script_stops_and_goes_on(light: ForkServer, tmp_path: Path) -> None:
     process = begin(light, tmp_path, "import time\nprint('here', flush=True)\ntime.sleep(3)\nprint('done')")
-    script = process_of(light.folder, process.pid)
-    assert script
+    script = script_of(light, process)
     process.send_signal(signal.SIGTSTP)
     stopped = psutil.STATUS_STOPPED
     wait_for(lambda: script.status() == stopped and psutil.Process(process.pid).status() == stopped)
@@ -252,8 +259,7 @@ def test_a_stopped_script_stops_and_goes_on(light: ForkServer, tmp_path: Path) -
 def test_who_kills_the_client_kills_the_script_and_what_it_has_started(light: ForkServer, tmp_path: Path) -> None:
     child = subprocess.list2cmdline([sys.executable, "-c", "import time; time.sleep(60)"])
     process = begin(light, tmp_path, f"import os\nprint('here', flush=True)\nos.system({child!r})")
-    script = process_of(light.folder, process.pid)
-    assert script
+    script = script_of(light, process)
     wait_for(lambda: any("sleep" in one.cmdline()[-1] for one in script.children(recursive=True)))
     pids = [script.pid, *(one.pid for one in script.children(recursive=True))]
     process.kill()
@@ -280,8 +286,7 @@ def test_a_script_outlives_its_server_and_the_next_one_is_started_as_usual(tmp_p
 
 def test_who_kills_a_keeper_kills_its_script_and_the_client_says_so(light: ForkServer, tmp_path: Path) -> None:
     process = begin(light, tmp_path, "import time\nprint('here', flush=True)\ntime.sleep(60)")
-    script = process_of(light.folder, process.pid)
-    assert script
+    script = script_of(light, process)
     keeper = script.parent()
     assert keeper
     keeper.kill()

@@ -123,6 +123,7 @@ class CheckpointCallback(Checkpoint):  # of this type, because Lightning calls t
             log.info("%s: %s; epoch %d was the best by %s", pl_module.name, over, best, self.train.monitor)
             trainer.should_stop = True
         elif reason:
+            self.check()  # who was taken over since the checkpoint has nothing to go on with
             raise ToBeContinuedError(self._farewell(pl_module, reason))
 
     def _write(self, trainer: pl.Trainer, module: LearnerModule) -> None:
