@@ -75,6 +75,15 @@ def start_of_model(wildcards):
     return files_behind(weights_of_model(wildcards))
 
 
+def state_of_own_files(wildcards):
+    """What the user's own weights and network hold."""
+    model = PLAN.specs["models"][wildcards.key]["model"]
+    own = [path for path in weights_of_model(wildcards) if path == model["weights"]]
+    state = [FILES.checksum(path) for path in [*own, *definition_of_model(wildcards)]]
+    FILES.remember()
+    return state
+
+
 # --- what changes no result ------------------------------------------------------------------------
 
 

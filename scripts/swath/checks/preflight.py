@@ -91,7 +91,7 @@ def check(survey: Survey) -> list[Finding]:
     """Run all checks."""
     read = [problem for reading in survey.readings for problem in reading.problems]
     found = [problem for function in CHECKS for problem in function(survey)]
-    return judged([*read, *_pending(survey), *found], survey.request.allow)
+    return judged([*survey.request.notes, *read, *_pending(survey), *found], survey.request.allow)
 
 
 def _pending(survey: Survey) -> list[Problem]:

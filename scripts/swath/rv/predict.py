@@ -69,7 +69,7 @@ def predict_scenes(
             if is_made_from(target, made_from):
                 log.info("%s: its maps are there already", facts.id)
             else:
-                raw = str(Path(temporary) / "predictions" / facts.id)
+                raw = str(Path(temporary) / "predictions" / facts.maps)
                 scene = scene_config(facts, options, store=store.label_store(raw, window))
                 built = scene.build(config.dataset.class_config, temporary)
                 prediction = Prediction(

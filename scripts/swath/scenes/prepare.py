@@ -10,7 +10,7 @@ import geopandas as gpd
 from swath.config.records import to_json
 from swath.config.tasks import DETECTION, SEGMENTATION
 from swath.errors import Problem, UserError
-from swath.files import publish_directory, sha256, write_json
+from swath.files import file_name, publish_directory, sha256, write_json
 from swath.scenes.facts import ImageHeader, LabelFacts, SceneFacts, ScenesSpec
 from swath.scenes.images import read_image
 from swath.scenes.label_raster import burned, evaluated_area, write_ids
@@ -42,9 +42,9 @@ def prepare_scenes(scenes: Sequence[Scene], spec: ScenesSpec, folder: Path, mani
     with publish_directory(folder) as temporary:
         for scene in scenes:
             try:
-                scene_folder = temporary / scene.id
-                scene_folder.mkdir()
-                facts[scene.id] = to_json(_prepare_scene(scene, spec, files, scene_folder, folder / scene.id))
+                name = file_name(scene.id)
+                (temporary / name).mkdir()
+                facts[scene.id] = to_json(_prepare_scene(scene, spec, files, temporary / name, folder / name))
             except UserError as error:
                 problems += error.problems
         if problems:

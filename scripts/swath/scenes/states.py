@@ -82,7 +82,7 @@ class Files:
             overviews: Whether files of overviews count.
         """
         wanted = [file for file in self.of(entry) if overviews or not file.lower().endswith(".ovr")]
-        found = {file: self._checksum(file) for file in wanted}
+        found = {file: self.checksum(file) for file in wanted}
         return {file: checksum for file, checksum in found.items() if checksum}
 
     def remember(self) -> None:
@@ -94,9 +94,10 @@ class Files:
 
     def _state(self, file: str) -> str:
         size, time_ns = _stat(file)[:2]
-        return self._checksum(file) if size <= LARGE else f"{size}-{time_ns}"
+        return self.checksum(file) if size <= LARGE else f"{size}-{time_ns}"
 
-    def _checksum(self, file: str) -> str:
+    def checksum(self, file: str) -> str:
+        """Return the SHA-256 of one file, computed anew only where the file may have changed."""
         now = _stat(file)
         before, checksum = self._known.get(file, ([], ""))
         if before != now:
