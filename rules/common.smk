@@ -87,10 +87,10 @@ def scenes_behind(stage, wildcards):
 
 
 def files_of_shard(wildcards):
-    """The images, labels and areas of interest of a shard's scenes."""
+    """The images, labels and areas of interest of a shard's scenes; braces would be wildcards (see state_of_shard)."""
     held = scenes_behind("scenes", wildcards)
     entries = [entry for scene in held for entry in (scene.image, scene.labels, scene.aoi)]
-    return [path for entry in entries for path in local_paths_of(entry)]
+    return [path for entry in entries for path in local_paths_of(entry) if not set(path) & set("{}")]
 
 
 def made_files(wildcards):

@@ -1,6 +1,7 @@
 # The functions that give rules their params. What a result depends on is in the key that names its folder, and what
 # else is read are inputs: the second argument keeps Snakemake from running a job again for a param.
 from swath.networks.definition import definition_files
+from swath.scenes.states import Files
 
 # --- what the key says ----------------------------------------------------------------------------
 
@@ -57,12 +58,30 @@ def rows_of(stage):
     return rows
 
 
-# --- what it does not say: an older file of weights, under the same name -------------------------
+# --- what it does not say: other content, or an older file, under the same name -------------------
+
+FILES = Files(leave_out=data_sets.made_files())  # what a rule makes is an input like any other
+
+
+def state_of_shard(wildcards):
+    """What a shard's files hold, and those beside and behind them, whatever their dates."""
+    state = FILES.state(scenes_behind("scenes", wildcards))
+    FILES.remember()
+    return state
 
 
 def start_of_model(wildcards):
     """The files that the first weights are, whatever links say."""
     return files_behind(weights_of_model(wildcards))
+
+
+def state_of_own_files(wildcards):
+    """What the user's own weights and network hold."""
+    model = PLAN.specs["models"][wildcards.key]["model"]
+    own = [path for path in weights_of_model(wildcards) if path == model["weights"]]
+    state = [FILES.checksum(path) for path in [*own, *definition_of_model(wildcards)]]
+    FILES.remember()
+    return state
 
 
 # --- what changes no result ------------------------------------------------------------------------

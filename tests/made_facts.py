@@ -15,6 +15,6 @@ def as_image(header: ImageHeader, path: str, **changes: Any) -> SceneImage:
 def facts_of(image: SceneImage, **changes: Any) -> SceneFacts:
     """What is known of a training scene without labels."""
     nothing = dict.fromkeys(("labels", "label_raster", "aoi", "evaluated", "labelled_pixels"))
-    scene = {"id": "s", "split": "train", "common_labels": False, "maps": "s", "sha256": {}}
+    scene = {"id": "s", "split": "train", "common_labels": False, "maps": "s", "sha256": {}, "inputs": {}}
     counts = {"repaired": 0, "outside_labels": 0.0}
     return SceneFacts(**{**vars(image), **scene, **nothing, **counts, **changes})

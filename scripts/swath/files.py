@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 import zipfile
@@ -104,6 +105,27 @@ def sha256(path: str | Path) -> str:
     """Return the SHA-256 of a file's content, hexadecimal."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def cut_to_bytes(text: str, most: int) -> str:
+    """Cut a text so that it has no more than ``most`` bytes: file systems count these, and not characters."""
+    return text.encode()[:most].decode(errors="ignore")
+
+
+def file_name(name: str, most: int = 100) -> str:
+    """Make of any name one that a file or folder can have everywhere, the same at every call.
+
+    A name of letters, digits, ``.``, ``_``, ``-`` stays as it is, unless it is too long or begins with a dot or dash.
+    Of others, what cannot stay becomes ``_``, and a hash keeps them apart: ``tile b`` → ``tile_b~1f0c3a5e``.
+
+    Args:
+        name: Any text.
+        most: Bytes that it may have, which leaves room for endings.
+    """
+    plain = re.sub(r"^[.-]|[^\w.-]", "_", name)
+    if plain == name and len(name.encode()) <= most:
+        return name
+    return f"{cut_to_bytes(plain, most - 9)}~{short_hash(name, 8)}"
 
 
 def zip_directory(directory: str | Path, path: str | Path) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 KEYED = {
-    "scenes": 1,
+    "scenes": 2,
     "stats": 1,
     "chips": 1,
     "models": 1,
@@ -46,7 +46,7 @@ EXPERIMENT = {
 }
 """Rules whose results have one place, without a key: the version is among their params, and they are made anew."""
 
-READINGS = 2
+READINGS = 3
 """What the preflight reads of a scene and remembers."""
 
 

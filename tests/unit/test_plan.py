@@ -18,6 +18,7 @@ from swath.config.experiment import Experiment
 from swath.config.imagery import Range
 from swath.config.load import load_experiment
 from swath.errors import UserError
+from swath.files import publish, publish_directory
 from swath.plan.inputs import first_weights
 from swath.plan.keys import STAGES
 from swath.plan.plan import Plan, make_plan
@@ -417,8 +418,29 @@ def test_random_trials_are_the_same_every_time() -> None:
     assert plan_of(base(**sweep)).runs == plan_of(base(**sweep)).runs
 
 
-def test_equal_trials_run_once() -> None:
-    assert len(plan_of(base(trials=[{"train.epochs": 3}, {"train.epochs": 3.0}])).trials) == 1
+def test_equal_trials_run_once_and_are_told() -> None:
+    plan = plan_of(base(trials=[{"train.epochs": 3}, {"train.epochs": 3.0}, {"train.epochs": 4}, {"train.epochs": 3}]))
+    assert [trial.name for trial in plan.trials] == ["epochs=3", "epochs=4"]
+    (note,) = plan.notes
+    assert (note.code, note.level, note.found) == ("trials_twice", "note", "epochs=3, 3 times")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [{"labels.where": f"area {sign} 100"} for sign in "<>="],
+        [{"model.weights": f"weights/{name}.pth"} for name in ("a b", "a_b", "a(b")],
+        [{"train.augmentations": [name]} for name in ("HorizontalFlip", "VerticalFlip")],
+        [{"imagery.bands": bands} for bands in (["a", "b"], ["a+b"], ["a_b"], ["a b"])],
+        [{"labels.where": f"name = '{name}'"} for name in ("ä" * 120 + "1", "ä" * 120 + "2")],
+    ],
+)
+def test_no_trial_vanishes_for_its_readable_name(values: list[dict[str, Any]]) -> None:
+    plan = plan_of(base(trials=values))
+    assert [trial.values for trial in plan.trials] == values
+    assert len({trial.name for trial in plan.trials}) == len(values)
+    assert len({run.name for run in plan.runs}) == len(values)
+    assert plan.notes == []
 
 
 def test_repeats_count_seeds_up() -> None:
@@ -475,6 +497,16 @@ def test_a_long_name_is_cut_and_stays_unique() -> None:
     names = {trial_name({"imagery.bands": [f"band{i}" for i in range(40)] + [last]}) for last in ("x", "y")}
     assert len(names) == 2
     assert max(map(len, names)) <= 120
+
+
+@pytest.mark.parametrize("letter", ["x", "ä", "北", "🌲"])
+def test_a_name_is_cut_by_bytes_so_that_its_files_fit_a_file_system(letter: str, tmp_path: Path) -> None:
+    name = f"{trial_name({'labels.where': letter * 200})},fold=12,seed=1234567"
+    with publish_directory(tmp_path / name) as folder:
+        (folder / "file").touch()
+    with publish(tmp_path / f"{name}.model-bundle.zip") as file:
+        file.touch()
+    assert (tmp_path / name / "file").exists()
 
 
 # --- speed and weight ------------------------------------------------------------------------------

@@ -229,3 +229,14 @@ def test_scenes_with_other_numbers_of_bands_do_not_go_together(header: ImageHead
     other = as_image(header, "other.tif", count=1, bands=("red",))
     with pytest.raises(UserError, match="equal numbers of bands"):
         check_imagery([as_image(header, "image.tif"), other], Imagery())
+
+
+@pytest.mark.parametrize("name", ["tile b (2)", "Wald-süd", "{west}", "北" * 100, "x" * 255])
+def test_a_scene_of_any_name_has_a_folder(name: str, tmp_path: Path) -> None:
+    image = write_image(tmp_path / "image.tif")
+    labels = write_labels(tmp_path / "labels.gpkg", [square(0, 0, 9)], kind=["field"])
+    prepare_scenes([Scene(name, "train", str(image), labels)], spec(), tmp_path / "out", tmp_path / "manifest.json")
+    (facts,) = read_manifests([tmp_path / "manifest.json"])
+    assert facts.id == name
+    assert Path(str(facts.label_raster)).exists()
+    assert len(facts.maps.encode()) <= 110

@@ -86,6 +86,17 @@ def test_comments_dates_and_the_time_zone_make_nothing_anew(beside: Callable[[st
         assert NOTHING in dry_run(project, TZ="Asia/Tokyo" if date > 1_500_000_000 else "America/Los_Angeles")
 
 
+def test_other_dates_and_another_copy_of_the_data_make_nothing_anew(beside: Callable[[str], Project]) -> None:
+    project = beside("copied")
+    data = project.folder / "data"
+    data.rename(project.folder / "old")
+    shutil.copytree(project.folder / "old", data, copy_function=shutil.copyfile)
+    assert NOTHING in dry_run(project)
+    for path in data.iterdir():
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    assert NOTHING in dry_run(project)
+
+
 def test_another_number_of_shards_makes_nothing_anew(beside: Callable[[str], Project]) -> None:
     assert NOTHING in dry_run(beside("sharded"), "--set-scatter", "scenes=5", "chip=3", "predict=4")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -80,6 +81,23 @@ def test_changed_labels_run_through_to_the_end(project: Project) -> None:
     jobs = project.jobs()
     assert jobs["scenes"] == 1
     assert jobs["train"] == 2
+
+
+def test_an_image_replaced_by_an_older_one_is_noticed_also_after_a_run_that_stopped(project: Project) -> None:
+    image = project.folder / "data" / "a.tif"
+    date = image.stat().st_mtime - 86_400
+    content = image.read_bytes()
+    image.write_bytes(content + b"another")  # GDAL does not mind, and a checksum does
+    os.utime(image, (date, date))
+    assert project.jobs()["scenes"] == 1
+    project.snakemake("--until", "scenes")  # stands for a run that was killed here
+    jobs = project.jobs()
+    assert "scenes" not in jobs
+    assert jobs["analyze"] == 1
+    assert jobs["train"] == 2
+    image.write_bytes(content)
+    project.snakemake("--until", "scenes")
+    assert "Nothing to be done" in project.snakemake("--dry-run", "--until", "chip").stdout
 
 
 def test_a_dropped_folder_is_made_again(project: Project) -> None:

@@ -15,9 +15,11 @@ from swath.config.model import Model
 from swath.config.predict import Predict
 from swath.config.records import of_json
 from swath.config.train import Train
+from swath.errors import Problem
 from swath.plan.plan import Plan
 from swath.scenes.facts import ScenesSpec
 from swath.scenes.scene import Scene
+from swath.scenes.table import notes_on_scenes
 
 LEARNED = ("train", "validation")
 """Splits that chips are cut from."""
@@ -45,6 +47,7 @@ class CheckRequest:
         colours: Class → colour.
         trials: The settings of the trials.
         allow: Names of the warnings that are allowed.
+        notes: What the plan has passed over.
     """
 
     experiment: str
@@ -54,6 +57,7 @@ class CheckRequest:
     colours: dict[str, str]
     trials: tuple[TrialSettings, ...]
     allow: tuple[str, ...]
+    notes: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,4 +122,5 @@ def request_of(plan: Plan, config: Sequence[str | Path]) -> CheckRequest:
             for trial in plan.trials
         ),
         allow=tuple(plan.experiment.checks.allow),
+        notes=(*plan.notes, *notes_on_scenes(plan.experiment.scenes, plan.scenes)),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -14,6 +14,7 @@ from swath.errors import Problem, UserError
 from swath.networks.definition import problems_of_definition
 from swath.plan.plan import Plan
 from swath.scenes.paths import local_paths_of
+from swath.scenes.states import Files
 
 WEIGHTS = "resources/weights"
 """Folder of fetched weights."""
@@ -48,22 +49,21 @@ def files_behind(paths: Sequence[str]) -> list[str]:
     return [os.path.relpath(os.path.realpath(path)) for path in paths]
 
 
-def places_of(plan: Plan, results: str, files: Sequence[str | Path]) -> list[str]:
-    """List what stages read besides what other stages make: scenes' files, first weights, networks, config files.
+def places_of(plan: Plan, results: str, files: Sequence[str | Path]) -> Iterator[str]:
+    """Go through what stages read besides what other stages make: scenes' files, weights, networks, config files.
 
     Args:
         plan: The plan.
         results: Folder of the results, which can be a link to a larger disk.
         files: The config files.
     """
-    entries = [entry for scene in plan.scenes for entry in (scene.image, scene.labels, scene.aoi)]
-    return [
-        results,
-        *map(str, files),
-        *(path for entry in entries for path in local_paths_of(entry)),
-        *(path for spec in plan.specs["models"].values() for path in first_weights(spec["model"], results, WEIGHTS)),
-        *(folder for trial in plan.trials if (folder := trial.settings.model.definition)),
-    ]
+    scenes = Files()
+    yield from (results, *map(str, files))
+    for entry in {entry for scene in plan.scenes for entry in (scene.image, scene.labels, scene.aoi)}:
+        yield from (*local_paths_of(entry), *scenes.of(entry))
+    for spec in plan.specs["models"].values():
+        yield from first_weights(spec["model"], results, WEIGHTS)
+    yield from (folder for trial in plan.trials if (folder := trial.settings.model.definition))
 
 
 def check_weights(plan: Plan, files: Sequence[str | Path]) -> None:

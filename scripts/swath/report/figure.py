@@ -21,6 +21,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
+matplotlib.rcParams["text.parse_math"] = False  # a $ in a name is a dollar
 TRUE_COLOUR = (("B04", "B03", "B02"), ("red", "green", "blue"))
 RASTER, BOXES = "labels.tif", "boxes.parquet"
 UNLABELLED = (0.92, 0.92, 0.92)

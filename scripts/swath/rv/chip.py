@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from rastervision.core.rv_pipeline import ChipOptions
 
 from swath.config.chips import Chips
 from swath.errors import Problem, UserError
-from swath.files import short_hash, unzip, zip_directory
+from swath.files import file_name, short_hash, unzip, zip_directory
 from swath.rv.chip_files import CHIP_FILES, FOLDERS
 from swath.rv.cutting import CUTTING, Cutting
 from swath.rv.datasets import parts_of
@@ -57,7 +58,7 @@ def cut_chips(
     with tempfile.TemporaryDirectory() as temporary:
         samples = Path(temporary) / "samples"
         for facts in scenes:
-            number = _cut_scene(facts, split, chips, options, classes, Path(temporary) / facts.id, samples)
+            number = _cut_scene(facts, split, chips, options, classes, Path(temporary), samples)
             log.info("%s: %d chips", facts.id, number)
         zip_directory(samples, output)
 
@@ -72,11 +73,12 @@ def _cut_scene(
     samples: Path,
 ) -> int:
     """Let Raster Vision cut one scene's chips, then name them after the scene; return how many."""
-    cutting = CUTTING[options.task]
+    cutting, name = CUTTING[options.task], file_name(facts.id)
+    scene, work = replace(facts, id=name), work / name  # Raster Vision names chips after their scene
     config = pipeline_config(
         options.task,
         classes=class_config(classes, ["black"] * len(classes)),
-        **{split: [scene_config(facts, options, labels=label_source(facts, options), aoi=facts.aoi)]},
+        **{split: [scene_config(scene, options, labels=label_source(facts, options), aoi=facts.aoi)]},
         root_uri=str(work),
         chip_options=cutting.chip_options(chips, facts, classes),
     )
@@ -100,7 +102,7 @@ def _cut_scene(
     for archive in (work / "chip").glob("*.zip"):
         unzip(archive, work / "unzipped")
     files = CHIP_FILES[options.task]
-    return files.adopt(work / "unzipped" / FOLDERS[split], facts.id, samples / FOLDERS[split], classes)
+    return files.adopt(work / "unzipped" / FOLDERS[split], name, samples / FOLDERS[split], classes)
 
 
 def _cut_prepared(

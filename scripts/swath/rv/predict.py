@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import rasterio
 import torch
 
 from swath.config.predict import Window
@@ -66,11 +65,11 @@ def predict_scenes(
         published = {}
         for facts in scenes:
             target, made_from = folder / facts.maps, Path(temporary) / MADE_FROM
-            write_json(made_from, {"model": sha256(model / BUNDLE), "image": checksums_of_image(facts.image)})
+            write_json(made_from, {"model": sha256(model / BUNDLE), "image": sorted(facts.inputs["image"].values())})
             if is_made_from(target, made_from):
                 log.info("%s: its maps are there already", facts.id)
             else:
-                raw = str(Path(temporary) / "predictions" / facts.id)
+                raw = str(Path(temporary) / "predictions" / facts.maps)
                 scene = scene_config(facts, options, store=store.label_store(raw, window))
                 built = scene.build(config.dataset.class_config, temporary)
                 prediction = Prediction(
@@ -89,13 +88,6 @@ def predict_scenes(
             files = {file.name: sha256(file) for file in sorted(target.iterdir())}
             published[facts.id] = {"folder": target.name, "files": files}
     write_json(manifest, {"scenes": published})
-
-
-def checksums_of_image(image: str) -> list[str]:
-    """List the checksums of the files that an image stands on, whatever they are called; none of what is elsewhere."""
-    with rasterio.open(image) as dataset:
-        files = [Path(file) for file in dataset.files]
-    return sorted(sha256(file) for file in files if file.is_file())
 
 
 def is_made_from(folder: Path, made_from: Path) -> bool:

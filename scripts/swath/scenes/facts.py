@@ -110,6 +110,8 @@ class SceneFacts(SceneImage):
         outside_labels: Share of the image that no label raster covers.
         maps: Name of the folder of its maps.
         sha256: Checksums of `labels`, `label_raster` and `aoi`, as far as they are there.
+        inputs: What it was read from: image, labels and aoi → file → checksum, with what lies beside and behind them.
+            Whatever reads a manifest is made anew when one of these changes.
     """
 
     id: str
@@ -124,3 +126,4 @@ class SceneFacts(SceneImage):
     outside_labels: float
     maps: str
     sha256: dict[str, str]
+    inputs: dict[str, dict[str, str]]

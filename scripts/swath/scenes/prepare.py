@@ -10,13 +10,14 @@ import geopandas as gpd
 from swath.config.records import to_json
 from swath.config.tasks import DETECTION, SEGMENTATION
 from swath.errors import Problem, UserError
-from swath.files import publish_directory, sha256, write_json
+from swath.files import file_name, publish_directory, sha256, write_json
 from swath.scenes.facts import ImageHeader, LabelFacts, SceneFacts, ScenesSpec
 from swath.scenes.images import read_image
 from swath.scenes.label_raster import burned, evaluated_area, write_ids
 from swath.scenes.paths import paths_of
 from swath.scenes.rasters import write_label_raster
 from swath.scenes.scene import Scene, folder_of_maps
+from swath.scenes.states import Files
 from swath.scenes.vectors import read_aoi, read_labels
 
 
@@ -37,21 +38,23 @@ def prepare_scenes(scenes: Sequence[Scene], spec: ScenesSpec, folder: Path, mani
     Raises:
         UserError: For images and labels that cannot be used, all of them at once.
     """
-    facts, problems = {}, []
+    facts, problems, files = {}, [], Files()
     with publish_directory(folder) as temporary:
         for scene in scenes:
             try:
-                scene_folder = temporary / scene.id
-                scene_folder.mkdir()
-                facts[scene.id] = to_json(_prepare_scene(scene, spec, scene_folder, folder / scene.id))
+                name = file_name(scene.id)
+                (temporary / name).mkdir()
+                facts[scene.id] = to_json(_prepare_scene(scene, spec, files, temporary / name, folder / name))
             except UserError as error:
                 problems += error.problems
         if problems:
             raise UserError(problems)
+    files.remember()
     write_json(manifest, {"scenes": facts})
 
 
-def _prepare_scene(scene: Scene, spec: ScenesSpec, folder: Path, published: Path) -> SceneFacts:
+def _prepare_scene(scene: Scene, spec: ScenesSpec, files: Files, folder: Path, published: Path) -> SceneFacts:
+    inputs = _checksums(scene, files)  # before anything is read: what changes meanwhile is noticed next time
     image = read_image(scene.image, spec.imagery, folder, published)
     labels = write_labels(scene, spec, image, folder)
     aoi = read_aoi(paths_of(scene.aoi), image) if scene.aoi else None
@@ -62,8 +65,8 @@ def _prepare_scene(scene: Scene, spec: ScenesSpec, folder: Path, published: Path
     if spec.task == SEGMENTATION and labels and (by_labels or aoi is not None):
         _write_geojson(evaluated_area(by_labels, aoi, image), folder / "labelled.geojson")
     evaluated = "labelled.geojson" if (folder / "labelled.geojson").exists() else "aoi.geojson"
-    files = {"labels": "labels.geojson", "label_raster": "labels.tif", "aoi": "aoi.geojson"}
-    there = {name: file for name, file in files.items() if (folder / file).exists()}
+    made = {"labels": "labels.geojson", "label_raster": "labels.tif", "aoi": "aoi.geojson"}
+    there = {name: file for name, file in made.items() if (folder / file).exists()}
     places = {name: str(published / file) for name, file in there.items()}
     return SceneFacts(
         **vars(image),
@@ -79,7 +82,14 @@ def _prepare_scene(scene: Scene, spec: ScenesSpec, folder: Path, published: Path
         outside_labels=labels.outside_labels if labels else 0.0,
         maps=folder_of_maps(scene.id, scene.image),
         sha256={name: sha256(folder / file) for name, file in there.items()},
+        inputs=inputs,
     )
+
+
+def _checksums(scene: Scene, files: Files) -> dict[str, dict[str, str]]:
+    """Return the checksums of a scene's files; no stage reads the overviews of an image."""
+    entries = {"image": scene.image, "labels": scene.labels, "aoi": scene.aoi}
+    return {name: files.checksums(entry, overviews=name != "image") for name, entry in entries.items() if entry}
 
 
 def write_labels(scene: Scene, spec: ScenesSpec, header: ImageHeader, folder: Path) -> LabelFacts | None:
