@@ -21,12 +21,13 @@ from swath.metrics.average_precision import average_precision
 from swath.metrics.boxes import Boxes
 from swath.metrics.scores import confusion_metrics
 from swath.products.boxes import box_table
-from swath.products.maps import label_polygons, without_data, write_label_raster
+from swath.products.maps import label_polygons, write_label_raster
 from swath.rv.chip import cut_chips
 from swath.rv.pipeline import scene_options
 from swath.scenes.analyze import analyze
 from swath.scenes.facts import SceneFacts, ScenesSpec
 from swath.scenes.manifest import read_manifests
+from swath.scenes.no_data import without_data
 from swath.scenes.prepare import prepare_scenes
 from swath.scenes.scene import Scene
 

@@ -551,8 +551,8 @@ def test_a_header_says_where_a_scene_lies(tmp_path: Path) -> None:
 
 
 def test_not_a_number_is_no_data_in_maps_and_pictures_though_no_file_says_so(tmp_path: Path) -> None:
-    from swath.products.maps import without_data
     from swath.report.figure import true_colour
+    from swath.scenes.no_data import without_data
 
     pixels = ramp(3, dtype="float32")
     pixels[:, :4], pixels[0, 10] = np.nan, np.nan

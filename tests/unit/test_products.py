@@ -9,7 +9,8 @@ import pytest
 import rasterio
 from rio_cogeo.cogeo import cog_validate
 
-from swath.products.maps import label_polygons, without_data, write_label_raster
+from swath.products.maps import label_polygons, write_label_raster
+from swath.scenes.no_data import without_data
 
 CLASSES, COLOURS = ["null", "field", "wood & moor"], ["#000000", "#ff0000", "#00ff00"]
 

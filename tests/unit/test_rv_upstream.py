@@ -139,9 +139,9 @@ def test_boxes_in_sliding_windows_still_reach_over_their_edges(box: GeoJSONVecto
 
 
 def test_cells_are_still_inferred_on_a_grid_alone(box: GeoJSONVectorSource) -> None:
-    assert not {"labels", "cells"} & set(arguments(ChipClassificationLabelSource.__init__)), f"set_cells {CAN_GO}"
+    assert not {"labels", "cells"} & set(arguments(ChipClassificationLabelSource.__init__)), f"set_labels {CAN_GO}"
     source = ChipClassificationLabelSource(ChipClassificationLabelSourceConfig(), box, EXTENT, lazy=True)
-    upstream.set_cells(source, ChipClassificationLabels({Box(3, 5, 11, 13): (2, None)}))
+    upstream.set_labels(source, ChipClassificationLabels({Box(3, 5, 11, 13): (2, None)}))
     assert source[Box(3, 5, 11, 13)] == 2
 
 

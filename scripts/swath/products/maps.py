@@ -84,24 +84,3 @@ def label_polygons(labels: LabelRaster, image: str, classes: Sequence[str], scen
         geometry=[shape(geometry) for geometry, _ in found],
         crs=crs,
     )
-
-
-def without_data(image: str, bands: Sequence[int]) -> NDArray[np.bool_]:
-    """Find the pixels where no band has data.
-
-    Args:
-        image: The image.
-        bands: 0-based indices of the bands the model sees.
-
-    Returns:
-        Height × width; True where every band is masked, or not a number. All False when the image declares no nodata
-        value and no mask, and has no such values.
-    """
-    with rasterio.open(image) as dataset:
-        empty = np.ones(dataset.shape, bool)
-        for band in bands:
-            masked = dataset.read_masks(band + 1) == 0
-            if np.dtype(dataset.dtypes[band]).kind == "f":
-                masked |= np.isnan(dataset.read(band + 1))
-            empty &= masked
-    return empty

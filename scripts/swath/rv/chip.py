@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,10 +17,10 @@ from swath.errors import Problem, UserError
 from swath.files import file_name, short_hash, unzip, zip_directory
 from swath.rv.chip_files import CHIP_FILES, FOLDERS
 from swath.rv.cutting import CUTTING, Cutting
-from swath.rv.datasets import parts_of
 from swath.rv.label_sources import label_source
 from swath.rv.pipeline import SceneOptions, class_config, pipeline_config, scene_config
 from swath.rv.seeds import seed_everything
+from swath.rv.upstream import prepare_before_cutting, set_windows
 from swath.scenes.facts import SceneFacts
 from swath.scenes.manifest import check_imagery
 
@@ -74,18 +74,20 @@ def _cut_scene(
 ) -> int:
     """Let Raster Vision cut one scene's chips, then name them after the scene; return how many."""
     cutting, name = CUTTING[options.task], file_name(facts.id)
-    scene, work = replace(facts, id=name), work / name  # Raster Vision names chips after their scene
+    work = work / name  # Raster Vision names chips after their scene
+    named = replace(facts, id=name)
+    scene = scene_config(named, options, labels=label_source(facts, options), aoi=facts.aoi)
     config = pipeline_config(
         options.task,
         classes=class_config(classes, ["black"] * len(classes)),
-        **{split: [scene_config(scene, options, labels=label_source(facts, options), aoi=facts.aoi)]},
+        **{split: [scene]},
         root_uri=str(work),
-        chip_options=cutting.chip_options(chips, facts, classes),
+        chip_options=cutting.chip_options(chips, scene, classes),
     )
     work.mkdir()
     seed_everything(int(short_hash([chips.seed, facts.id], 8), 16))
     backend = config.backend.build(config, str(work))
-    backend.chip_pytorch_dataset = partial(_cut_prepared, cutting, options, backend.chip_pytorch_dataset)
+    prepare_before_cutting(backend, partial(_prepare, cutting, facts, config.chip_options, options))
     try:
         backend.chip_dataset(config.dataset, config.chip_options)
     except ValueError as error:  # such as a box that is larger than a chip
@@ -105,20 +107,13 @@ def _cut_scene(
     return files.adopt(work / "unzipped" / FOLDERS[split], name, samples / FOLDERS[split], classes)
 
 
-def _cut_prepared(
-    cutting: Cutting,
-    options: SceneOptions,
-    cut: Callable[..., None],
-    dataset: Any,
-    chip_options: ChipOptions,
-    **arguments: Any,
+def _prepare(
+    cutting: Cutting, facts: SceneFacts, chip_options: ChipOptions, options: SceneOptions, dataset: Any
 ) -> None:
-    """Stand in for Raster Vision's `chip_pytorch_dataset`: get every scene ready first, with its own windows if any."""
-    for part in parts_of(dataset):
-        windows = cutting.prepare_scene(part.scene, chip_options, options)
-        if windows is not None:
-            part.windows = windows
-        cut(part, chip_options=chip_options, **arguments)
+    """Get a scene's dataset ready to be cut, with its own windows if it has some."""
+    windows = cutting.prepare_scene(dataset.scene, facts, chip_options, options)
+    if windows is not None:
+        set_windows(dataset, windows)
 
 
 def _check_sizes(scenes: Sequence[SceneFacts], chips: Chips) -> None:

@@ -107,6 +107,7 @@ class SceneOptions:
         labels: The `labels` settings, where labels are read.
         unlabelled: Class id of what lies outside every label.
         cell: Chip classification: side of a cell in pixels, where labels are read.
+        min_box_overlap: Object detection: the share of a box that has to lie in the scene, where labels are read.
     """
 
     task: Task
@@ -115,6 +116,7 @@ class SceneOptions:
     labels: Labels | None = None
     unlabelled: int = NULL_CLASS_ID
     cell: int | None = None
+    min_box_overlap: float | None = None
 
 
 def scene_options(
@@ -134,6 +136,7 @@ def scene_options(
         labels=settings.labels,
         unlabelled=settings.labels.unlabelled_id(classes) if settings.labels and classes else NULL_CLASS_ID,
         cell=settings.chips.size if settings.chips else None,
+        min_box_overlap=settings.chips.min_box_overlap if settings.chips else None,
     )
 
 

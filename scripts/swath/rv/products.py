@@ -18,12 +18,14 @@ from swath.config.predict import Window
 from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION, Task
 from swath.metrics.boxes import EDGES
 from swath.products.boxes import box_table
-from swath.products.maps import label_polygons, without_data, write_label_raster
-from swath.rv.stores import CANDIDATES, FOR_RASTER_VISION
+from swath.products.maps import label_polygons, write_label_raster
+from swath.rv.stores import BOXES, CANDIDATES, FOR_RASTER_VISION
+from swath.scenes.boxes import have_data
 from swath.scenes.facts import SceneFacts
+from swath.scenes.no_data import no_data, without_data
 
 RASTER, POLYGONS = "labels.tif", "polygons.parquet"
-BOXES, GEOJSON = "boxes.parquet", "boxes.geojson"
+GEOJSON = "boxes.geojson"
 CELLS = "cells.parquet"
 
 
@@ -83,7 +85,7 @@ def _write_boxes(prediction: Prediction, folder: Path) -> None:
     all, for average precision.
     """
     facts, classes = prediction.facts, prediction.classes
-    labels = within_scene(prediction.labels, facts)
+    labels = over_data(within_scene(prediction.labels, facts), facts, prediction.bands)
     table = box_table(labels.get_npboxes(), labels.get_class_ids(), labels.get_scores(), facts, classes)
     table.to_parquet(folder / CANDIDATES)
     chosen = table[table["score"] >= prediction.window.score_threshold].reset_index(drop=True)
@@ -104,14 +106,24 @@ def within_scene(labels: ObjectDetectionLabels, facts: SceneFacts) -> ObjectDete
     )
 
 
+def over_data(labels: ObjectDetectionLabels, facts: SceneFacts, bands: Sequence[int]) -> ObjectDetectionLabels:
+    """Leave out boxes that lie wholly where the image has no data, as among the labels."""
+    with no_data(facts.image, bands) as hidden:
+        if hidden is None or not len(labels):
+            return labels
+        top, left, bottom, right = labels.get_npboxes().T
+        kept = have_data(np.column_stack([left, top, right, bottom]), facts, hidden)
+    return ObjectDetectionLabels(labels.get_npboxes()[kept], labels.get_class_ids()[kept], labels.get_scores()[kept])
+
+
 def _write_cells(prediction: Prediction, folder: Path) -> None:
     """Write cells.parquet (GeoParquet: class, and a score per class) and labels.tif (raster of class ids).
 
     Cells in which the image has no data are left out.
     """
     facts, classes, labels = prediction.facts, prediction.classes, prediction.labels
-    no_data = without_data(facts.image, prediction.bands)
-    cells = [cell for cell in labels.get_cells() if not no_data[_within(cell, facts)].all()]
+    empty = without_data(facts.image, prediction.bands)
+    cells = [cell for cell in labels.get_cells() if not empty[_within(cell, facts)].all()]
     logits = torch.tensor([labels.get_cell_scores(cell) for cell in cells]).reshape(-1, len(classes))
     logits[:, NULL_CLASS_ID] = -torch.inf
     scores = logits.softmax(dim=1).numpy()
@@ -124,7 +136,7 @@ def _write_cells(prediction: Prediction, folder: Path) -> None:
     raster = np.full((facts.height, facts.width), NULL_CLASS_ID, np.uint8)
     for cell, index in zip(cells, ids, strict=True):
         raster[_within(cell, facts)] = index
-    raster[no_data] = NULL_CLASS_ID
+    raster[empty] = NULL_CLASS_ID
     write_label_raster(raster, facts.image, classes, prediction.colours, folder / RASTER)
     found = {cell: (int(index), row.tolist()) for cell, index, row in zip(cells, ids, scores, strict=True)}
     prediction.save(ChipClassificationLabels(found), folder)

@@ -85,8 +85,8 @@ def set_box_overlap(source: Any, ioa_thresh: float, clip: bool) -> None:
     _put(source, "clip", clip)
 
 
-def set_cells(source: Any, labels: Any) -> None:
-    """Have a label source of chip classification know these cells: Raster Vision infers those of its own grid."""
+def set_labels(source: Any, labels: Any) -> None:
+    """Have a label source know these labels: Raster Vision rounds boxes, and infers the cells of its own grid."""
     _put(source, "labels", labels)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from swath.config.imagery import Imagery
 from swath.config.labels import Labels
@@ -21,7 +21,7 @@ class ScenesSpec:
     Attributes:
         task: The experiment's task.
         classes: Class names by id.
-        imagery: The settings `files` and `nodata`; the others are of no matter here.
+        imagery: The settings `files`, `nodata` and `bands`; the others are of no matter here.
         labels: The `labels` settings.
     """
 
@@ -79,6 +79,35 @@ class SceneImage(ImageHeader):
 
 
 @dataclass(frozen=True)
+class LabelCounts:
+    """What the preflight tells of labels, beside their classes: counted in what lies on one image.
+
+    Attributes:
+        features: Features on the image; 0 of rasters.
+        classless: How many of them have no class in the attribute.
+        met: Entries of `labels.mapping` and `labels.colours` that features or pixels have.
+        defaulted: Value without a class of its own → how many features or pixels `labels.default_class` took.
+        loose_parts: Lines and points beside polygons in one feature, which were left out.
+        duplicates: Object detection: boxes that another one equals.
+        empty_boxes: Object detection: boxes that lie wholly where the image has no data.
+        shares_inside: Object detection: of boxes that reach over the image's edge, the shares that lie inside.
+        hidden_pixels: Labelled pixels at which the image has no data.
+        pages: Files that hold further pages, which are not read.
+    """
+
+    features: int = 0
+    classless: int = 0
+    met: tuple[str, ...] = ()
+    defaulted: dict[str, int] = field(default_factory=dict)
+    loose_parts: int = 0
+    duplicates: int = 0
+    empty_boxes: int = 0
+    shares_inside: tuple[float, ...] = ()
+    hidden_pixels: int = 0
+    pages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class LabelFacts:
     """What a scene's labels hold.
 
@@ -86,11 +115,13 @@ class LabelFacts:
         labelled_pixels: Class → pixels.
         repaired: How many geometries were invalid.
         outside_labels: Share of the image that no label raster covers.
+        counts: What the preflight tells of them.
     """
 
     labelled_pixels: dict[str, int]
     repaired: int = 0
     outside_labels: float = 0.0
+    counts: LabelCounts = field(default_factory=LabelCounts)
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ from shapely.geometry import box
 from swath.config.imagery import Imagery
 from swath.errors import Problem, UserError
 from swath.scenes.facts import Bounds, ImageHeader, SceneImage, Transform
+from swath.scenes.ground import WGS84
 from swath.scenes.paths import is_remote, paths_of
 from swath.scenes.vrt import Band, Grid, Rectangle, Source, write_vrt
 
-WGS84 = "EPSG:4326"
 VRT = "image.vrt"
 TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 """Types of pixels that can be read; 64-bit integers and complex numbers cannot be normalised without loss."""
