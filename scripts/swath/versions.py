@@ -37,7 +37,7 @@ EXPERIMENT = {
     "splits": 1,
     "leaderboard": 1,
     "select": 1,
-    "summary": 1,
+    "summary": 2,
     "own_module_summary": 1,
     "preview": 1,
     "havel": 1,
