@@ -103,8 +103,11 @@ def memory_of_training(wildcards, input, attempt):
     return int((3000 * train.gpus + 3000 + min(1000 * train.cache_gb, 10 * input.size_mb)) * min(attempt, MOST_TIMES))
 
 
-def batch_size_of_predictions(wildcards, input):
-    return PLAN.run_with("predictions", wildcards.key).trial.settings.predict.batch_size
+def computing_of_predictions(wildcards, input):
+    """How the model computes: what follows from its key, and the batch size, which changes no result."""
+    settings = PLAN.run_with("predictions", wildcards.key).trial.settings
+    kernels = settings.train.model_dump(include={"channels_last", "deterministic"})
+    return {**kernels, "batch_size": settings.predict.batch_size}
 
 
 # --- what is looked at and told beside the jobs ---------------------------------------------------

@@ -12,11 +12,11 @@ from __future__ import annotations
 from pathlib import Path
 
 KEYED = {
-    "scenes": 1,
+    "scenes": 2,
     "stats": 1,
     "chips": 1,
-    "models": 1,
-    "predictions": 1,
+    "models": 2,
+    "predictions": 2,
     "evals": 1,
     "bundles": 1,
 }

@@ -139,7 +139,7 @@ def test_of_a_shard_that_gets_one_more_scene_that_one_is_predicted_alone(beside:
     assert before == {path: path.stat().st_mtime_ns for path in project.results.glob("predictions/*/e-*/*")}
     (maps,) = project.results.glob("predictions/*/new-*")
     (old,) = project.results.glob("predictions/*/e-*")
-    assert sha256(maps / "labels.tif") == sha256(old / "labels.tif")  # of the same image
+    assert sha256(maps / "prediction.tif") == sha256(old / "prediction.tif")  # of the same image
     said = "".join(log.read_text() for log in project.results.glob("logs/predict/*/1-of-1-*.log"))
     assert "e: its maps are there already" in said
     assert "new: predicted" in said

@@ -22,7 +22,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 TRUE_COLOUR = (("B04", "B03", "B02"), ("red", "green", "blue"))
-RASTER, BOXES = "labels.tif", "boxes.parquet"
+RASTER, BOXES = "prediction.tif", "boxes.parquet"
 UNLABELLED = (0.92, 0.92, 0.92)
 SIDE = 1000
 """Most pixels of a panel's side: no more can be seen in a picture of this size, and a scene can have any number."""

@@ -13,7 +13,7 @@ from swath.errors import Problem, UserError
 from swath.files import publish_directory, sha256, write_json
 from swath.scenes.facts import ImageHeader, LabelFacts, SceneFacts, ScenesSpec
 from swath.scenes.images import read_image
-from swath.scenes.label_raster import burned, evaluated_area, write_ids
+from swath.scenes.label_raster import TRUTH, burned, evaluated_area, write_ids
 from swath.scenes.paths import paths_of
 from swath.scenes.rasters import write_label_raster
 from swath.scenes.scene import Scene, folder_of_maps
@@ -23,7 +23,7 @@ from swath.scenes.vectors import read_aoi, read_labels
 def prepare_scenes(scenes: Sequence[Scene], spec: ScenesSpec, folder: Path, manifest: Path) -> None:
     """Read some scenes' headers and harmonise their labels.
 
-    For every scene, ``<folder>/<scene>/`` gets ``labels.tif`` (class ids on the image's grid, uint8),
+    For every scene, ``<folder>/<scene>/`` gets ``truth.tif`` (class ids on the image's grid, uint8),
     ``labels.geojson`` (of vector labels: polygons in EPSG:4326 with `class_id` and `class_name`, the largest first so
     that small ones win overlaps), ``aoi.geojson`` (the area of interest, if there is one), ``labelled.geojson`` (where
     Raster Vision's evaluator looks, if not everywhere) and ``image.vrt`` (if the image is not one plain file).
@@ -58,11 +58,11 @@ def _prepare_scene(scene: Scene, spec: ScenesSpec, folder: Path, published: Path
     if aoi is not None:
         _write_geojson(aoi, folder / "aoi.geojson")
     ignored = spec.task == SEGMENTATION and spec.labels.unlabelled == "ignore"
-    by_labels = folder / "labels.tif" if ignored and (folder / "labels.geojson").exists() else None
+    by_labels = folder / TRUTH if ignored and (folder / "labels.geojson").exists() else None
     if spec.task == SEGMENTATION and labels and (by_labels or aoi is not None):
         _write_geojson(evaluated_area(by_labels, aoi, image), folder / "labelled.geojson")
     evaluated = "labelled.geojson" if (folder / "labelled.geojson").exists() else "aoi.geojson"
-    files = {"labels": "labels.geojson", "label_raster": "labels.tif", "aoi": "aoi.geojson"}
+    files = {"labels": "labels.geojson", "label_raster": TRUTH, "aoi": "aoi.geojson"}
     there = {name: file for name, file in files.items() if (folder / file).exists()}
     places = {name: str(published / file) for name, file in there.items()}
     return SceneFacts(
@@ -83,7 +83,7 @@ def _prepare_scene(scene: Scene, spec: ScenesSpec, folder: Path, published: Path
 
 
 def write_labels(scene: Scene, spec: ScenesSpec, header: ImageHeader, folder: Path) -> LabelFacts | None:
-    """Write a scene's labels, as ``labels.tif`` and ``labels.geojson``; the preflight does so on a coarser grid.
+    """Write a scene's labels, as ``truth.tif`` and ``labels.geojson``; the preflight does so on a coarser grid.
 
     Returns:
         What they hold; None for a scene without labels.
@@ -98,13 +98,13 @@ def write_labels(scene: Scene, spec: ScenesSpec, header: ImageHeader, folder: Pa
     if options.are_rasters:
         if spec.task != SEGMENTATION:
             raise UserError(_not_for_rasters(str(scene.labels), spec.task))
-        return write_label_raster(paths, spec, header, folder / "labels.tif")
+        return write_label_raster(paths, spec, header, folder / TRUTH)
     labels = read_labels(paths, spec, header, elsewhere=_may_be_elsewhere(scene, spec))
     if labels.empty and options.unlabelled == "ignore" and spec.task != DETECTION:
         return None
     _write_geojson(labels, folder / "labels.geojson")
     ids = burned(labels, header, list(labels["class_id"]), options.unlabelled_id(classes))
-    counts = write_ids(folder / "labels.tif", header, ids, len(classes))
+    counts = write_ids(folder / TRUTH, header, ids, len(classes))
     pixels = {name: int(counts[index]) for index, name in enumerate(classes)}
     return LabelFacts(pixels, repaired=labels.attrs["repaired"])
 
