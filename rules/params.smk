@@ -110,6 +110,14 @@ def computing_of_predictions(wildcards, input):
     return {**kernels, "batch_size": settings.predict.batch_size}
 
 
+STAGES_OF_RUNS = {"train": "models", "predict": "predictions", "eval": "evals", "bundle": "bundles"}
+
+
+def name_of_job(rule, wildcards):
+    """The run that a job belongs to, None where it is for all of them."""
+    return PLAN.run_with(STAGES_OF_RUNS[rule], wildcards["key"]).name if rule in STAGES_OF_RUNS else None
+
+
 # --- what is looked at and told beside the jobs ---------------------------------------------------
 
 
@@ -129,6 +137,7 @@ CONTEXT = RunContext(
     image=CONTAINER,
     examples={"train": vars(FIRST), "predict": {}, "leaderboard": {}},
     later={"select": ["predict"]},
+    name_of_run=name_of_job,
     weights=WEIGHTS_OF_ALL,
     request=request,
     validation=VALIDATION,
