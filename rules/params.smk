@@ -122,8 +122,19 @@ def memory_of_training(wildcards, input, attempt):
     return int((3000 * train.gpus + 3000 + min(1000 * train.cache_gb, 10 * input.size_mb)) * min(attempt, MOST_TIMES))
 
 
-def batch_size_of_predictions(wildcards, input):
-    return PLAN.run_with("predictions", wildcards.key).trial.settings.predict.batch_size
+def computing_of_predictions(wildcards, input):
+    """How the model computes: what follows from its key, and the batch size, which changes no result."""
+    settings = PLAN.run_with("predictions", wildcards.key).trial.settings
+    kernels = settings.train.model_dump(include={"channels_last", "deterministic"})
+    return {**kernels, "batch_size": settings.predict.batch_size}
+
+
+STAGES_OF_RUNS = {"train": "models", "predict": "predictions", "eval": "evals", "bundle": "bundles"}
+
+
+def name_of_job(rule, wildcards):
+    """The run that a job belongs to, None where it is for all of them."""
+    return PLAN.run_with(STAGES_OF_RUNS[rule], wildcards["key"]).name if rule in STAGES_OF_RUNS else None
 
 
 # --- what is looked at and told beside the jobs ---------------------------------------------------
@@ -145,6 +156,7 @@ CONTEXT = RunContext(
     image=CONTAINER,
     examples={"train": vars(FIRST), "predict": {}, "leaderboard": {}},
     later={"select": ["predict"]},
+    name_of_run=name_of_job,
     weights=WEIGHTS_OF_ALL,
     request=request,
     validation=VALIDATION,

@@ -99,7 +99,7 @@ REACH: dict[str, tuple[Any, frozenset[str]]] = {
     "train.patience": (2, FROM_MODEL),
     "train.max_gpu_hours": (2.5, FROM_MODEL),
     "train.mixed_precision": ("bf16", FROM_MODEL),
-    "train.channels_last": (True, FROM_MODEL),
+    "train.channels_last": (False, FROM_MODEL),
     "train.compile": (True, FROM_MODEL),
     "train.deterministic": (True, FROM_MODEL),
     "train.gpus": (2, FROM_MODEL),
@@ -190,6 +190,22 @@ def test_a_class_more_changes_everything_but_statistics() -> None:
 
 def test_without_normalisation_there_are_no_statistics() -> None:
     assert plan_of(with_setting(base(), "imagery.normalize", "none")).runs[0].stats is None
+
+
+@pytest.mark.parametrize("cores", [1, 3, 64])
+def test_as_many_threads_as_cores_are_a_number_in_the_key(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(cores)))
+    plan = plan_of(with_setting(base(), "train.threads", "auto"))
+    assert [spec["train"]["threads"] for spec in plan.specs["models"].values()] == [cores] * len(plan.specs["models"])
+    assert reached(plan, plan_of(with_setting(base(), "train.threads", cores))) == set()
+
+
+def test_bands_lie_innermost_unless_the_network_is_ones_own() -> None:
+    for changes, expected in (({}, True), (EXTERNAL, False)):
+        models = plan_of({**base(), **changes}).specs["models"].values()
+        assert {spec["train"]["channels_last"] for spec in models} == {expected}
+    asked = {**base(), **EXTERNAL, "train": {**base().get("train", {}), "channels_last": True}}
+    assert {spec["train"]["channels_last"] for spec in plan_of(asked).specs["models"].values()} == {True}
 
 
 def test_what_is_said_and_what_is_the_default_are_the_same() -> None:

@@ -193,9 +193,9 @@ def test_cells_have_a_class_and_a_score_for_each(cells: Project) -> None:
 
 def test_the_raster_of_cells_shows_their_classes(cells: Project) -> None:
     for folder in products(cells).values():
-        valid, errors, _ = cog_validate(folder / "labels.tif", quiet=True)
+        valid, errors, _ = cog_validate(folder / "prediction.tif", quiet=True)
         assert valid, errors
-        with rasterio.open(folder / "labels.tif") as dataset:
+        with rasterio.open(folder / "prediction.tif") as dataset:
             raster = dataset.read(1)
             for row in gpd.read_parquet(folder / "cells.parquet").itertuples():
                 at = dataset.index(row.geometry.centroid.x, row.geometry.centroid.y)

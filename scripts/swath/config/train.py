@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -35,6 +38,22 @@ Augmentations = Annotated[list[str | dict[str, dict[str, Any]]], AfterValidator(
 
 
 Loss = Literal["cross_entropy", "focal", "dice", "jaccard"]
+
+
+def _as_many_as_cores(threads: Any) -> Any:
+    return available_cores() if threads == "auto" else threads
+
+
+def available_cores() -> int:
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+Threads = Annotated[
+    PositiveInt,
+    BeforeValidator(_as_many_as_cores),
+    WithJsonSchema({"anyOf": [{"type": "integer", "exclusiveMinimum": 0}, {"const": "auto"}]}, mode="validation"),
+]
 
 
 class Train(Section):
@@ -99,18 +118,20 @@ class Train(Section):
     """Stop after so many hours on the GPU (hours × GPUs, over all interruptions), with the best model so far. How far
     a training comes then depends on the machine."""
 
-    mixed_precision: Literal["none", "bf16", "fp16"] = "none"
-    """Compute in 16 bits where it does no harm: faster on GPUs. On a CPU, bf16 is used where it has instructions for
-    it, fp16 never."""
+    mixed_precision: Literal["auto", "none", "bf16", "fp16"] = "auto"
+    """Compute in 16 bits where it does no harm: faster on GPUs. `auto` is bf16 on GPUs that have it, and none
+    elsewhere. On a CPU, bf16 is used where it is asked for and the CPU has instructions for it, fp16 never."""
 
-    channels_last: bool = False
-    """Keep bands innermost in memory: often faster."""
+    channels_last: bool = True
+    """Keep bands innermost in memory, in training and prediction: faster. With `model.architecture: external` the
+    default is `false`: not every network of one's own can do with it."""
 
     compile: bool = False
     """Compile the network with torch.compile: a minute or more at the start, faster steps. Needs a C++ compiler."""
 
     deterministic: bool = False
-    """Ask torch for deterministic GPU kernels, where there are any. On a CPU training repeats to the byte anyway."""
+    """Ask torch for deterministic GPU kernels, where there are any, and do without those that prove fastest when it
+    starts. On a CPU training repeats to the byte anyway."""
 
     gpus: PositiveInt = 1
     """GPUs that train one model together, exactly so many; on a machine without any, as many processes."""
@@ -118,9 +139,10 @@ class Train(Section):
     seed: NonNegativeInt = 0
     """First weights, order of chips, augmentation. Repeats count up from here."""
 
-    threads: PositiveInt = 2
+    threads: Threads = 2
     """CPU threads that compute, per GPU. Sums in another order are other numbers, so this is part of the result, on
-    whatever machine; GPUs do not care."""
+    whatever machine; GPUs do not care. `auto` stands for the number of cores of the machine where Snakemake is started,
+    and counts as that number: started on a machine with more or fewer cores, it asks for other models."""
 
     num_workers: NonNegativeInt = 0
     """Processes that load chips, per GPU; changes speed, not results."""

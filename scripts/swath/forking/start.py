@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from swath.job.container import HOST_DATA
+from swath.job.environment import COMPUTING
 
 MODULES = (
     *("torch", "rastervision.pytorch_learner", "rastervision.pytorch_backend", "rastervision.core.rv_pipeline"),
@@ -37,7 +38,7 @@ class ForkServer:
         from swath.training.processes import LAUNCHERS  # not while parsing: tqdm comes with it
 
         self.folder = Path(tempfile.mkdtemp(prefix="swath-fork-"))
-        settings = json.dumps({"modules": modules, "without": (*HOST_DATA, *LAUNCHERS)})
+        settings = json.dumps({"modules": modules, "without": (*HOST_DATA, *LAUNCHERS), "computing": COMPUTING})
         program = str(Path(__file__).with_name("server.py"))
         descriptor = os.open(self.folder, os.O_RDONLY)
         with socket.socket(socket.AF_UNIX) as listener, (self.folder / "log.txt").open("w") as log:

@@ -25,6 +25,7 @@ from swath.coordination.fencing import FencingToken, TokenLostError
 from swath.errors import Problem, ToBeContinuedError, UserError
 from swath.files import publish, replace, temporary_name
 from swath.job.attempt_log import FORMAT, add
+from swath.job.environment import set_up_computing
 from swath.job.terminal import show_on
 
 LIBRARIES = (
@@ -34,7 +35,6 @@ LIBRARIES = (
 TO_BE_CONTINUED = 75  # EX_TEMPFAIL: try again
 KEEP_STREAMS = "SWATH_KEEP_STREAMS"
 """Set where a debugger needs the terminal: nothing goes to the rule's log then."""
-GDAL_CACHE = "512"  # MB; GDAL would take a twentieth of the machine's memory, whatever the job was given
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
     its traceback and to the terminal as one line. Both end the process with exit status 1; ``ToBeContinuedError``
     ends it with 75: the same command goes on.
     """
-    os.environ.setdefault("GDAL_CACHEMAX", GDAL_CACHE)
+    set_up_computing()
     log_path = Path(str(snakemake.log[0]))
     log_path.parent.mkdir(parents=True, exist_ok=True)
     terminal = os.fdopen(os.dup(2), "w", buffering=1)

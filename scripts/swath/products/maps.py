@@ -63,7 +63,9 @@ def write_label_raster(
     Path(f"{path}.aux.xml").write_text(sidecar + "\n")
 
 
-def label_polygons(labels: LabelRaster, image: str, classes: Sequence[str], scene: str) -> gpd.GeoDataFrame:
+def label_polygons(
+    labels: LabelRaster, image: str, classes: Sequence[str], scene: str, background: int = NULL_CLASS_ID
+) -> gpd.GeoDataFrame:
     """Turn class ids into polygons of equal class.
 
     Args:
@@ -71,13 +73,14 @@ def label_polygons(labels: LabelRaster, image: str, classes: Sequence[str], scen
         image: The image they belong to.
         classes: Class names by id.
         scene: The scene's id.
+        background: Id of the class of everything that is nothing in particular, if there is one.
 
     Returns:
-        Columns scene, class_id, class_name, geometry, in the image's CRS; the null class is left out.
+        Columns scene, class_id, class_name, geometry, in the image's CRS; the null class and background are left out.
     """
     with rasterio.open(image) as source:
         crs, transform = source.crs, source.transform
-    found = list(shapes(labels, mask=labels != NULL_CLASS_ID, transform=transform))
+    found = list(shapes(labels, mask=(labels != NULL_CLASS_ID) & (labels != background), transform=transform))
     ids = [int(value) for _, value in found]
     return gpd.GeoDataFrame(
         {"scene": scene, "class_id": ids, "class_name": [classes[index] for index in ids]},

@@ -7,6 +7,7 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -28,12 +29,27 @@ BUNDLE = "model-bundle.zip"
 log = logging.getLogger("swath.predict")
 
 
+@dataclass(frozen=True)
+class Computing:
+    """How a model computes.
+
+    Attributes:
+        batch_size: Windows per step.
+        channels_last: Keep bands innermost in memory, as the training did.
+        deterministic: Whether the training asked for deterministic GPU kernels; otherwise the fastest ones are taken.
+    """
+
+    batch_size: int
+    channels_last: bool
+    deterministic: bool
+
+
 def predict_scenes(
     scenes: Sequence[SceneFacts],
     options: SceneOptions,
     model: Path,
     window: Window,
-    batch_size: int,
+    computing: Computing,
     colours: Sequence[str],
     folder: Path,
     manifest: Path,
@@ -45,10 +61,10 @@ def predict_scenes(
 
     Args:
         scenes: Facts of the scenes.
-        options: Imagery settings and statistics.
+        options: Imagery settings, statistics and unlabelled class.
         model: The model's folder: train bundle and pipeline config.
         window: The resolved prediction window.
-        batch_size: Windows per step.
+        computing: How the model computes.
         colours: Colours by class id.
         folder: Where the scenes' folders go.
         manifest: JSON to write: scene id → folder, and files with their SHA-256.
@@ -58,10 +74,11 @@ def predict_scenes(
     config = read_config(model / "pipeline-config.json")
     store = STORES[options.task]
     with tempfile.TemporaryDirectory() as temporary:
-        config.predict_options = store.predict_options(store.candidates(window), batch_size)
+        config.predict_options = store.predict_options(store.candidates(window), computing.batch_size)
         config.backend.data.num_workers = 0
         pipeline = config.build(temporary)
         pipeline.build_backend(str(bundle_for_window(model, window, Path(temporary) / "bundle")))
+        _set_up(pipeline.backend.learner.model, computing)
         published = {}
         for facts in scenes:
             target, made_from = folder / facts.maps, Path(temporary) / MADE_FROM
@@ -80,14 +97,23 @@ def predict_scenes(
                     colours=colours,
                     bands=channel_order(facts, options.imagery.bands),
                     window=window,
+                    background=options.unlabelled,
                 )
                 with publish_directory(target) as unfinished:
                     write_products(options.task, prediction, unfinished)
                     shutil.copy(made_from, unfinished)
                 log.info("%s: predicted", facts.id)
-            files = {file.name: sha256(file) for file in sorted(target.iterdir())}
+            files = {file.name: sha256(file) for file in sorted(target.iterdir()) if file.is_file()}
             published[facts.id] = {"folder": target.name, "files": files}
     write_json(manifest, {"scenes": published})
+
+
+def _set_up(model: torch.nn.Module, computing: Computing) -> None:
+    """Have a model compute as it is told to; what its convolutions get is laid out as their weights are."""
+    if computing.channels_last:
+        model.to(memory_format=torch.channels_last)
+    torch.backends.cudnn.benchmark = not computing.deterministic  # windows are of one size
+    torch.backends.cudnn.deterministic = computing.deterministic
 
 
 def is_made_from(folder: Path, made_from: Path) -> bool:

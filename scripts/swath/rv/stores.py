@@ -30,6 +30,8 @@ FOR_RASTER_VISION = "raster-vision.json"
 """Boxes or cells of a predicted scene, as Raster Vision reads them."""
 BOXES = "boxes.parquet"
 """Boxes of a predicted scene with at least the threshold's score."""
+RASTER, LINKS, LINK = "prediction.tif", "raster-vision", "labels.tif"
+"""Class ids of a predicted scene; the folder beside them where Raster Vision finds them, and what it calls them."""
 CANDIDATES = "candidates.parquet"
 """Boxes of a predicted scene with any score, in its folder."""
 LOWEST_SCORE = 0.05
@@ -56,8 +58,10 @@ class SegmentationStore(Store):
     """A raster of class ids."""
 
     def label_store(self, folder: str, window: Window | None = None) -> LabelStoreConfig:
-        """Keep a raster of class ids."""
-        return SemanticSegmentationLabelStoreConfig(uri=folder, smooth_output=bool(window and window.smooth))
+        """Keep a raster of class ids; what Raster Vision finds there is a link to the map."""
+        return SemanticSegmentationLabelStoreConfig(
+            uri=f"{folder}/{LINKS}", smooth_output=bool(window and window.smooth)
+        )
 
     def predict_options(self, window: Window, batch_size: int) -> PredictOptions:
         """Slide a window, and cut its edges off."""

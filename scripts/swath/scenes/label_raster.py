@@ -1,4 +1,4 @@
-"""Class ids on an image's grid, whatever the labels were: ``labels.tif`` of a scene."""
+"""Class ids on an image's grid, whatever the labels were: ``truth.tif`` of a scene."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from swath.config.classes import NULL_CLASS_ID
 from swath.scenes.facts import ImageHeader
 from swath.scenes.no_data import NoData
 
+TRUTH = "truth.tif"
+"""Class ids of a scene's labels."""
 WINDOW = 1024  # pixels, of a side; a multiple of the file's blocks
 Ids = NDArray[np.uint8]
 IdsOfWindow = Callable[[Window], Ids]

@@ -16,7 +16,7 @@ from swath.errors import Problem, UserError
 from swath.files import file_name, publish_directory, sha256, write_json
 from swath.scenes.facts import ImageHeader, LabelFacts, SceneFacts, SceneImage, ScenesSpec
 from swath.scenes.images import read_image
-from swath.scenes.label_raster import Blanked, burned, evaluated_area, write_ids
+from swath.scenes.label_raster import TRUTH, Blanked, burned, evaluated_area, write_ids
 from swath.scenes.manifest import channel_order
 from swath.scenes.no_data import NoData, no_data
 from swath.scenes.paths import paths_of
@@ -29,7 +29,7 @@ from swath.scenes.vectors import read_aoi, read_labels
 def prepare_scenes(scenes: Sequence[Scene], spec: ScenesSpec, folder: Path, manifest: Path) -> None:
     """Read some scenes' headers and harmonise their labels.
 
-    For every scene, ``<folder>/<scene>/`` gets ``labels.tif`` (class ids on the image's grid, uint8),
+    For every scene, ``<folder>/<scene>/`` gets ``truth.tif`` (class ids on the image's grid, uint8),
     ``labels.geojson`` (of vector labels: polygons in EPSG:4326 with `class_id` and `class_name`, the largest first so
     that small ones win overlaps), ``aoi.geojson`` (the area of interest, if there is one), ``labelled.geojson`` (where
     Raster Vision's evaluator looks, if not everywhere) and ``image.vrt`` (if the image is not one plain file).
@@ -66,13 +66,13 @@ def _prepare_scene(scene: Scene, spec: ScenesSpec, files: Files, folder: Path, p
     aoi = read_aoi(paths_of(scene.aoi), image) if scene.aoi else None
     if aoi is not None:
         _write_geojson(aoi, folder / "aoi.geojson")
-    by_labels = folder / "labels.tif" if labels and (folder / "labels.geojson").exists() else None
+    by_labels = folder / TRUTH if labels and (folder / "labels.geojson").exists() else None
     if labels and not labels.labelled_pixels[NULL_CLASS]:
         by_labels = None
     if spec.task == SEGMENTATION and labels and (by_labels or aoi is not None):
         _write_geojson(evaluated_area(by_labels, aoi, image), folder / "labelled.geojson")
     evaluated = "labelled.geojson" if (folder / "labelled.geojson").exists() else "aoi.geojson"
-    made = {"labels": "labels.geojson", "label_raster": "labels.tif", "aoi": "aoi.geojson"}
+    made = {"labels": "labels.geojson", "label_raster": TRUTH, "aoi": "aoi.geojson"}
     written = {name: file for name, file in made.items() if (folder / file).exists()}
     places = {name: str(published / file) for name, file in written.items()}
     return SceneFacts(
@@ -106,7 +106,7 @@ def _is_in(path: str, folder: Path) -> bool:
 def write_labels(
     scene: Scene, spec: ScenesSpec, image: SceneImage, bands: Sequence[int], folder: Path
 ) -> LabelFacts | None:
-    """Write a scene's labels, as ``labels.tif`` and ``labels.geojson``; the preflight does so on a coarser grid.
+    """Write a scene's labels, as ``truth.tif`` and ``labels.geojson``; the preflight does so on a coarser grid.
 
     Where the image has no data in any of the bands the model sees, nothing is labelled.
 
@@ -137,7 +137,7 @@ def _write_labels(
     if options.are_rasters:
         if spec.task != SEGMENTATION:
             raise UserError(_not_for_rasters(str(scene.labels), spec.task))
-        return write_label_raster(paths, spec, header, folder / "labels.tif", hidden)
+        return write_label_raster(paths, spec, header, folder / TRUTH, hidden)
     elsewhere = _may_be_elsewhere(scene, spec)
     labels = read_labels(paths, spec, header, elsewhere, hidden)
     needed = options.unlabelled == "ignore" and spec.task != DETECTION
@@ -145,10 +145,10 @@ def _write_labels(
         return None
     ids = burned(labels.frame, header, list(labels.frame["class_id"]), options.unlabelled_id(classes))
     blanked = Blanked(ids, hidden)
-    counts = write_ids(folder / "labels.tif", header, blanked, len(classes))
+    counts = write_ids(folder / TRUTH, header, blanked, len(classes))
     pixels = {name: int(counts[index]) for index, name in enumerate(classes)}
     if needed and blanked.hidden and not counts[1:].any():
-        (folder / "labels.tif").unlink()
+        (folder / TRUTH).unlink()
         if elsewhere:
             return None
         raise UserError(without_data_under("; ".join(paths)))

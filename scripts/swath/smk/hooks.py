@@ -26,6 +26,7 @@ from swath.errors import ending_the_program
 from swath.patches import WRITTEN_FOR, other_versions
 from swath.smk import upstream
 from swath.smk.fork_server import fork_scripts
+from swath.smk.report_lines import NameOfRun, report_on_terminal
 from swath.smk.run import check_container_or_exit, check_or_exit, describe_run, rules_to_run, runs_in_container
 from swath.versions import results_without_versions
 
@@ -44,6 +45,7 @@ class RunContext:
         image: The container.
         examples: Rule → wildcards of one of its jobs, to ask what its jobs ask for; `train` is among them.
         later: Checkpoint → those rules of the examples whose jobs are known once it has run.
+        name_of_run: Tells which run a job belongs to, of its rule and wildcards; None where trials share it.
         weights: Files of first weights.
         request: Tells what the preflight is to check; None where nothing is known before a job has run.
         validation: Where the preflight's report goes.
@@ -55,6 +57,7 @@ class RunContext:
     image: str
     examples: Mapping[str, Mapping[str, Any]]
     later: Mapping[str, Sequence[str]]
+    name_of_run: NameOfRun | None = None
     weights: Sequence[str] = ()
     request: Callable[[], CheckRequest] | None = None
     validation: str = ""
@@ -68,7 +71,9 @@ def before_planning(workflow: Any) -> None:
 
 
 def after_planning(workflow: Any, context: RunContext) -> None:
-    """Have a run on a cluster use Swath's executor, which Snakemake builds before it calls `on_start`."""
+    """Have the terminal show a report, and a run on a cluster use Swath's executor, built before `on_start`."""
+    if workflow.is_main_process and Path(workflow.main_snakefile).resolve().parent == context.repository.resolve():
+        report_on_terminal(workflow, context.name_of_run)  # another workflow's lines are its own affair
     if workflow.is_main_process and ExecutorPluginRegistry().is_installed("slurm"):
         from swath.smk.executor import use_for  # where the plugin is not installed, there is nothing to derive from
 

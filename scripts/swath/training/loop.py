@@ -25,7 +25,7 @@ from swath.training.callbacks import callbacks_of_training
 from swath.training.checkpoints import CheckpointFolder, DurableCheckpointIO
 from swath.training.module import LearnerModule
 from swath.training.stopping import StopRequest
-from swath.training.upstream import cpu_has_bf16, leave_signals_alone
+from swath.training.upstream import cpu_has_bf16, gpus_have_bf16, leave_signals_alone
 
 LOOK_EVERY = 10
 """Steps between two looks at whether to stop, where several processes have to agree."""
@@ -199,6 +199,8 @@ def choose_hardware(train: Train) -> Hardware:
         )
     warn_of_unseen_gpus(visible)
     wanted, words = train.mixed_precision, {"bf16": "bf16-mixed", "fp16": "16-mixed"}
+    if wanted == "auto":
+        wanted = "bf16" if visible and gpus_have_bf16() else "none"
     if wanted == "none":
         precision = "32-true"
     elif visible or (wanted == "bf16" and cpu_has_bf16()):
@@ -270,6 +272,7 @@ def build_trainer(
         gradient_clip_val=train.clip_gradients,
         accumulate_grad_batches=train.accumulate,
         deterministic="warn" if train.deterministic else None,
+        benchmark=not train.deterministic,  # chips are of one size: the fastest kernels are found once
         logger=False,
         enable_progress_bar=bar,
         enable_model_summary=False,
