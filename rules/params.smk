@@ -129,4 +129,5 @@ CONTEXT = RunContext(
     weights=WEIGHTS_OF_ALL,
     request=request,
     validation=VALIDATION,
+    made_later=tests_of_all,
 )

@@ -108,6 +108,11 @@ def threads_of_training(wildcards):
 # --- what is looked at and told beside the jobs ---------------------------------------------------
 # no preflight: what the module will read is not known before `configure`, and which weights it needs, only it knows
 
+def all_of_pipelines():
+    """What stages make is known once a job has asked the module: until then runs of modules take turns."""
+    return [PIPELINES]
+
+
 CONTEXT = RunContext(
     name=NAME,
     folder=EXPERIMENT,
@@ -115,4 +120,5 @@ CONTEXT = RunContext(
     image=CONTAINER,
     examples={"train": {"key": ""}, "predict": {}, "configure": {}},
     later={"configure": ["train", "predict"]},
+    made_later=all_of_pipelines,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -12,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from swath.errors import Problem, UserError
 
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can carry: same content, same bytes
 
@@ -32,10 +35,44 @@ def check_right_to_publish() -> None:
         check()
 
 
+published: list[Path] = []
+"""What this process has published so far, in its order."""
+
+
 def replace(temporary: Path, path: Path) -> None:
-    """Rename a temporary file or folder to its final name, if this process may."""
+    """Rename a temporary file or folder to its final name, if this process may; both survive a power cut."""
+    flush(temporary)
     check_right_to_publish()
     os.replace(temporary, path)
+    flush_folder(path.parent)
+    published.append(path)
+
+
+def flush(path: Path) -> None:
+    """Have a file, or all files of a folder, written to the disk: a rename can get there before what is renamed."""
+    if path.is_dir():
+        for folder, _, names in os.walk(path):
+            for name in names:
+                file = Path(folder, name)
+                if not file.is_symlink():
+                    _flush(file)
+            flush_folder(Path(folder))
+    else:
+        _flush(path)
+
+
+def flush_folder(folder: Path) -> None:
+    """Have the names in a folder written to the disk, where the file system can; some know no such thing."""
+    with contextlib.suppress(OSError):
+        _flush(folder)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def temporary_name(path: str | Path) -> Path:
@@ -75,8 +112,10 @@ def publish_directory(path: str | Path) -> Iterator[Path]:
     temporary.mkdir()
     try:
         yield temporary
+        flush(temporary)
+        check_right_to_publish()
         if path.exists():
-            replace(path, old)
+            os.replace(path, old)
         replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -90,8 +129,41 @@ def write_json(path: str | Path, content: Any) -> None:
 
 
 def read_json(path: str | Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(Path(path).read_text())
+    """Read a JSON file that is a result.
+
+    Raises:
+        UserError: If it is damaged.
+    """
+    try:
+        return json.loads(Path(path).read_text())
+    except ValueError as error:  # no JSON, or no text
+        raise damaged(path, f"no JSON: {error}") from error
+
+
+def damaged(path: str | Path, found: str) -> UserError:
+    """Tell of a result that cannot be read, as empty and cut-off files cannot after a power cut or on a full disk."""
+    cure = f"remove it (rm '{path}'), then type the same command again: it is made anew"
+    return UserError(Problem("result_damaged", str(path), "", found, "the file as it was written", cure))
+
+
+def read_state(path: Path, *fields: str, **types: type) -> dict[str, Any] | None:
+    """Read a JSON file by which processes agree; what cannot be read is not there.
+
+    Args:
+        path: The file.
+        fields: What it must hold, of any type.
+        types: What it must hold, with its type.
+
+    Returns:
+        Its content; None if there is no such file, or if it is empty, cut off, or something else.
+    """
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    if not isinstance(content, dict) or not {*fields, *types} <= set(content):
+        return None
+    return content if all(isinstance(content[name], kind) for name, kind in types.items()) else None
 
 
 def short_hash(content: Any, length: int = 12) -> str:

@@ -20,11 +20,12 @@ from swath.cluster.queue import cancel_lost_jobs
 from swath.cluster.site import Nodes, Request, check_requests, read_accounts, read_site, request_of
 from swath.coordination import job_messages
 from swath.coordination.process_identity import describe
-from swath.coordination.run_registry import live_runs, register_run, release_lock_of_dead_run
+from swath.coordination.run_registry import live_runs, register_run
 from swath.doctor.examine import examine_or_exit
 from swath.errors import ending_the_program
 from swath.patches import WRITTEN_FOR, other_versions
 from swath.smk import upstream
+from swath.smk.folder_sharing import expect_later, share_folder
 from swath.smk.fork_server import fork_scripts
 from swath.smk.run import check_container_or_exit, check_or_exit, describe_run, rules_to_run, runs_in_container
 from swath.versions import results_without_versions
@@ -47,6 +48,7 @@ class RunContext:
         weights: Files of first weights.
         request: Tells what the preflight is to check; None where nothing is known before a job has run.
         validation: Where the preflight's report goes.
+        made_later: Tells the files of jobs that are only known once a checkpoint has run.
     """
 
     name: str
@@ -58,17 +60,20 @@ class RunContext:
     weights: Sequence[str] = ()
     request: Callable[[], CheckRequest] | None = None
     validation: str = ""
+    made_later: Callable[[], Sequence[str]] = list
 
 
 def before_planning(workflow: Any) -> None:
-    """Patch Snakemake, in a run and in each of its jobs; release the lock of a run that was killed."""
+    """Patch Snakemake, in a run and in each of its jobs."""
     upstream.apply(is_job=not workflow.is_main_process)
     gc.freeze()  # Python would look for garbage in all that is loaded when the process ends: half a second
-    release_lock_of_dead_run(is_job=not workflow.is_main_process)
+    if workflow.is_main_process:
+        share_folder()
 
 
 def after_planning(workflow: Any, context: RunContext) -> None:
-    """Have a run on a cluster use Swath's executor, which Snakemake builds before it calls `on_start`."""
+    """Have a run claim what it makes, and one on a cluster use Swath's executor, before Snakemake builds that."""
+    expect_later(context.made_later)
     if workflow.is_main_process and ExecutorPluginRegistry().is_installed("slurm"):
         from swath.smk.executor import use_for  # where the plugin is not installed, there is nothing to derive from
 

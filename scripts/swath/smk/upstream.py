@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import psutil
+from snakemake.persistence import PersistenceBase
 from snakemake.scheduling.job_scheduler import JobScheduler
 
-from swath.patches import replace
+from swath.patches import replace, takes
 
 
 def apply(is_job: bool) -> None:
@@ -25,6 +26,32 @@ def apply(is_job: bool) -> None:
     _hide_dropped_questions()
     if is_job:
         _pass_sigterm_on()
+
+
+def lock_with(lock: Callable[[Any], Any], note_made: Callable[[Any], None]) -> bool:
+    """Have Snakemake lock a run's files in another way than its own.
+
+    Snakemake's lock ends the second of two runs that need the same file. It does not say whose it is, outlives a kill,
+    and the run that ends first removes that of all others.
+
+    Args:
+        lock: What is entered once the plan is made: a context manager of Snakemake's persistence, called `self`.
+        note_made: Called with every job that is done.
+
+    Returns:
+        Whether it was replaced.
+    """
+    finished: Any = getattr(PersistenceBase, "finished", None)
+
+    async def finish(self: Any, job: Any) -> None:
+        await finished(self, job)
+        note_made(job)
+
+    return (
+        takes(finished, "self", "job")
+        and replace(PersistenceBase, "lock", lock)
+        and replace(PersistenceBase, "finished", finish)
+    )
 
 
 def _leave_timers_behind() -> None:
