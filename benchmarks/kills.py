@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import base64
 import contextlib
+import csv
 import os
 import random
 import shutil
@@ -49,10 +50,15 @@ STAGES = {
 }
 """Stage → a part of the paths of what it makes."""
 KINDS = {"kill": "kill -9 of Snakemake alone", "ctrl-c": "Ctrl-C"}
-LONGEST = 6.0
+LONGEST = 2.0
 """Seconds after the begin of a job within which it is hit."""
-UNLIKE = ("logs/", "benchmarks/", "/checkpoints/", "/tensorboard/", "timing.csv", "validation.html", "libraries.yaml")
+UNLIKE = (
+    *("/logs/", "/benchmarks/", "/checkpoints/", "/tensorboard/", "/checksums/", "train.log", "validation.html"),
+    *("timing.csv", "libraries.yaml", "summary.txt"),
+)
 """What two equal experiments need not have in common: what was said, and how long it took."""
+SECONDS = ("trials.csv", "leaderboard.csv")
+"""Tables that have a column of seconds besides."""
 
 
 @dataclass
@@ -116,7 +122,14 @@ def bytes_of(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of every result."""
     files = (path for path in sorted((folder / "results").rglob("*")) if path.is_file() and not path.is_symlink())
     names = {path.relative_to(folder).as_posix(): path for path in files}
-    return {name: sha256(path) for name, path in names.items() if not any(part in name for part in UNLIKE)}
+    return {name: _sum(path) for name, path in names.items() if not any(part in name for part in UNLIKE)}
+
+
+def _sum(path: Path) -> str:
+    if path.name not in SECONDS:
+        return sha256(path)
+    with path.open(newline="") as table:
+        return str([{**row, "seconds": ""} for row in csv.DictReader(table)])
 
 
 def new_project(folder: Path, scenes: Path) -> Project:
@@ -187,7 +200,8 @@ def campaign(folder: Path, scenes: Path, moments: int, seed: int) -> list[Record
             records.append(record)
             outcome = "NOT EQUAL" if record.failures or record.different else "equal"
             print(f"{words} {len(record.moments)} times: {', '.join(record.moments)}: {outcome}", flush=True)
-            print(*record.failures, *record.different, sep="\n", end="", flush=True)
+            if outcome != "equal":
+                print(*record.failures, *record.different, sep="\n", flush=True)
     return records
 
 

@@ -38,4 +38,6 @@ def tests_of_all():
 
 
 RUNS = [to_json(run) for run in describe_runs(PLAN, RESULTS)]
-TARGETS = [MODELS, validation_maps, EVALS, BUNDLES, test_of_winner, f"{EXPERIMENT}/summary.txt"]
+TABLES = [f"{EXPERIMENT}/{table}.csv" for table in ("leaderboard", "trials", "splits")]
+SUMMED_UP = [f"{EXPERIMENT}/summary.txt", f"{EXPERIMENT}/prediction.png"]
+TARGETS = [MODELS, validation_maps, EVALS, BUNDLES, test_of_winner, TABLES, SUMMED_UP]

@@ -65,7 +65,7 @@ def all_results(wildcards):
 
 RUNS = runs_of_experiment
 EVALS, MODELS = made_by_all("eval"), made_by_all("train")
-TARGETS = [all_results, f"{EXPERIMENT}/summary.txt"]
+TARGETS = [all_results, *(f"{EXPERIMENT}/{file}" for file in ("leaderboard.csv", "trials.csv", "summary.txt"))]
 
 
 # --- params: what a stage depends on is its key. The second argument keeps Snakemake from running it again for these
@@ -120,5 +120,6 @@ CONTEXT = RunContext(
     image=CONTAINER,
     examples={"train": {"key": ""}, "predict": {}, "configure": {}},
     later={"configure": ["train", "predict"]},
+    read_while_planning=[f"{CONFIGURED}/table.json", f"{EXPERIMENT}/winner.json"],
     made_later=all_of_pipelines,
 )

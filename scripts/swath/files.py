@@ -7,8 +7,10 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import uuid
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -190,15 +192,53 @@ def zip_directory(directory: str | Path, path: str | Path) -> None:
 
 
 def unzip(path: str | Path, directory: str | Path) -> None:
-    """Unpack a zip into a directory."""
-    with zipfile.ZipFile(path) as archive:
+    """Unpack a zip into a directory.
+
+    Raises:
+        UserError: If it is damaged, or holds what no job has put there.
+    """
+    with _opened(path) as archive:
+        there = next(place for place in (Path(directory), *Path(directory).absolute().parents) if place.is_dir())
+        problem = _unfit(path, archive, shutil.disk_usage(there).free)
+        if problem:
+            raise UserError(problem)
         archive.extractall(directory)
 
 
 def content_of_zips(paths: Iterable[str | Path]) -> str:
-    """Hash what zips hold, by name, checksum and size: the same files give the same hash, however they are spread."""
+    """Hash what zips hold, by name, checksum and size: the same files give the same hash, however they are spread.
+
+    Raises:
+        UserError: If one is damaged.
+    """
     found = []
     for path in paths:
-        with zipfile.ZipFile(path) as archive:
+        with _opened(path) as archive:
             found += [(entry.filename, entry.CRC, entry.file_size) for entry in archive.infolist()]
     return short_hash(sorted(found))
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[zipfile.ZipFile]:
+    """Open a zip; whatever shows that it is damaged is told by its name."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
+        raise damaged(path, f"no whole zip: {error or 'cut off'}") from error
+
+
+def _unfit(path: str | Path, archive: zipfile.ZipFile, room: int) -> Problem | None:
+    """Say why a zip is not unpacked: names that lead out of the folder, links, more than there is room for."""
+    expected, cure = "files within the folder they are unpacked to", "use it only if it comes from where you trust"
+    for entry in archive.infolist():
+        name = entry.filename.replace("\\", "/")
+        leads_out = name.startswith("/") or ".." in name.split("/") or ":" in name.split("/")[0]
+        if leads_out or stat.S_ISLNK(entry.external_attr >> 16):
+            found = f"{entry.filename!r}, which {'leads out of it' if leads_out else 'is a link'}"
+            return Problem("zip_refused", str(path), "", found, expected, cure)
+    size = sum(entry.file_size for entry in archive.infolist())
+    if size > room:
+        found = f"{size / 1e9:,.1f} GB when unpacked, where {room / 1e9:,.1f} GB are free"
+        return Problem("zip_refused", str(path), "", found, "room for its files", f"make room, or {cure}")
+    return None

@@ -13,7 +13,7 @@ import rasterio
 import torch
 
 from swath.config.predict import Window
-from swath.files import publish_directory, sha256, write_json
+from swath.files import publish_directory, published, sha256, write_json
 from swath.job.gpus import warn_of_unseen_gpus
 from swath.rv.bundle import bundle_for_window
 from swath.rv.pipeline import SceneOptions, read_config, scene_config
@@ -63,12 +63,13 @@ def predict_scenes(
         config.backend.data.num_workers = 0
         pipeline = config.build(temporary)
         pipeline.build_backend(str(bundle_for_window(model, window, Path(temporary) / "bundle")))
-        published = {}
+        written = {}
         for facts in scenes:
             target, made_from = folder / facts.maps, Path(temporary) / MADE_FROM
             write_json(made_from, {"model": sha256(model / BUNDLE), "image": checksums_of_image(facts.image)})
             if is_made_from(target, made_from):
                 log.info("%s: its maps are there already", facts.id)
+                published.append(target)  # they are this job's, too
             else:
                 raw = str(Path(temporary) / "predictions" / facts.id)
                 scene = scene_config(facts, options, store=store.label_store(raw, window))
@@ -87,8 +88,8 @@ def predict_scenes(
                     shutil.copy(made_from, unfinished)
                 log.info("%s: predicted", facts.id)
             files = {file.name: sha256(file) for file in sorted(target.iterdir())}
-            published[facts.id] = {"folder": target.name, "files": files}
-    write_json(manifest, {"scenes": published})
+            written[facts.id] = {"folder": target.name, "files": files}
+    write_json(manifest, {"scenes": written})
 
 
 def checksums_of_image(image: str) -> list[str]:

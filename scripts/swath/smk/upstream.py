@@ -54,6 +54,34 @@ def lock_with(lock: Callable[[Any], Any], note_made: Callable[[Any], None]) -> b
     )
 
 
+def make_again(damage_of: Callable[[Any], str | None], tell: Callable[[str], None]) -> bool:
+    """Have jobs run again whose results are damaged, though what the rules declare is there.
+
+    To Snakemake a file is there or not, whatever it holds, and it knows of no others than rules declare. What it takes
+    for unfinished it makes again, with ``rerun-incomplete``.
+
+    Args:
+        damage_of: Says of a job's outputs what is wrong; None if nothing is.
+        tell: Gets what was said.
+
+    Returns:
+        Whether it was replaced.
+    """
+    unfinished: Any = getattr(PersistenceBase, "incomplete", None)
+    told: set[str] = set()
+
+    async def incomplete(self: Any, job: Any) -> list[Any]:
+        if found := await unfinished(self, job):
+            return list(found)
+        damage = damage_of(list(map(str, job.output)))
+        if damage and damage not in told:
+            told.add(damage)
+            tell(damage)
+        return [file for file in job.output if await file.exists()] if damage else []
+
+    return takes(unfinished, "self", "job") and replace(PersistenceBase, "incomplete", incomplete)
+
+
 def _leave_timers_behind() -> None:
     """Have no process of Snakemake wait for a timer when its work is done.
 
