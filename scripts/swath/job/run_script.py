@@ -69,7 +69,8 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
     _configure_logging(terminal)
     try:
         yield snakemake.input, SimpleNamespace(**temporary), snakemake.params
-        write_record({str(path): temporary[name] for name, path in outputs.items()}, list(published))
+        beside = [path for path in published if path not in temporary.values()]
+        write_record({str(path): temporary[name] for name, path in outputs.items()}, beside)
         _describe_folder(snakemake, outputs.values())
         for name, path in outputs.items():
             replace(temporary[name], path)

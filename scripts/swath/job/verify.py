@@ -7,6 +7,9 @@ import logging
 from swath.checksums import Record, read_records, verify
 from swath.errors import Problem, UserError
 
+SHOWN = 3
+"""Files of a job that a message names."""
+
 log = logging.getLogger("swath.verify")
 
 
@@ -16,18 +19,19 @@ def verify_results() -> None:
     Raises:
         UserError: If one is lost or damaged.
     """
-    files, problems = 0, []
+    files, wrong, problems = 0, 0, []
     for record in read_records():
-        wrong = verify(record)
         files += len(record.files)
-        problems += [_problem(record, line) for line in wrong]
-    log.info("%d files compared: %d lost or damaged", files, len(problems))
+        if found := verify(record):
+            wrong += len(found)
+            problems.append(_problem(record, found))
+    log.info("%d files compared: %d lost or damaged", files, wrong)
     if problems:
         raise UserError(problems)
 
 
-def _problem(record: Record, line: str) -> Problem:
-    name, _, found = line.partition(": ")
-    more = f" and {len(record.outputs) - 1} more" if len(record.outputs) > 1 else ""
-    cure = f"type the experiment's command again: it makes {record.outputs[0]}{more} anew, where it is needed"
-    return Problem("result_damaged", name, "", found, "the file as it was written", cure)
+def _problem(record: Record, wrong: list[str]) -> Problem:
+    more = len(wrong) - SHOWN
+    found = "; ".join(wrong[:SHOWN]) + (f"; and {more} more" if more > 0 else "")
+    cure = "type the experiment's command again: it makes this anew, where it is needed"
+    return Problem("result_damaged", record.outputs[0], "", found, "all that was made with it, as it was written", cure)
