@@ -160,4 +160,6 @@ CONTEXT = RunContext(
     weights=WEIGHTS_OF_ALL,
     request=request,
     validation=VALIDATION,
+    read_while_planning=[f"{EXPERIMENT}/winner.json"],
+    made_later=tests_of_all,
 )

@@ -65,7 +65,7 @@ def all_results(wildcards):
 
 RUNS = runs_of_experiment
 EVALS, MODELS = made_by_all("eval"), made_by_all("train")
-TARGETS = [all_results, f"{EXPERIMENT}/summary.txt"]
+TARGETS = [all_results, *(f"{EXPERIMENT}/{file}" for file in ("leaderboard.csv", "trials.csv", "summary.txt"))]
 
 
 # --- params: what a stage depends on is its key. The second argument keeps Snakemake from running it again for these
@@ -108,6 +108,11 @@ def threads_of_training(wildcards):
 # --- what is looked at and told beside the jobs ---------------------------------------------------
 # no preflight: what the module will read is not known before `configure`, and which weights it needs, only it knows
 
+def all_of_pipelines():
+    """What stages make is known once a job has asked the module: until then runs of modules take turns."""
+    return [PIPELINES]
+
+
 CONTEXT = RunContext(
     name=NAME,
     folder=EXPERIMENT,
@@ -115,4 +120,6 @@ CONTEXT = RunContext(
     image=CONTAINER,
     examples={"train": {"key": ""}, "predict": {}, "configure": {}},
     later={"configure": ["train", "predict"]},
+    read_while_planning=[f"{CONFIGURED}/table.json", f"{EXPERIMENT}/winner.json"],
+    made_later=all_of_pipelines,
 )

@@ -17,6 +17,8 @@ MEANING: dict[Level, dict[str, str]] = {
         "file_missing": "A file that is named is not there.",
         "library_changed": "A library is of another version than Swath was written for, and lacks what results need.",
         "checksum_mismatch": "A file is not the one whose SHA-256 is known.",
+        "result_damaged": "A result is empty, cut off, lost, or not what was written.",
+        "zip_refused": "A zip holds links, names that lead out of its folder, or more than there is room for.",
         "disk_full": "A disk is full, or a quota is reached.",
         "folder_in_use": "Another process, which is alive, works in the folder.",
         "lease_lost": "Another process has taken the folder over, since this one gave no sign of life.",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from experiment import REPOSITORY
 
-from swath.coordination.run_registry import LOCKS, RUNS
+from swath.coordination.run_registry import RUNS
 from swath.patches import WRITTEN_FOR
 
 SNAKEFILE = f"""
@@ -54,4 +54,4 @@ def test_a_run_is_registered_and_tells_how_it_ends_whatever_the_version(version:
     assert len(told) == (version == "8.0.0")
     assert done.stderr.count("\nWinner\n") == 1
     assert list((tmp_path / RUNS).iterdir()) == []  # registered while its job ran, and no more
-    assert list((tmp_path / LOCKS).glob("*.lock")) == []
+    assert list((tmp_path / ".snakemake" / "locks").glob("*.lock")) == []

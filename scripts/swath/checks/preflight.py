@@ -17,7 +17,7 @@ from swath.checks.readings import Reading
 from swath.checks.report import write_page
 from swath.config.records import of_json, to_json
 from swath.errors import Problem
-from swath.files import read_json, short_hash, write_json
+from swath.files import read_state, short_hash, write_json
 from swath.scenes.facts import ScenesSpec
 from swath.scenes.paths import local_paths_of
 from swath.scenes.scene import Scene
@@ -110,7 +110,7 @@ def look_at(request: CheckRequest, read: Read = read_in_a_process) -> Survey:
     specs = {key: to_json(spec) for key, spec in request.labels.items()}
     keys = {scene.id: short_hash([scene.row(), specs, files.state([scene]), READINGS]) for scene in scenes.values()}
     files.remember()
-    remembered = read_json(memory) if memory.exists() else {}
+    remembered = read_state(memory) or {}
     known = {key: of_json(Reading, remembered[key]) for key in keys.values() if key in remembered}
     unknown = [scene for scene in scenes.values() if keys[scene.id] not in known]
     found = read(unknown, request.labels) if unknown else []

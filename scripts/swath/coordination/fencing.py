@@ -12,9 +12,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from swath.coordination.process_identity import describe, this_process
+from swath.coordination.process_identity import describe, read_identity, this_process
 from swath.errors import Problem, UserError
-from swath.files import TOKEN, publish_only_while, read_json, remove_temporary, short_hash, write_json
+from swath.files import TOKEN, publish_only_while, read_state, remove_temporary, short_hash, write_json
 
 TOKENS = Path(".snakemake/swath-tokens")
 VARIABLE = "SWATH_FENCING_TOKEN"
@@ -39,7 +39,7 @@ class FencingToken:
 
     def acquire(self) -> None:
         """Take the right away from whoever has it, and remove what that one has left unfinished."""
-        former = read_json(self.path)["token"] if self.path.exists() else None
+        former = (read_state(self.path, token=str) or {}).get("token")
         write_json(self.path, {**this_process(), "token": self.token})
         publish_only_while(self.check)
         os.environ[VARIABLE] = json.dumps([self.outputs, self.token])
@@ -53,12 +53,14 @@ class FencingToken:
         Raises:
             TokenLostError: If it has not.
         """
-        holder = read_json(self.path)
-        if holder["token"] != self.token:
+        holder = read_state(self.path, token=str)
+        if holder is None:  # gone, or damaged: nobody else has taken it
+            write_json(self.path, {**this_process(), "token": self.token})
+        elif holder["token"] != self.token:
+            identity = read_identity(self.path)
+            found = f"{describe(identity) if identity else 'another job'} works on it by now"
             expected, cure = "this job to be the only one", "none needed: this one publishes nothing"
-            raise TokenLostError(
-                Problem("job_superseded", self.outputs[0], "", f"{describe(holder)} works on it by now", expected, cure)
-            )
+            raise TokenLostError(Problem("job_superseded", self.outputs[0], "", found, expected, cure))
 
 
 def work_for_job() -> None:

@@ -20,10 +20,11 @@ from typing import Any
 
 import yaml
 
+from swath.checksums import write_record
 from swath.coordination import job_messages
 from swath.coordination.fencing import FencingToken, TokenLostError
 from swath.errors import Problem, ToBeContinuedError, UserError
-from swath.files import publish, replace, temporary_name
+from swath.files import publish, published, replace, temporary_name
 from swath.job.attempt_log import FORMAT, add
 from swath.job.environment import set_up_computing
 from swath.job.terminal import show_on
@@ -68,6 +69,8 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
     _configure_logging(terminal)
     try:
         yield snakemake.input, SimpleNamespace(**temporary), snakemake.params
+        beside = [path for path in published if path not in temporary.values()]
+        write_record({str(path): temporary[name] for name, path in outputs.items()}, beside)
         _describe_folder(snakemake, outputs.values())
         for name, path in outputs.items():
             replace(temporary[name], path)
@@ -125,9 +128,18 @@ def _describe_folder(snakemake: Any, outputs: Iterable[Path]) -> None:
     if spec is not None:
         _write_yaml(folder / "spec.yaml", spec)
     file = folder / "libraries.yaml"
-    known = yaml.safe_load(file.read_text()) if file.exists() else []
+    known = _read_list(file)
     if (used := library_versions()) not in known:
         _write_yaml(file, [*known, used])
+
+
+def _read_list(file: Path) -> list[Any]:
+    """Read a list; one that is not there or damaged is empty."""
+    try:
+        content = yaml.safe_load(file.read_text())
+    except (OSError, ValueError, yaml.YAMLError):
+        return []
+    return content if isinstance(content, list) else []
 
 
 def library_versions() -> dict[str, str]:

@@ -49,7 +49,7 @@ from swath.config.labels import Labels
 from swath.config.stage import StageSettings
 from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION, Task
 from swath.config.train import Augmentations, Train
-from swath.files import publish
+from swath.files import publish, read_json
 from swath.scenes.facts import SceneFacts
 from swath.scenes.manifest import channel_order
 
@@ -269,4 +269,4 @@ def write_config(config: RVPipelineConfig, path: str | Path) -> None:
 
 def read_config(path: str | Path) -> RVPipelineConfig:
     """Read a pipeline config."""
-    return build_config(upgrade_config(json.loads(Path(path).read_text())))
+    return build_config(upgrade_config(read_json(path)))

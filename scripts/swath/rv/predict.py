@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from swath.config.predict import Window
-from swath.files import publish_directory, sha256, write_json
+from swath.files import publish_directory, published, read_state, sha256, write_json
 from swath.job.gpus import warn_of_unseen_gpus
 from swath.rv.bundle import bundle_for_window
 from swath.rv.pipeline import SceneOptions, read_config, scene_config
@@ -23,7 +22,7 @@ from swath.scenes.facts import SceneFacts
 from swath.scenes.manifest import channel_order, check_imagery
 
 MADE_FROM = "made-from.json"
-"""Lies beside a scene's maps: checksums of the model and of the image's files."""
+"""Lies beside a scene's maps: checksums of the model, of the image's files, and of the maps."""
 BUNDLE = "model-bundle.zip"
 
 log = logging.getLogger("swath.predict")
@@ -79,12 +78,13 @@ def predict_scenes(
         pipeline = config.build(temporary)
         pipeline.build_backend(str(bundle_for_window(model, window, Path(temporary) / "bundle")))
         _set_up(pipeline.backend.learner.model, computing)
-        published = {}
+        written = {}
         for facts in scenes:
-            target, made_from = folder / facts.maps, Path(temporary) / MADE_FROM
-            write_json(made_from, {"model": sha256(model / BUNDLE), "image": sorted(facts.inputs["image"].values())})
+            target = folder / facts.maps
+            made_from = {"model": sha256(model / BUNDLE), "image": sorted(facts.inputs["image"].values())}
             if is_made_from(target, made_from):
                 log.info("%s: its maps are there already", facts.id)
+                published.append(target)  # they are this job's, too
             else:
                 raw = str(Path(temporary) / "predictions" / facts.maps)
                 scene = scene_config(facts, options, store=store.label_store(raw, window))
@@ -101,11 +101,11 @@ def predict_scenes(
                 )
                 with publish_directory(target) as unfinished:
                     write_products(options.task, prediction, unfinished)
-                    shutil.copy(made_from, unfinished)
+                    write_json(unfinished / MADE_FROM, {**made_from, "maps": checksums_of_maps(unfinished)})
                 log.info("%s: predicted", facts.id)
             files = {file.name: sha256(file) for file in sorted(target.iterdir()) if file.is_file()}
-            published[facts.id] = {"folder": target.name, "files": files}
-    write_json(manifest, {"scenes": published})
+            written[facts.id] = {"folder": target.name, "files": files}
+    write_json(manifest, {"scenes": written})
 
 
 def _set_up(model: torch.nn.Module, computing: Computing) -> None:
@@ -116,13 +116,21 @@ def _set_up(model: torch.nn.Module, computing: Computing) -> None:
     torch.backends.cudnn.deterministic = computing.deterministic
 
 
-def is_made_from(folder: Path, made_from: Path) -> bool:
-    """Tell whether a scene's maps were made from the very same model and image.
+def checksums_of_maps(folder: Path) -> dict[str, str]:
+    """Return the checksums of a scene's maps by name."""
+    return {file.name: sha256(file) for file in sorted(folder.iterdir()) if file.is_file() and file.name != MADE_FROM}
+
+
+def is_made_from(folder: Path, made_from: Mapping[str, Any]) -> bool:
+    """Tell whether a scene's maps were made from the very same model and image, and are all there.
 
     Args:
         folder: The scene's folder of maps.
-        made_from: What they would be made from now.
+        made_from: Checksums of what they would be made from now.
     """
-    before = folder / MADE_FROM
-    known = json.loads(made_from.read_text())["image"]  # nothing is known of an image on another machine
-    return bool(known) and before.is_file() and before.read_bytes() == made_from.read_bytes()
+    if not made_from["image"]:  # nothing is known of an image on another machine
+        return False
+    before = read_state(folder / MADE_FROM, maps=dict)
+    if before is None or {**made_from, "maps": before["maps"]} != before:
+        return False
+    return bool(before["maps"].items() <= checksums_of_maps(folder).items())

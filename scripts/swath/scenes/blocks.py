@@ -11,10 +11,9 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from swath.errors import Problem, UserError
-from swath.files import read_json, write_json
+from swath.files import read_state, write_json
 
 MEMORY = Path("results/footprints.json")
 EARTH_RADIUS = 6_371_007.2
@@ -128,7 +127,7 @@ def read_footprints(images: Sequence[str], memory: Path = MEMORY) -> list[Footpr
     Raises:
         UserError: As :func:`blocks_of`.
     """
-    known: dict[str, Any] = read_json(memory) if memory.is_file() else {}
+    known = read_state(memory) or {}
     stamps = {image: _stamp(image) for image in images}
     new = [image for image, stamp in stamps.items() if image not in known or known[image]["stamp"] != stamp]
     problems = []

@@ -16,21 +16,24 @@ from snakemake.iocontainers import InputFiles
 from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
 from swath.checks.context import CheckRequest
+from swath.checksums import damage_of_job, remove_damaged
 from swath.cluster.queue import cancel_lost_jobs
 from swath.cluster.site import Nodes, Request, check_requests, read_accounts, read_site, request_of
 from swath.coordination import job_messages
 from swath.coordination.process_identity import describe
-from swath.coordination.run_registry import live_runs, register_run, release_lock_of_dead_run
+from swath.coordination.run_registry import live_runs, register_run
 from swath.doctor.examine import examine_or_exit
 from swath.errors import ending_the_program
+from swath.files import read_state
 from swath.patches import WRITTEN_FOR, other_versions
 from swath.smk import upstream
+from swath.smk.folder_sharing import expect_later, share_folder
 from swath.smk.fork_server import fork_scripts
 from swath.smk.report_lines import NameOfRun, report_on_terminal
 from swath.smk.run import check_container_or_exit, check_or_exit, describe_run, rules_to_run, runs_in_container
 from swath.versions import results_without_versions
 
-UNCHECKED = {"all", "doctor", "splits", "weights", "encoder_weights", "havel", "havel_chips", "neon_trees"}
+UNCHECKED = {"all", "doctor", "verify", "splits", "weights", "encoder_weights", "havel", "havel_chips", "neon_trees"}
 """Rules that read no scenes: a run of these alone, such as one that fetches data, needs no preflight."""
 
 
@@ -49,6 +52,8 @@ class RunContext:
         weights: Files of first weights.
         request: Tells what the preflight is to check; None where nothing is known before a job has run.
         validation: Where the preflight's report goes.
+        read_while_planning: Results that say which jobs there are.
+        made_later: Tells the files of jobs that are only known once a checkpoint has run.
     """
 
     name: str
@@ -61,19 +66,31 @@ class RunContext:
     weights: Sequence[str] = ()
     request: Callable[[], CheckRequest] | None = None
     validation: str = ""
+    read_while_planning: Sequence[str] = ()
+    made_later: Callable[[], Sequence[str]] = list
 
 
 def before_planning(workflow: Any) -> None:
-    """Patch Snakemake, in a run and in each of its jobs; release the lock of a run that was killed."""
+    """Patch Snakemake, in a run and in each of its jobs."""
     upstream.apply(is_job=not workflow.is_main_process)
     gc.freeze()  # Python would look for garbage in all that is loaded when the process ends: half a second
-    release_lock_of_dead_run(is_job=not workflow.is_main_process)
+    if workflow.is_main_process:
+        share_folder()
+        for damage in remove_damaged():
+            _tell_of_damage(damage)
+        upstream.make_again(damage_of_job, _tell_of_damage)
 
 
 def after_planning(workflow: Any, context: RunContext) -> None:
-    """Have the terminal show a report, and a run on a cluster use Swath's executor, built before `on_start`."""
-    if workflow.is_main_process and Path(workflow.main_snakefile).resolve().parent == context.repository.resolve():
-        report_on_terminal(workflow, context.name_of_run)  # another workflow's lines are its own affair
+    """Claim what the run makes, report on the terminal, and have a cluster use Swath's executor: before `on_start`."""
+    expect_later(context.made_later)
+    if workflow.is_main_process:
+        for file in map(Path, context.read_while_planning):
+            if file.is_file() and read_state(file) is None:
+                file.unlink()  # what cannot be read is not there
+                _tell_of_damage(f"{file}: no JSON")
+        if Path(workflow.main_snakefile).resolve().parent == context.repository.resolve():
+            report_on_terminal(workflow, context.name_of_run)  # another workflow's lines are its own affair
     if workflow.is_main_process and ExecutorPluginRegistry().is_installed("slurm"):
         from swath.smk.executor import use_for  # where the plugin is not installed, there is nothing to derive from
 
@@ -103,7 +120,7 @@ def on_success(context: RunContext) -> None:
     """Say on the terminal what won and where everything lies."""
     summary = Path(context.folder) / "summary.txt"
     if summary.exists():
-        print(f"\n{summary.read_text()}", file=sys.stderr)
+        print(f"\n{summary.read_text(errors='replace')}", file=sys.stderr)
 
 
 def on_error(workflow: Any) -> None:
@@ -111,6 +128,10 @@ def on_error(workflow: Any) -> None:
     if workflow.executor_plugin.name == "slurm":
         for text in job_messages.read_all():
             print(f"\n{text}\n", file=sys.stderr)
+
+
+def _tell_of_damage(damage: str) -> None:
+    print(f"{damage}: made again where it is needed.", file=sys.stderr)
 
 
 def _tell_of_other_versions(workflow: Any) -> None:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import psutil
+from snakemake.persistence import PersistenceBase
 from snakemake.scheduling.job_scheduler import JobScheduler
 
-from swath.patches import replace
+from swath.patches import replace, takes
 
 
 def apply(is_job: bool) -> None:
@@ -25,6 +26,60 @@ def apply(is_job: bool) -> None:
     _hide_dropped_questions()
     if is_job:
         _pass_sigterm_on()
+
+
+def lock_with(lock: Callable[[Any], Any], note_made: Callable[[Any], None]) -> bool:
+    """Have Snakemake lock a run's files in another way than its own.
+
+    Snakemake's lock ends the second of two runs that need the same file. It does not say whose it is, outlives a kill,
+    and the run that ends first removes that of all others.
+
+    Args:
+        lock: What is entered once the plan is made: a context manager of Snakemake's persistence, called `self`.
+        note_made: Called with every job that is done.
+
+    Returns:
+        Whether it was replaced.
+    """
+    finished: Any = getattr(PersistenceBase, "finished", None)
+
+    async def finish(self: Any, job: Any) -> None:
+        await finished(self, job)
+        note_made(job)
+
+    return (
+        takes(finished, "self", "job")
+        and replace(PersistenceBase, "lock", lock)
+        and replace(PersistenceBase, "finished", finish)
+    )
+
+
+def make_again(damage_of: Callable[[Any], str | None], tell: Callable[[str], None]) -> bool:
+    """Have jobs run again whose results are damaged, though what the rules declare is there.
+
+    To Snakemake a file is there or not, whatever it holds, and it knows of no others than rules declare. What it takes
+    for unfinished it makes again, with ``rerun-incomplete``.
+
+    Args:
+        damage_of: Says of a job's outputs what is wrong; None if nothing is.
+        tell: Gets what was said.
+
+    Returns:
+        Whether it was replaced.
+    """
+    unfinished: Any = getattr(PersistenceBase, "incomplete", None)
+    told: set[str] = set()
+
+    async def incomplete(self: Any, job: Any) -> list[Any]:
+        if found := await unfinished(self, job):
+            return list(found)
+        damage = damage_of(list(map(str, job.output)))
+        if damage and damage not in told:
+            told.add(damage)
+            tell(damage)
+        return [file for file in job.output if await file.exists()] if damage else []
+
+    return takes(unfinished, "self", "job") and replace(PersistenceBase, "incomplete", incomplete)
 
 
 def _leave_timers_behind() -> None:

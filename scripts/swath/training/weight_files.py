@@ -39,8 +39,9 @@ def check_weights(path: Path, record: Path) -> None:
     """
     try:
         found, expected = sha256(path), str(read_json(record)["sha256"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        found, expected = f"{type(error).__name__}: {error}", f"weights, and their SHA-256 in {record}"
+    except (OSError, UserError, KeyError, TypeError) as error:
+        found = error.problems[0].found if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        expected = f"weights, and their SHA-256 in {record}"
     if found != expected:
         cure = f"remove {path} and {record}, and run `snakemake --cores 1 weights` once on a node with network"
         raise UserError(Problem("checksum_mismatch", str(path), "SHA-256", found, expected, cure))
