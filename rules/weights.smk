@@ -2,7 +2,7 @@
 # (no `code` among the params: better the weights one has than a new download where there is no network)
 rule encoder_weights:
     output:
-        weights=f"{WEIGHTS}/{{encoder}}.pth",
+        weights=f"{WEIGHTS}/{{encoder}}.safetensors",
         record=f"{WEIGHTS}/{{encoder}}.json",
     log:
         f"{LOGS}/weights/{{encoder}}.log",

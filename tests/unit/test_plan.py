@@ -567,7 +567,7 @@ def test_first_weights_are_files() -> None:
         return first_weights({"architecture": "unet", "encoder": "resnet18", **model}, "results", "weights")
 
     assert files(weights="none") == []
-    assert files(weights="imagenet") == ["weights/smp-resnet18.pth", "weights/smp-resnet18.json"]
+    assert files(weights="imagenet") == ["weights/smp-resnet18.safetensors", "weights/smp-resnet18.json"]
     assert files(weights="my/weights.pth") == ["my/weights.pth"]
     assert files(weights={"model": "abc"}) == ["results/models/abc/model-bundle.zip"]
     assert files(weights={"experiment": "x", "trial": "lr=1", "seed": 3}) == [
