@@ -18,7 +18,7 @@ KEYED = {
     "models": 1,
     "predictions": 1,
     "evals": 1,
-    "bundles": 1,
+    "bundles": 2,
 }
 """Stages of an experiment in YAML, by the name of their folder of results."""
 

@@ -163,6 +163,8 @@ def test_the_models_config_is_one_that_raster_vision_reads(finished: Project) ->
 def test_nothing_in_a_bundle_knows_where_it_was_made(finished: Project) -> None:
     bundle = next(finished.results.glob("bundles/*/model-bundle.zip"))
     with zipfile.ZipFile(bundle) as archive:
+        of_analyze = {name for name in archive.namelist() if name.startswith("analyze/") and not name.endswith("/")}
+        assert of_analyze == {"analyze/stats/train_scenes/stats.json"}
         assert str(finished.folder) not in archive.read("pipeline-config.json").decode()
         assert {entry.date_time[0] for entry in archive.infolist()} == {1980}
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from pathlib import Path
 
 from swath.config.predict import Window
 from swath.config.tasks import Task
 from swath.files import unzip, zip_directory
-from swath.rv.pipeline import read_config, write_config
+from swath.rv.pipeline import STATS_IN_ANALYZE, read_config, write_config
 from swath.rv.stores import STORES
 
 
@@ -32,6 +33,11 @@ def bundle_model(task: Task, model: Path, window: Window, output: Path) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         write_config(config, work / "pipeline-config.json")
+        statistics = Path(config.analyze_uri or "") / STATS_IN_ANALYZE
+        if statistics.exists():  # what else lies there says how it was made, not what it is
+            config.analyze_uri = str(work / "analyze")
+            (work / "analyze" / STATS_IN_ANALYZE).parent.mkdir(parents=True)
+            shutil.copyfile(statistics, work / "analyze" / STATS_IN_ANALYZE)
         config.root_uri, config.bundle_uri = str(work), str(work / "bundle")
         config.train_uri = str(bundle_for_window(model, window, work / "train").parent)
         config.build(temporary).bundle()
