@@ -21,7 +21,7 @@ from swath.config.library_names import SENTINEL2_ENCODER, SENTINEL2_WEIGHTS, wei
 from swath.errors import UserError
 from swath.files import read_json, write_json
 from swath.networks.architectures import hubconf
-from swath.networks.catalogue import CATALOGUE, RGB, SENTINEL2, channels_for, common_name
+from swath.networks.catalogue import CATALOGUE, RGB, SENTINEL2, channels_for, common_name, told
 from swath.training import wheels
 from swath.training.expected_input import expected_input
 from swath.training.job import TrainingJob
@@ -216,3 +216,13 @@ def test_a_detector_on_any_network_with_feature_maps(encoder: str) -> None:
     sum(losses.values()).backward()
     (found,) = network.eval()([torch.rand(4, size, size)])
     assert found.keys() == {"boxes", "labels", "scores"}
+
+
+def test_the_catalogue_says_whom_it_fits_and_what_is_there(tmp_path: Path) -> None:
+    (tmp_path / "sentinel2-6b-l2a.safetensors").touch()
+    lines = told(["tu-tf_efficientnet_lite0"], tmp_path).splitlines()
+    assert len(lines) == len(CATALOGUE) + 3
+    assert "fits this experiment" in lines[1]
+    assert "for model.encoder: tu-tf_efficientnet_lite1" in lines[2]
+    (fetched,) = [line for line in lines if line.endswith("; fetched")]
+    assert fetched.startswith("  sentinel2-6b-l2a ")

