@@ -94,6 +94,8 @@ REACH: dict[str, tuple[Any, frozenset[str]]] = {
     "train.weight_decay": (0.1, FROM_MODEL),
     "train.loss": ({"cross_entropy": 1, "dice": 1}, FROM_MODEL),
     "train.clip_gradients": (1.0, FROM_MODEL),
+    "train.encoder_rate": (0.1, FROM_MODEL),
+    "train.label_smoothing": (0.1, FROM_MODEL),
     "train.monitor": ("val_loss", FROM_MODEL),
     "train.patience": (2, FROM_MODEL),
     "train.max_gpu_hours": (2.5, FROM_MODEL),

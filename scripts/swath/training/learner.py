@@ -123,7 +123,9 @@ def build_learner(job: TrainingJob, config: RVPipelineConfig, temporary: Path) -
     else:
         if not silence_null_class(learner.model, len(job.classes)):
             log.warning("%s: no last layer with a bias for each of %d classes", job.name, len(job.classes))
-        learner.loss = build_loss(loss_weights(job.train.loss), len(job.classes), _class_weights(job, learner))
+        learner.loss = build_loss(
+            loss_weights(job.train.loss), len(job.classes), _class_weights(job, learner), job.train.label_smoothing
+        )
     return learner
 
 
