@@ -122,7 +122,7 @@ MEANING: dict[Level, dict[str, str]] = {
         "weights_do_not_fit": "First weights are those of another network.",
         "no_encoder": "First weights are for an encoder, and the network has none.",
         "no_imagenet_weights": "There are no ImageNet weights for the encoder.",
-        "weights_not_fetched": "ImageNet weights cannot be fetched.",
+        "weights_not_fetched": "Pre-trained weights cannot be fetched.",
         "augmentation_arguments": "Albumentations does not take an augmentation's arguments.",
         "too_few_gpus": "A training is to use more GPUs than the machine has.",
         "compile_failed": "torch.compile cannot compile the network.",
@@ -192,7 +192,7 @@ MEANING: dict[Level, dict[str, str]] = {
         "transparency_left_out": "A band says how transparent pixels are; the model does not see it.",
         "scene_smaller_than_window": "A scene is smaller than a prediction window, which is then filled up.",
         "last_batch_of_one": "The last batch of an epoch would be a single chip, which is left out.",
-        "weights_to_fetch": "ImageNet weights are not there yet: the run begins with fetching them.",
+        "weights_to_fetch": "Pre-trained weights are not there yet: the run begins with fetching them.",
         "not_there_yet": "A rule has yet to make a scene's files; they are checked by the next run.",
     },
 }

@@ -95,6 +95,8 @@ REACH: dict[str, tuple[Any, frozenset[str]]] = {
     "train.weight_decay": (0.1, FROM_MODEL),
     "train.loss": ({"cross_entropy": 1, "dice": 1}, FROM_MODEL),
     "train.clip_gradients": (1.0, FROM_MODEL),
+    "train.encoder_rate": (0.1, FROM_MODEL),
+    "train.label_smoothing": (0.1, FROM_MODEL),
     "train.monitor": ("val_loss", FROM_MODEL),
     "train.patience": (2, FROM_MODEL),
     "train.max_gpu_hours": (2.5, FROM_MODEL),
@@ -615,7 +617,7 @@ def test_first_weights_are_files() -> None:
         return first_weights({"architecture": "unet", "encoder": "resnet18", **model}, "results", "weights")
 
     assert files(weights="none") == []
-    assert files(weights="imagenet") == ["weights/smp-resnet18.pth", "weights/smp-resnet18.json"]
+    assert files(weights="imagenet") == ["weights/smp-resnet18.safetensors", "weights/smp-resnet18.json"]
     assert files(weights="my/weights.pth") == ["my/weights.pth"]
     assert files(weights={"model": "abc"}) == ["results/models/abc/model-bundle.zip"]
     assert files(weights={"experiment": "x", "trial": "lr=1", "seed": 3}) == [

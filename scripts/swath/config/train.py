@@ -34,7 +34,41 @@ def _known_augmentations(augmentations: list[str | dict[str, dict[str, Any]]]) -
     return augmentations
 
 
-Augmentations = Annotated[list[str | dict[str, dict[str, Any]]], AfterValidator(_known_augmentations)]
+FLIPS: list[str | dict[str, dict[str, Any]]] = ["HorizontalFlip", "VerticalFlip", "RandomRotate90"]
+PRESETS: Mapping[str, list[str | dict[str, dict[str, Any]]]] = {
+    "aerial": [
+        *FLIPS,
+        {"Affine": {"scale": [0.8, 1.25], "rotate": [-20, 20], "p": 0.5}},
+        {"RandomBrightnessContrast": {"brightness_limit": 0.2, "contrast_limit": 0.2, "p": 0.5}},
+        {"HueSaturationValue": {"hue_shift_limit": 8, "sat_shift_limit": 20, "val_shift_limit": 10, "p": 0.3}},
+        {"GaussianBlur": {"blur_limit": [3, 3], "p": 0.1}},
+    ],
+    "satellite": [
+        *FLIPS,
+        {"RandomBrightnessContrast": {"brightness_limit": 0.1, "contrast_limit": 0.15, "p": 0.5}},
+        {"ChannelDropout": {"p": 0.1}},
+    ],
+}
+"""Lists of augmentations by name: for images from aeroplanes in red, green and blue, and for satellites' of any bands,
+whose values mean something and whose size on the ground is fixed."""
+
+
+def _of_preset(augmentations: Any) -> Any:
+    if not isinstance(augmentations, str):
+        return augmentations
+    if augmentations not in PRESETS:
+        expected = f"{' or '.join(PRESETS)}, or a list of Albumentations' transforms"
+        raise mistake("unknown_augmentation", expected, did_you_mean(augmentations, PRESETS))
+    return PRESETS[augmentations]
+
+
+Augmentations = Annotated[
+    list[str | dict[str, dict[str, Any]]],
+    BeforeValidator(
+        _of_preset, json_schema_input_type=list[str | dict[str, dict[str, Any]]] | Literal["aerial", "satellite"]
+    ),
+    AfterValidator(_known_augmentations),
+]
 
 
 Loss = Literal["cross_entropy", "focal", "dice", "jaccard"]
@@ -95,11 +129,20 @@ class Train(Section):
     """Class → weight in the cross-entropy; classes not named weigh 1. `balanced`: the rarer a class is in the training
     chips, the more it weighs."""
 
-    augmentations: Augmentations = ["HorizontalFlip", "VerticalFlip", "RandomRotate90"]
-    """Albumentations transforms for training chips, by name or as `{Name: {argument: value}}`."""
+    augmentations: Augmentations = FLIPS
+    """Albumentations transforms for training chips, by name or as `{Name: {argument: value}}`; or the name of a list:
+    `aerial` (flips, turns, sizes, light and colour of red-green-blue images from aeroplanes) or `satellite` (flips,
+    quarter turns, a little light, now and then a band missing; any bands)."""
 
     freeze_encoder: NonNegativeInt = 0
     """For so many epochs the encoder's weights stay as they are."""
+
+    encoder_rate: PositiveFloat = 1.0
+    """The encoder's learning rate, in times of `learning_rate`: 0.1 is usual for first weights that are worth
+    keeping."""
+
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of every label that the cross-entropy spreads over all classes: for labels that are not all right."""
 
     clip_gradients: PositiveFloat | None = None
     """The largest norm of all gradients together; larger ones are scaled down to it."""
@@ -174,6 +217,13 @@ class Train(Section):
         if self.class_weights and "cross_entropy" not in loss_weights(self.loss):
             expected = "none without cross_entropy, which `loss` does not have"
             raise mistake("settings_conflict", expected, field="class_weights")
+        return self
+
+    @model_validator(mode="after")
+    def _smoothing_needs_cross_entropy(self) -> Self:
+        if self.label_smoothing and "cross_entropy" not in loss_weights(self.loss):
+            expected = "none without cross_entropy, which `loss` does not have"
+            raise mistake("settings_conflict", expected, field="label_smoothing")
         return self
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from swath.config.library_names import weights_name
 from swath.config.load import where
+from swath.config.model import NAMED_WEIGHTS
 from swath.errors import Problem, UserError
 from swath.networks.definition import problems_of_definition
 from swath.plan.plan import Plan
@@ -32,9 +33,9 @@ def first_weights(model: JsonValue, results: str, weights: str) -> list[str]:
     start = model["weights"]
     if start == "none":
         return []
-    if start == "imagenet":
-        name = weights_name(str(model["architecture"]), str(model["encoder"]))
-        return [f"{weights}/{name}.pth", f"{weights}/{name}.json"]
+    if start in NAMED_WEIGHTS:
+        name = weights_name(str(model["architecture"]), str(model["encoder"])) if start == "imagenet" else start
+        return [f"{weights}/{name}.safetensors", f"{weights}/{name}.json"]
     if isinstance(start, str):
         return [start]
     assert isinstance(start, dict)
@@ -77,7 +78,7 @@ def check_weights(plan: Plan, files: Sequence[str | Path]) -> None:
         model = spec["model"]
         assert isinstance(model, dict)
         start = model["weights"]
-        if start in ("none", "imagenet") or (isinstance(start, dict) and "model" in start):
+        if start in NAMED_WEIGHTS or (isinstance(start, dict) and "model" in start):
             continue  # a rule makes them
         path = Path(first_weights(model, "results", "")[0])
         if not path.exists():

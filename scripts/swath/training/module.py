@@ -34,7 +34,7 @@ class LearnerModule(pl.LightningModule):
         learner: Raster Vision's learner, built for training.
         class_names: The classes that count in `macro_f1`.
         train: The `train` settings, the training seed among them.
-        encoder: The part that `freeze_encoder` keeps as it is.
+        encoder: The part that `freeze_encoder` keeps as it is, and whose learning rate `encoder_rate` scales.
 
     Attributes:
         rows: One dict per finished epoch, as in metrics.csv; part of every checkpoint.
@@ -103,7 +103,7 @@ class LearnerModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Build optimizer and schedule, with the true number of steps."""
-        optimizer = build_optimizer(self.model, self.train_settings)
+        optimizer = build_optimizer(self.model, self.train_settings, next(iter(self._encoder), None))
         schedule = build_scheduler(optimizer, self.train_settings, batches=len(self.train_dataloader()))
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
