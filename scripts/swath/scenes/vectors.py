@@ -130,7 +130,7 @@ def read_labels(
     if spec.task == DETECTION:
         labels = labels[labels["class_id"] != NULL_CLASS_ID]
         boxes = boxes_of_features(
-            labels[columns], labels.groupby(["file", "feature"]).ngroup().to_numpy(), header, no_data
+            labels[columns], labels.groupby(["file", "feature"]).ngroup().to_numpy(np.int64), header, no_data
         )
         counts = replace(
             counts, duplicates=boxes.duplicates, empty_boxes=boxes.empty, shares_inside=boxes.shares_inside
