@@ -141,6 +141,7 @@ MEANING: dict[Level, dict[str, str]] = {
         "unknown_backend": "The module's backend is none of Raster Vision's for PyTorch.",
         # the machine and the cluster
         "download_failed": "A demo's data cannot be downloaded.",
+        "apptainer_missing": "Stages are to run in a container, and there is no program for that.",
         "image_file_missing": "The container's image is not there.",
         "unmountable_folder": "A folder's name cannot be said to Apptainer.",
         "slurm_silent": "SLURM does not answer.",

@@ -325,5 +325,12 @@ def test_a_class_needs_a_name_that_can_be_shown(name: str) -> None:
     assert told.code == "unusable_class_name"
 
 
+@pytest.mark.parametrize("depth", [None, "3", 3.5, 0, 6, 10**9, True])
+def test_a_depth_that_is_none_is_told(depth: Any) -> None:
+    told = problem(changed("model.arguments.encoder_depth", depth))
+    assert (told.code, told.field) == ("wrong_value", "model.arguments.encoder_depth")
+    assert told.expected == "a whole number from 1 to 5"
+
+
 def test_a_name_too_long_for_a_folder_is_told() -> None:
     assert problem(changed("experiment", "x" * 101)).code == "not_file_safe"

@@ -326,7 +326,7 @@ def _unknown_class(path: str, attribute: str, text: str, classes: Sequence[str])
         f"attribute {attribute}",
         f"unknown class {text!r}",
         "one of " + ", ".join(classes[1:]),
-        f"add it to `classes`, or to `labels.mapping` ({text}: <class>, or {text}: null to ignore it); "
+        f'add it to `classes`, or to `labels.mapping` ("{text}": <class>, or "{text}": null to ignore it); '
         + did_you_mean(text, classes[1:]),
     )
 
