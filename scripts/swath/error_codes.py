@@ -25,6 +25,10 @@ MEANING: dict[Level, dict[str, str]] = {
         "job_superseded": "Another job works on the same outputs by now; this one publishes nothing.",
         # the config
         "invalid_yaml": "A config file is no YAML, or its top level has no sections.",
+        "key_twice": "A key stands in a section twice: YAML would take the last one and drop the first.",
+        "taken_for_another": "YAML takes a word, code or date for something else than it looks like.",
+        "code_in_config": "A config asks to have Python run that stands within it.",
+        "unusable_class_name": "A class has a name that cannot be shown or written.",
         "unknown_key": "A section or setting does not exist.",
         "key_missing": "A section or setting that has no default is not there.",
         "wrong_type": "A value is of another type: a word where a number belongs.",
@@ -62,7 +66,7 @@ MEANING: dict[Level, dict[str, str]] = {
         "trial_not_trained": "A training is to start with a trial that has not been trained yet.",
         # the scene table
         "table_empty": "The scene table has no rows.",
-        "not_utf8": "A table is not in UTF-8.",
+        "wrong_encoding": "A table is not in UTF-8.",
         "column_twice": "The scene table has a column twice.",
         "row_too_long": "A row of the scene table has more entries than there are columns.",
         "column_missing": "The scene table lacks a column.",
@@ -139,6 +143,7 @@ MEANING: dict[Level, dict[str, str]] = {
         "unknown_backend": "The module's backend is none of Raster Vision's for PyTorch.",
         # the machine and the cluster
         "download_failed": "A demo's data cannot be downloaded.",
+        "apptainer_missing": "Stages are to run in a container, and there is no program for that.",
         "image_file_missing": "The container's image is not there.",
         "unmountable_folder": "A folder's name cannot be said to Apptainer.",
         "slurm_silent": "SLURM does not answer.",

@@ -439,8 +439,7 @@ def test_random_trials_are_the_same_every_time() -> None:
 def test_equal_trials_run_once_and_are_told() -> None:
     plan = plan_of(base(trials=[{"train.epochs": 3}, {"train.epochs": 3.0}, {"train.epochs": 4}, {"train.epochs": 3}]))
     assert [trial.name for trial in plan.trials] == ["epochs=3", "epochs=4"]
-    (note,) = plan.notes
-    assert (note.code, note.level, note.found) == ("trials_twice", "note", "epochs=3, 3 times")
+    assert plan.twice == {"epochs=3": 3}
 
 
 @pytest.mark.parametrize(
@@ -458,7 +457,7 @@ def test_no_trial_vanishes_for_its_readable_name(values: list[dict[str, Any]]) -
     assert [trial.values for trial in plan.trials] == values
     assert len({trial.name for trial in plan.trials}) == len(values)
     assert len({run.name for run in plan.runs}) == len(values)
-    assert plan.notes == []
+    assert plan.twice == {}
 
 
 def test_repeats_count_seeds_up() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 from snakemake.scheduling.job_scheduler import JobScheduler
+from snakemake_interface_common.exceptions import WorkflowError
 
 from swath.smk import upstream
 from swath.smk.upstream import scripts_below
@@ -115,3 +117,16 @@ def test_snakemake_still_drops_questions_for_sizes(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "snakemake", "--dry-run"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "was never awaited" in done.stderr, f"_hide_dropped_questions {CAN_GO}"
+
+
+def test_snakemake_plans_only_where_apptainer_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    spec = importlib.util.find_spec("snakemake.deployment.singularity")
+    assert spec is not None and spec.loader is not None
+    fresh = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fresh)  # as Snakemake has it, whatever other tests have patched
+    dag = SimpleNamespace(workflow=SimpleNamespace(persistence=SimpleNamespace(container_img_path=str(tmp_path))))
+    image = fresh.Image(str(tmp_path / "swath.sif"), dag, False)
+    with pytest.raises(WorkflowError, match="has to be available"):
+        image.pull(dryrun=True)  # if it does not: see CAN_GO
+    upstream._pull(image, dryrun=True)

@@ -13,7 +13,7 @@ from swath.config.scenes import Scenes
 from swath.demo import data_sets
 from swath.errors import UserError
 from swath.scenes.paths import local_paths_of, paths_of
-from swath.scenes.table import notes_on_scenes, read_scenes
+from swath.scenes.table import PassedOver, passed_over, read_scenes
 
 NAMES = [
     "tile b (2)",
@@ -157,7 +157,7 @@ class TestTable:
         Path("data").mkdir()
         Path("data/scenes.csv").write_bytes((HEADER + "süd,a.tif,a.gpkg,train\n").encode(encoding))
         message = told(Scenes(table="data/scenes.csv"))
-        assert "ERROR not_utf8" in message
+        assert "ERROR wrong_encoding" in message
         assert "save as 'CSV UTF-8'" in message
         assert "data/scenes.csv:2\n" in message or encoding == "utf-16-le"
 
@@ -187,21 +187,19 @@ class TestTable:
     def test_a_column_that_looks_like_one_nobody_reads_is_told(self, column: str, meant: str) -> None:
         touch("data/a.tif", "data/a.gpkg")
         scenes = table("a,a.tif,a.gpkg,train,x\nb,a.tif,a.gpkg,val,y\n", f"scene,image,labels,split,{column}\n")
-        (note,) = notes_on_scenes(scenes, read_scenes(scenes))
-        assert (note.code, note.level, note.file, note.field) == ("unread_column", "warning", "data/scenes.csv", column)
-        assert f"did you mean {meant!r}?" in note.cure
+        assert passed_over(scenes, read_scenes(scenes)).columns == {column: meant}
 
     def test_columns_of_the_users_own_are_left_alone(self) -> None:
         touch("data/a.tif", "data/a.gpkg")
         header = "scene,image,labels,split,aoi,date,label_source,split_by\n"
         scenes = table("a,a.tif,a.gpkg,train,,1,2,3\nb,a.tif,a.gpkg,val,,1,2,3\n", header)
-        assert notes_on_scenes(scenes, read_scenes(scenes)) == []
+        assert passed_over(scenes, read_scenes(scenes)) == PassedOver()
 
     def test_a_common_label_file_and_a_column_of_labels_with_another_name(self) -> None:
         touch("data/a.tif", "all.gpkg")
         Path("data/scenes.csv").write_text("scene,image,label,split\na,a.tif,b.gpkg,train\nb,a.tif,b.gpkg,val\n")
         scenes = Scenes(table="data/scenes.csv", labels="all.gpkg")
-        assert [note.field for note in notes_on_scenes(scenes, read_scenes(scenes))] == ["label"]
+        assert passed_over(scenes, read_scenes(scenes)).columns == {"label": "labels"}
 
     def test_the_demos_table_is_known_before_it_is_made(self) -> None:
         scenes = read_scenes(Scenes(table=data_sets.HAVEL.table))
@@ -350,10 +348,9 @@ class TestPatterns:
         for split in ("train", "val"):
             touch(f"data/{split}/RGB_img{split}.tif", f"data/{split}/build_img{split}.geojson")
         touch("data/train/RGB_imgtrain.tfw", "data/train/.hidden")  # belongs to a scene, or is nobody's
-        assert notes_on_scenes(self.patterns(), read_scenes(self.patterns())) == []
+        assert passed_over(self.patterns(), read_scenes(self.patterns())) == PassedOver()
         touch("data/train/readme.txt", "data/train/RGB_img3.TIF", "data/train/RGB_img4.tiff", "data/trian/RGB_img5.tif")
-        nearly, others = notes_on_scenes(self.patterns(), read_scenes(self.patterns()))
-        assert (nearly.code, nearly.level) == ("scenes_left_out", "warning")
-        assert nearly.found == "2 files that belong to no scene: data/train/RGB_img3.TIF, data/train/RGB_img4.tiff"
-        assert (others.code, others.level) == ("files_left_over", "note")
-        assert others.found.startswith("2 files that belong to no scene: data/train/readme.txt, data/trian/RGB_img5")
+        assert passed_over(self.patterns(), read_scenes(self.patterns())) == PassedOver(
+            ("data/train/RGB_img3.TIF", "data/train/RGB_img4.tiff"),
+            ("data/train/readme.txt", "data/trian/RGB_img5.tif"),
+        )

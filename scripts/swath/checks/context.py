@@ -15,11 +15,10 @@ from swath.config.model import Model
 from swath.config.predict import Predict
 from swath.config.records import of_json
 from swath.config.train import Train
-from swath.errors import Problem
 from swath.plan.plan import Plan
 from swath.scenes.facts import ScenesSpec
 from swath.scenes.scene import Scene
-from swath.scenes.table import notes_on_scenes
+from swath.scenes.table import PassedOver, passed_over
 
 LEARNED = ("train", "validation")
 """Splits that chips are cut from."""
@@ -47,7 +46,8 @@ class CheckRequest:
         colours: Class → colour.
         trials: The settings of the trials.
         allow: Names of the warnings that are allowed.
-        notes: What the plan has passed over.
+        passed_over: What no scene came of.
+        twice: Trial that the sweep names more than once → how often.
     """
 
     experiment: str
@@ -57,7 +57,8 @@ class CheckRequest:
     colours: dict[str, str]
     trials: tuple[TrialSettings, ...]
     allow: tuple[str, ...]
-    notes: tuple[Problem, ...] = ()
+    passed_over: PassedOver
+    twice: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -122,5 +123,6 @@ def request_of(plan: Plan, config: Sequence[str | Path]) -> CheckRequest:
             for trial in plan.trials
         ),
         allow=tuple(plan.experiment.checks.allow),
-        notes=(*plan.notes, *notes_on_scenes(plan.experiment.scenes, plan.scenes)),
+        passed_over=passed_over(plan.experiment.scenes, plan.scenes),
+        twice=plan.twice,
     )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from swath.checks import chips, images, labels, machine, splits
+from swath.checks import chips, images, labels, machine, passed_over, splits
 from swath.checks.context import CheckRequest, Survey
 from swath.checks.findings import Finding, PreflightError, judged, tally, text_of
 from swath.checks.readings import Reading
@@ -24,7 +24,7 @@ from swath.scenes.scene import Scene
 from swath.scenes.states import Files
 from swath.versions import READINGS
 
-CHECKS = (*images.CHECKS, *labels.CHECKS, *splits.CHECKS, *chips.CHECKS, *machine.CHECKS)
+CHECKS = (*passed_over.CHECKS, *images.CHECKS, *labels.CHECKS, *splits.CHECKS, *chips.CHECKS, *machine.CHECKS)
 REMEMBERED = Path(".snakemake/swath-readings")
 """What was read of every scene, by experiment: a scene that has not changed is not read again."""
 SCRIPTS = Path(__file__).parents[2]
@@ -91,7 +91,7 @@ def check(survey: Survey) -> list[Finding]:
     """Run all checks."""
     read = [problem for reading in survey.readings for problem in reading.problems]
     found = [problem for function in CHECKS for problem in function(survey)]
-    return judged([*survey.request.notes, *read, *_pending(survey), *found], survey.request.allow)
+    return judged([*read, *_pending(survey), *found], survey.request.allow)
 
 
 def _pending(survey: Survey) -> list[Problem]:

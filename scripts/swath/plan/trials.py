@@ -40,8 +40,10 @@ class Trial:
     settings: Experiment
 
 
-def trials_of(experiment: Experiment, config: Config, files: Sequence[str | Path]) -> tuple[list[Trial], list[Problem]]:
-    """Make the trials of an experiment's sweep, in the order given; and tell which points are there more than once.
+def trials_of(
+    experiment: Experiment, config: Config, files: Sequence[str | Path]
+) -> tuple[list[Trial], dict[str, int]]:
+    """Make the trials of an experiment's sweep, in the order given; and tell how often points are there more than once.
 
     Args:
         experiment: The checked config.
@@ -70,11 +72,7 @@ def trials_of(experiment: Experiment, config: Config, files: Sequence[str | Path
         if values_of.setdefault(name, canonical) != canonical:
             name = f"{cut_to_bytes(name, MOST_BYTES - 9)}~{short_hash(values, 8)}"
         trials[canonical] = Trial(name, values, resolved)
-    return list(trials.values()), [_told_twice(trials[key].name, number, files) for key, number in twice.items()]
-
-
-def _told_twice(name: str, number: int, files: Sequence[str | Path]) -> Problem:
-    return Problem("trials_twice", where(files, ("sweep",)), "sweep", f"{name}, {number} times", "each trial once", "")
+    return list(trials.values()), {trials[key].name: number for key, number in twice.items()}
 
 
 def sweep_points(sweep: Sweep) -> Iterator[tuple[Location, dict[str, JsonValue]]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from swath.config.scenes import Scenes
-from swath.errors import Problem, UserError
+from swath.errors import UserError
 from swath.scenes.paths import as_glob, is_remote, parts_of, paths_of
 from swath.scenes.scene import Scene, problem_of_name
 from swath.scenes.states import Files
@@ -18,7 +18,6 @@ SPLIT_WORDS = {
     "validation": ("validation", "valid", "val"),
     "test": ("test", "testing"),
 }
-MOST_EXAMPLES = 5
 
 
 def split_of(word: str) -> str | None:
@@ -42,36 +41,24 @@ def match_patterns(scenes: Scenes) -> list[Scene]:
     return [_scene(scenes, word, scene) for word, scene in sorted(named)]
 
 
-def left_over(scenes: Scenes, found: Sequence[Scene]) -> list[Problem]:
-    """Tell what lies in the folders that the image pattern searches and belongs to no scene: count and examples."""
+def left_over(scenes: Scenes, found: Sequence[Scene]) -> tuple[list[str], list[str]]:
+    """List what lies in the folders that the image pattern searches and belongs to no scene.
+
+    Returns:
+        Files that are named nearly as the pattern says, and the others.
+    """
     if scenes.image is None:
-        return []
+        return [], []
     files = Files()
-    used = {
-        Path(file) for scene in found for entry in (scene.image, scene.labels, scene.aoi) for file in files.of(entry)
-    }
+    entries = {entry for scene in found for entry in (scene.image, scene.labels, scene.aoi)}
+    used = {Path(file) for entry in entries for file in files.of(entry)}
     pattern = parts_of(scenes.image)[0]
     folders = glob.glob(_as_glob(str(Path(pattern).parent)))
     lying = {file for folder in folders for file in Path(folder).iterdir() if file.is_file() and file.name[:1] != "."}
     unused = sorted(map(str, lying - used))
     start = re.sub(r"\.tiff?$", "", pattern)
     nearly = re.compile(_regex(start) + ("" if start == pattern else r"\.tiff?"), re.IGNORECASE)
-    images = [path for path in unused if nearly.fullmatch(path)]
-    others = [path for path in unused if path not in images]
-    expected = f"files named as `scenes.image` says: {pattern}"
-    kinds = {"scenes_left_out": images, "files_left_over": others}
-    cures = {"scenes_left_out": "rename them, or the pattern", "files_left_over": ""}
-    return [
-        Problem(code, "config", "scenes.image", _counted(paths), expected, cures[code])
-        for code, paths in kinds.items()
-        if paths
-    ]
-
-
-def _counted(paths: Sequence[str]) -> str:
-    number = "1 file that belongs" if len(paths) == 1 else f"{len(paths)} files that belong"
-    more = ", …" if len(paths) > MOST_EXAMPLES else ""
-    return f"{number} to no scene: {', '.join(paths[:MOST_EXAMPLES])}{more}"
+    return [path for path in unused if nearly.fullmatch(path)], [path for path in unused if not nearly.fullmatch(path)]
 
 
 def _as_glob(pattern: str) -> str:

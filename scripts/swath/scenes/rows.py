@@ -96,7 +96,7 @@ def _text_of(file: Path) -> str:
 
 def _not_utf8(place: str, found: str) -> Problem:
     cure = "save it as UTF-8; in a spreadsheet: save as 'CSV UTF-8'"
-    return Problem("not_utf8", place, "", found, "a CSV table in UTF-8", cure)
+    return Problem("wrong_encoding", place, "", found, "a CSV table in UTF-8", cure)
 
 
 def _separator(header: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from swath.config.scenes import Scenes
@@ -16,6 +16,21 @@ from swath.scenes.patterns import SPLIT_WORDS, filled, left_over, match_patterns
 from swath.scenes.rows import COLUMNS, read_rows, unread_columns
 from swath.scenes.scene import SPLITS, Scene, problem_of_name
 from swath.scenes.splits import split_scenes
+
+
+@dataclass(frozen=True)
+class PassedOver:
+    """What lies where scenes are looked for, and is none.
+
+    Attributes:
+        nearly: Files that are named nearly as the image pattern says.
+        others: Other files in the folders that it searches.
+        columns: Column of the table that nobody reads → the one that it looks like.
+    """
+
+    nearly: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    columns: dict[str, str] = field(default_factory=dict)
 
 
 def read_scenes(scenes: Scenes) -> list[Scene]:
@@ -42,22 +57,12 @@ def read_scenes(scenes: Scenes) -> list[Scene]:
     return sorted(found, key=lambda scene: scene.id)
 
 
-def notes_on_scenes(scenes: Scenes, found: Sequence[Scene]) -> list[Problem]:
-    """Tell what was passed over: columns of the table that nobody reads, files in the folders that match nothing."""
+def passed_over(scenes: Scenes, found: Sequence[Scene]) -> PassedOver:
+    """Tell what no scene came of: columns of the table that nobody reads, files in the folders that match nothing."""
     if scenes.table is None:
-        return left_over(scenes, found)
-    columns, _ = read_rows(_file_of(Path(scenes.table)))
-    return [
-        Problem(
-            "unread_column",
-            scenes.table,
-            column,
-            f"a column {column!r}, which nobody reads",
-            "one of the columns " + ", ".join(COLUMNS),
-            f"did you mean {meant!r}? Rename the column if so",
-        )
-        for column, meant in unread_columns(columns).items()
-    ]
+        nearly, others = left_over(scenes, found)
+        return PassedOver(tuple(nearly), tuple(others))
+    return PassedOver(columns=unread_columns(read_rows(_file_of(Path(scenes.table)))[0]))
 
 
 def _with_common_labels(scenes: Sequence[Scene]) -> list[Scene]:

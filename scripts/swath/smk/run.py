@@ -15,7 +15,7 @@ from snakemake.iocontainers import InputFiles, Wildcards
 from swath.checks.context import CheckRequest
 from swath.config.load import Config, load_experiment
 from swath.errors import ending_the_program
-from swath.job.container import check_image, mount
+from swath.job.container import check_image, check_program, mount
 from swath.plan.inputs import check_definitions, check_weights
 from swath.plan.plan import Plan, make_plan
 from swath.scenes.table import read_scenes
@@ -81,9 +81,10 @@ def mount_or_exit(workflow: Any, repository: Path, places: Iterable[str | Path])
 
 
 def check_container_or_exit(workflow: Any, image: str) -> None:
-    """Where stages run in a container: make sure that it is there before any does."""
+    """Where stages run in a container: make sure that it and its program are there before any does."""
     if runs_in_container(workflow) and rules_to_run(workflow) - {"doctor"}:
         with ending_the_program():
+            check_program()
             check_image(Path(image))
 
 

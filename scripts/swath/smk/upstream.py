@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import psutil
+from snakemake.deployment.singularity import Image
 from snakemake.persistence import PersistenceBase
 from snakemake.scheduling.job_scheduler import JobScheduler
+from snakemake_interface_common.exceptions import WorkflowError
 
 from swath.patches import replace, takes
 
@@ -26,6 +28,8 @@ def apply(is_job: bool) -> None:
     _hide_dropped_questions()
     if is_job:
         _pass_sigterm_on()
+    else:
+        _plan_without_apptainer()
 
 
 def lock_with(lock: Callable[[Any], Any], note_made: Callable[[Any], None]) -> bool:
@@ -95,6 +99,20 @@ def _schedule_reevaluation(self: Any, delay: int) -> None:
     timer = threading.Timer(delay, self._open_jobs.release)
     timer.daemon = True
     timer.start()
+
+
+def _plan_without_apptainer() -> None:
+    """Have a run plan where there is no Apptainer, or another one: a dry run needs none.
+
+    Snakemake asks for the program before it knows what is to be done, and has no cure to offer; a real run is told by
+    `swath.smk.run.check_container_or_exit`. Jobs, which need it where they run, still ask.
+    """
+    replace(Image, "pull", _pull)
+
+
+def _pull(self: Any, dryrun: bool = False) -> None:
+    with contextlib.suppress(WorkflowError):  # the image is a file: there is nothing to fetch
+        self.singularity.check()
 
 
 def _pass_sigterm_on() -> None:
