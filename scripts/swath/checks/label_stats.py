@@ -58,11 +58,12 @@ def survey_labels(scene: Scene, spec: ScenesSpec, image: SceneImage, sample: Sam
         header = replace(image, **_coarser(image, step)) if not exact else image
         facts = write_labels(scene, spec, header, bands if exact else [], Path(folder))
         polygons = Path(folder) / "labels.geojson"
-        vectors = polygons.exists()
+        vectors, hidden = polygons.exists(), 0
         areas = _pixels_by_area(polygons, image) if step > 1 and vectors else {}
         if areas and not exact and bands and sample and sample.nodata:
             shares = _shares_hidden(polygons, image, bands)
-            areas = {name: math.ceil(number * (1 - shares.get(name, 0.0))) for name, number in areas.items()}
+            seen = {name: math.ceil(number * (1 - shares.get(name, 0.0))) for name, number in areas.items()}
+            hidden, areas = sum(areas.values()) - sum(seen.values()), seen
         largest = _largest_box(polygons, image) if vectors and spec.task == DETECTION else 0.0
     common = scene.common_labels and not rasters
     if facts is None:
@@ -80,7 +81,7 @@ def survey_labels(scene: Scene, spec: ScenesSpec, image: SceneImage, sample: Sam
         invalid=facts.repaired,
         largest_box=largest,
         uncovered=facts.outside_labels,
-        counts=facts.counts,
+        counts=replace(facts.counts, hidden_pixels=hidden) if hidden else facts.counts,
         place=place_of(paths_of(scene.labels), Choice(spec.labels.layer, spec.labels.where)) if missing else "",
     )
 

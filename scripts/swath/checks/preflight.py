@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from swath.checks import chips, images, labels, machine, splits
+from swath.checks import chips, images, labels, machine, meanings, splits
 from swath.checks.context import CheckRequest, Survey
 from swath.checks.findings import Finding, PreflightError, judged, tally, text_of
 from swath.checks.readings import Reading
@@ -24,7 +24,7 @@ from swath.scenes.paths import local_paths_of
 from swath.scenes.scene import Scene
 from swath.versions import READINGS
 
-CHECKS = (*images.CHECKS, *labels.CHECKS, *splits.CHECKS, *chips.CHECKS, *machine.CHECKS)
+CHECKS = (*images.CHECKS, *labels.CHECKS, *meanings.CHECKS, *splits.CHECKS, *chips.CHECKS, *machine.CHECKS)
 REMEMBERED = Path(".snakemake/swath-readings")
 """What was read of every scene, by experiment: a scene that has not changed is not read again."""
 SCRIPTS = Path(__file__).parents[2]
