@@ -13,6 +13,7 @@ import geopandas as gpd
 import numpy as np
 import pyogrio
 import rasterio
+from pyproj import CRS
 from shapely.geometry import box
 
 from swath.checks.pixels import sample_windows
@@ -22,7 +23,7 @@ from swath.config.labels import Labels
 from swath.config.tasks import DETECTION
 from swath.errors import UserError
 from swath.scenes.facts import ImageHeader, SceneImage, ScenesSpec
-from swath.scenes.ground import places_in
+from swath.scenes.ground import places_in, turned
 from swath.scenes.label_raster import burned
 from swath.scenes.manifest import channel_order
 from swath.scenes.no_data import no_data
@@ -144,6 +145,7 @@ def _features(paths: Sequence[str], labels: Labels, header: ImageHeader) -> tupl
             bounds = pyogrio.read_bounds(path, layer=labels.layer, where=labels.where)[1]
         total += bounds.shape[1]
         places = places_in(crs, header) if bounds.shape[1] else []
+        places += turned(places) if CRS(crs).is_geographic else []
         if not places:
             continue
         inside = [

@@ -1,4 +1,4 @@
-"""Checks of what labels are taken for: features without a class, entries that match nothing, boxes that do not count."""
+"""Checks of what labels are taken for: what has no class, entries that match nothing, boxes that do not count."""
 
 from __future__ import annotations
 
