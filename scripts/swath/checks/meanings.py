@@ -50,6 +50,10 @@ def _left_out(reading: Reading, labels: LabelStats) -> Iterator[Problem]:
     if counts.duplicates:
         found = f"{counts.duplicates} of {counts.features} boxes equal another one of their class"
         yield Problem("duplicate_boxes", *place, found, "", "")
+    for path in counts.pages:
+        cure = "write the page that holds the labels as a file, for instance with `gdal_translate GTIFF_DIR:2:…`"
+        found, expected = "further pages, which are not read", "one raster in a file"
+        yield Problem("further_pages", path, "pages", found, expected, cure)
 
 
 def _without_data(reading: Reading, labels: LabelStats) -> Iterator[Problem]:

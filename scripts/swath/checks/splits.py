@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator
 
 from shapely.affinity import translate
-from shapely.geometry import MultiPolygon, Polygon, box
+from shapely.geometry import Polygon, box
+from shapely.geometry.base import BaseGeometry
 
 from swath.checks.context import Survey
 from swath.checks.readings import Reading, SurveyedImage
@@ -121,7 +122,7 @@ def _bounds_meet(one: Bounds, other: Bounds) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
-def _ground(header: SurveyedImage, same_crs: bool) -> Polygon | MultiPolygon:
+def _ground(header: SurveyedImage, same_crs: bool) -> BaseGeometry:
     """Return what an image covers: in its own CRS if the other has the same, else in EPSG:4326."""
     if not same_crs:
         return _within_180(header.footprint)
@@ -131,7 +132,7 @@ def _ground(header: SurveyedImage, same_crs: bool) -> Polygon | MultiPolygon:
     return Polygon([(a * column + b * row + x, d * column + e * row + y) for column, row in corners])
 
 
-def _within_180(footprint: Footprint) -> Polygon | MultiPolygon:
+def _within_180(footprint: Footprint) -> BaseGeometry:
     """Return a footprint in longitude and latitude; across the antimeridian, the parts on both its sides."""
     longitudes = [longitude for longitude, _ in footprint]
     if max(longitudes) - min(longitudes) <= 180:

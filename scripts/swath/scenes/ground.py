@@ -109,7 +109,8 @@ def on_the_same_turn(frame: gpd.GeoDataFrame, header: ImageHeader) -> gpd.GeoDat
         return frame
     longitude, _ = centre_of(header.bounds)
     bounds = frame.bounds
-    turns = np.round((longitude - (bounds["minx"] + bounds["maxx"]) / 2) / 360).to_numpy()
+    middles = ((bounds["minx"] + bounds["maxx"]) / 2).to_numpy()
+    turns = np.round((longitude - middles) / 360)
     if not turns.any():
         return frame
     parts = [
@@ -120,7 +121,7 @@ def on_the_same_turn(frame: gpd.GeoDataFrame, header: ImageHeader) -> gpd.GeoDat
 
 
 def _moved(coordinates: np.ndarray, by: float) -> np.ndarray:
-    return coordinates + np.array([by, 0.0])
+    return np.asarray(coordinates + np.array([by, 0.0]))
 
 
 def beside(frame: gpd.GeoDataFrame, header: ImageHeader) -> gpd.GeoDataFrame:
