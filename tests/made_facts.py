@@ -9,7 +9,7 @@ from swath.scenes.facts import ImageHeader, SceneFacts, SceneImage
 
 def as_image(header: ImageHeader, path: str, **changes: Any) -> SceneImage:
     """A header of one file, as that of a scene's image."""
-    return SceneImage(**{**vars(header), "image": path, "files": (path,), **changes})
+    return SceneImage(**{**vars(header), "image": path, "files": (path,), "named_by_files": (), "paged": (), **changes})
 
 
 def facts_of(image: SceneImage, **changes: Any) -> SceneFacts:

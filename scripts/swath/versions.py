@@ -13,11 +13,11 @@ from pathlib import Path
 
 KEYED = {
     "scenes": 2,
-    "stats": 1,
-    "chips": 1,
+    "stats": 2,
+    "chips": 2,
     "models": 2,
     "predictions": 2,
-    "evals": 1,
+    "evals": 2,
     "bundles": 2,
 }
 """Stages of an experiment in YAML, by the name of their folder of results."""

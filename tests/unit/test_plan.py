@@ -58,7 +58,7 @@ FROM_WINDOW = frozenset({"predictions", "evals", "bundles"})
 NOTHING: frozenset[str] = frozenset()
 
 REACH: dict[str, tuple[Any, frozenset[str]]] = {
-    "imagery.bands": (["B04"], EVERYTHING - {"scenes"}),
+    "imagery.bands": (["B04"], EVERYTHING),
     "imagery.normalize": ({"min": 0, "max": 1}, EVERYTHING - {"scenes"}),
     "imagery.files": ("mosaic", EVERYTHING),
     "imagery.nodata": (0, EVERYTHING),

@@ -81,12 +81,12 @@ def boxes(survey: Survey) -> Iterator[Problem]:
             continue
         for reading in survey.of(*LEARNED):
             largest = max((labels.largest_box for labels in reading.labels.values() if labels), default=0.0)
-            if round(largest) > chips.size:
+            if largest > chips.size + 1e-3:
                 yield Problem(
                     "box_larger_than_chip",
                     reading.labels_entry,
                     "chips.size",
-                    f"a box of {largest:.0f} pixels, chips of {chips.size}",
+                    f"a box of {largest:.4g} pixels, chips of {chips.size}",
                     "chips that hold the largest box",
                     "choose larger chips, or take `chips.negative_ratio` out: chips then are drawn anywhere",
                 )

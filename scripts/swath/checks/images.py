@@ -10,7 +10,7 @@ from swath.checks.context import Survey
 from swath.checks.readings import Reading, Sample, Spread, SurveyedImage
 from swath.config.imagery import MEASURED, Imagery, Range
 from swath.errors import Problem, UserError
-from swath.scenes.manifest import channel_order, check_imagery
+from swath.scenes.manifest import channel_order, check_imagery, scaling_text
 
 MOSTLY = 0.9
 """Share without data that is too much."""
@@ -265,6 +265,55 @@ def _columns(
             yield orders[0][place], held
 
 
+def kinds_of_values(survey: Survey) -> Iterator[Problem]:
+    """Find values that are numbers of colours, and pages that nobody reads."""
+    choices = [settings.imagery for settings in survey.settings("imagery")]
+    for reading, header in survey.with_header():
+        seen = {index for imagery in choices for index in _order(header, imagery)}
+        for index in sorted(seen & set(header.palettes)):
+            yield Problem(
+                "palette_indices",
+                reading.image,
+                f"band {index + 1}",
+                "values that are numbers of colours in a table",
+                "red, green and blue, or brightness",
+                "expand it: `gdal_translate -expand rgb`; numbers of classes are labels, not imagery",
+            )
+        for path in header.paged:
+            yield Problem(
+                "further_pages",
+                path,
+                "pages",
+                "further pages, which are not read",
+                "one image in a file",
+                "write the pages as files, for instance with `gdal_translate GTIFF_DIR:2:…`; name them with "
+                "`imagery.files: bands`, if they are bands",
+            )
+
+
+def _scalings(survey: Survey) -> Iterator[Problem]:
+    """Find scenes whose headers name another scale or offset for a band than most do."""
+    for settings in survey.settings("imagery"):
+        bands = [
+            (reading, [header.scaling[index] for index in _order(header, settings.imagery)])
+            for reading, header in survey.with_header()
+        ]
+        usual = _most_common([tuple(scaling) for _, scaling in bands])
+        for reading, scaling in bands:
+            other = [i for i, (one, most) in enumerate(zip(scaling, usual, strict=False)) if one != most]
+            if other:
+                found, expected = (scaling_text(values[other[0]]) for values in (scaling, usual))
+                example = next(one.image for one, values in bands if tuple(values) == usual)
+                yield Problem(
+                    "scaling_differs",
+                    reading.image,
+                    f"band {other[0] + 1} of those the model sees",
+                    found,
+                    f"{expected}, as in {example}",
+                    "bring all images to one scale and offset: what their headers say is not applied",
+                )
+
+
 def differences(survey: Survey) -> Iterator[Problem]:
     """Find scenes that differ from most in data type, scale, resolution, CRS or order of bands."""
     pairs = list(survey.with_header())
@@ -274,6 +323,7 @@ def differences(survey: Survey) -> Iterator[Problem]:
     yield from _crs(pairs)
     yield from _scales(survey)
     yield from _resolutions(pairs)
+    yield from _scalings(survey)
     if any(not _by_name(settings.imagery.bands) for settings in survey.settings("imagery")):
         yield from _band_order(pairs)
 
@@ -328,15 +378,22 @@ def _resolutions(pairs: Sequence[tuple[Reading, SurveyedImage]]) -> Iterator[Pro
 def _band_order(pairs: Sequence[tuple[Reading, SurveyedImage]]) -> Iterator[Problem]:
     usual = _most_common([header.bands for _, header in pairs])
     for reading, header in pairs:
-        named = all(header.bands) and all(usual)
-        if named and len(header.bands) == len(usual) and header.bands != usual:
+        names = header.bands
+        if not (all(names) and all(usual)) or len(names) != len(usual) or names == usual:
+            continue
+        moved = any(one != other and one in usual for one, other in zip(names, usual, strict=True))
+        # what a file is called says which band it is where others have the same name elsewhere, and else nothing
+        other = [i for i, (one, most) in enumerate(zip(names, usual, strict=True)) if one != most]
+        if moved or not set(other) <= set(header.named_by_files):
             yield Problem(
                 "band_order_differs",
                 reading.image,
                 "band names",
-                ", ".join(map(str, header.bands)),
+                ", ".join(map(str, names)),
                 ", ".join(usual) + ", as most images have",
-                "name the bands in `imagery.bands`",
+                "name the bands in `imagery.bands`"
+                if set(names) == set(usual)
+                else "give all scenes the same bands, or name those that all have in `imagery.bands`",
             )
 
 
@@ -352,4 +409,4 @@ def _scenes(number: int) -> str:
     return f"{number} training scene{'s' * (number != 1)}"
 
 
-CHECKS = (bands_and_types, grids, nodata, transparency, values, constant_bands, differences)
+CHECKS = (bands_and_types, grids, nodata, transparency, values, constant_bands, kinds_of_values, differences)

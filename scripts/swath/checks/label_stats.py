@@ -13,6 +13,7 @@ import geopandas as gpd
 import numpy as np
 import pyogrio
 import rasterio
+from pyproj import CRS
 from shapely.geometry import box
 
 from swath.checks.pixels import sample_windows
@@ -22,7 +23,7 @@ from swath.config.labels import Labels
 from swath.config.tasks import DETECTION
 from swath.errors import UserError
 from swath.scenes.facts import ImageHeader, SceneImage, ScenesSpec
-from swath.scenes.ground import places_in
+from swath.scenes.ground import places_in, turned
 from swath.scenes.label_raster import burned
 from swath.scenes.manifest import channel_order
 from swath.scenes.no_data import no_data
@@ -58,11 +59,12 @@ def survey_labels(scene: Scene, spec: ScenesSpec, image: SceneImage, sample: Sam
         header = replace(image, **_coarser(image, step)) if not exact else image
         facts = write_labels(scene, spec, header, bands if exact else [], Path(folder))
         polygons = Path(folder) / "labels.geojson"
-        vectors = polygons.exists()
+        vectors, hidden = polygons.exists(), 0
         areas = _pixels_by_area(polygons, image) if step > 1 and vectors else {}
         if areas and not exact and bands and sample and sample.nodata:
             shares = _shares_hidden(polygons, image, bands)
-            areas = {name: math.ceil(number * (1 - shares.get(name, 0.0))) for name, number in areas.items()}
+            seen = {name: math.ceil(number * (1 - shares.get(name, 0.0))) for name, number in areas.items()}
+            hidden, areas = sum(areas.values()) - sum(seen.values()), seen
         largest = _largest_box(polygons, image) if vectors and spec.task == DETECTION else 0.0
     common = scene.common_labels and not rasters
     if facts is None:
@@ -80,7 +82,7 @@ def survey_labels(scene: Scene, spec: ScenesSpec, image: SceneImage, sample: Sam
         invalid=facts.repaired,
         largest_box=largest,
         uncovered=facts.outside_labels,
-        counts=facts.counts,
+        counts=replace(facts.counts, hidden_pixels=hidden) if hidden else facts.counts,
         place=place_of(paths_of(scene.labels), Choice(spec.labels.layer, spec.labels.where)) if missing else "",
     )
 
@@ -143,6 +145,7 @@ def _features(paths: Sequence[str], labels: Labels, header: ImageHeader) -> tupl
             bounds = pyogrio.read_bounds(path, layer=labels.layer, where=labels.where)[1]
         total += bounds.shape[1]
         places = places_in(crs, header) if bounds.shape[1] else []
+        places += turned(places) if CRS(crs).is_geographic else []
         if not places:
             continue
         inside = [

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from swath.checks import chips, images, labels, machine, passed_over, splits
+from swath.checks import chips, images, labels, machine, meanings, passed_over, splits
 from swath.checks.context import CheckRequest, Survey
 from swath.checks.findings import Finding, PreflightError, judged, tally, text_of
 from swath.checks.readings import Reading
@@ -24,7 +24,15 @@ from swath.scenes.scene import Scene
 from swath.scenes.states import Files
 from swath.versions import READINGS
 
-CHECKS = (*passed_over.CHECKS, *images.CHECKS, *labels.CHECKS, *splits.CHECKS, *chips.CHECKS, *machine.CHECKS)
+CHECKS = (
+    *passed_over.CHECKS,
+    *images.CHECKS,
+    *labels.CHECKS,
+    *meanings.CHECKS,
+    *splits.CHECKS,
+    *chips.CHECKS,
+    *machine.CHECKS,
+)
 REMEMBERED = Path(".snakemake/swath-readings")
 """What was read of every scene, by experiment: a scene that has not changed is not read again."""
 SCRIPTS = Path(__file__).parents[2]

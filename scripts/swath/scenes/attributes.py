@@ -117,10 +117,11 @@ def _check_values(values: pd.Series[Any], path: str, attribute: str) -> None:
 def quoted(text: str) -> str:
     """Write a value as YAML takes it for text: in quotes, where it would read a number, a date or a truth value."""
     try:
-        plain = yaml.safe_load(text) == text
+        value = yaml.safe_load(text)
     except yaml.YAMLError:
-        plain = False
-    return text if plain or str(int(text) if text.isdigit() else "") == text else f'"{text}"'
+        return f'"{text}"'
+    same = value == text or (type(value) is int and str(value) == text)
+    return text if same else f'"{text}"'
 
 
 def _unknown_class(path: str, attribute: str, text: str, classes: Sequence[str]) -> Problem:

@@ -92,10 +92,13 @@ def overlapping(footprints: Mapping[str, Footprint]) -> list[list[str]]:
         The scenes, sorted, in lists of one or more.
     """
     from shapely import STRtree
+    from shapely.affinity import translate
     from shapely.geometry import Polygon
 
     names = sorted(footprints)
-    polygons = [Polygon(footprints[name]) for name in names]
+    whole = [Polygon(footprints[name]) for name in names]
+    # across the antimeridian, longitudes go on beyond 180°, and meet those that begin anew at -180°
+    polygons = [translate(one, 360) if _far_west(one) and any(map(_across, whole)) else one for one in whole]
     root = list(range(len(names)))
 
     def root_of(index: int) -> int:
@@ -112,6 +115,14 @@ def overlapping(footprints: Mapping[str, Footprint]) -> list[list[str]]:
     for index, name in enumerate(names):
         joined.setdefault(root_of(index), []).append(name)
     return list(joined.values())
+
+
+def _across(footprint: Any) -> bool:
+    return bool(footprint.bounds[2] > 180)
+
+
+def _far_west(footprint: Any) -> bool:
+    return bool(footprint.bounds[2] < 0)
 
 
 # --- footprints, remembered -----------------------------------------------------------------------

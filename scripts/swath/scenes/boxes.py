@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -42,7 +43,7 @@ class FeatureBoxes:
 
 
 def boxes_of_features(
-    labels: gpd.GeoDataFrame, features: NDArray[np.int64], header: ImageHeader, no_data: NoData | None
+    labels: gpd.GeoDataFrame, features: NDArray[Any], header: ImageHeader, no_data: NoData | None
 ) -> FeatureBoxes:
     """Put a box around every feature.
 

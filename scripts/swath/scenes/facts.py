@@ -48,6 +48,9 @@ class ImageHeader:
         alpha: 0-based indices of bands of transparency.
         masked: Whether there is a mask beside nodata values.
         gdal_path: The path as GDAL takes it.
+        palettes: 0-based indices of bands whose values are numbers of colours in a table.
+        scaling: Scale and offset of each band: what a value means is value × scale + offset.
+        pages: How many further pages the file holds.
     """
 
     width: int
@@ -63,6 +66,9 @@ class ImageHeader:
     alpha: tuple[int, ...]
     masked: bool
     gdal_path: str
+    palettes: tuple[int, ...]
+    scaling: tuple[tuple[float, float], ...]
+    pages: int
 
 
 @dataclass(frozen=True)
@@ -72,10 +78,14 @@ class SceneImage(ImageHeader):
     Attributes:
         image: The path to read.
         files: The files it consists of.
+        named_by_files: 0-based indices of bands that have no name but their file's.
+        paged: The files among them that hold further pages.
     """
 
     image: str
     files: tuple[str, ...]
+    named_by_files: tuple[int, ...]
+    paged: tuple[str, ...]
 
 
 @dataclass(frozen=True)

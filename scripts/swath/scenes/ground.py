@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import geopandas as gpd
@@ -57,17 +59,10 @@ def places_in(crs: Any, header: ImageHeader, margin: float = 0.0) -> list[Bounds
         margin: Metres by which they are grown.
 
     Returns:
-        Bounds in the file's CRS: several across the antimeridian, where files of longitudes also go on beyond ±180°;
-        none where that CRS does not know the place.
+        Bounds in the file's CRS: two across the antimeridian; none where that CRS does not know the place.
     """
-    boxes = boxes_of(_grown(header.bounds, margin))
-    if len(boxes) > 1 and CRS(crs).is_geographic:
-        boxes += [
-            (west + turn, south, east + turn, north) for west, south, east, north in boxes for turn in (-360, 360)
-        ]
-        return boxes
     found = []
-    for box in boxes:
+    for box in boxes_of(_grown(header.bounds, margin)):
         try:
             bounds = transform_bounds(WGS84, CRS(crs).to_wkt(), *box)
         except Exception:  # rasterio's and pyproj's errors for places a projection does not reach
@@ -79,6 +74,21 @@ def places_in(crs: Any, header: ImageHeader, margin: float = 0.0) -> list[Bounds
     return found
 
 
+def turned(places: Sequence[Bounds]) -> list[Bounds]:
+    """Give places as files have them whose longitudes go on beyond ±180°."""
+    return [(west + turn, south, east + turn, north) for west, south, east, north in places for turn in (-360, 360)]
+
+
+def around(crs: Any, header: ImageHeader) -> list[Bounds]:
+    """Give an image's bounds in another CRS as :func:`places_in` does, but in one piece where it has longitudes."""
+    if not CRS(crs).is_geographic:
+        return places_in(crs, header)
+    boxes = boxes_of(header.bounds)
+    longitude, _ = centre_of(header.bounds)
+    half = sum(east - west for west, _, east, _ in boxes) / 2
+    return [(longitude - half, boxes[0][1], longitude + half, boxes[0][3])]
+
+
 def _grown(bounds: Bounds, metres: float) -> Bounds:
     if not metres:
         return bounds
@@ -86,6 +96,32 @@ def _grown(bounds: Bounds, metres: float) -> Bounds:
     up = metres / METRES_OF_A_DEGREE
     aside = up / max(math.cos(math.radians(min(max(abs(south), abs(north)) + up, 89.9))), 1e-3)
     return west - aside, max(south - up, -90), east + aside, min(north + up, 90)
+
+
+def on_the_same_turn(frame: gpd.GeoDataFrame, header: ImageHeader) -> gpd.GeoDataFrame:
+    """Turn polygons in degrees by whole circles to where the image is: -179.9° and 180.1° are one place.
+
+    Args:
+        frame: Polygons of one part, in the file's CRS.
+        header: The image's header.
+    """
+    if frame.empty or not CRS(frame.crs).is_geographic:
+        return frame
+    longitude, _ = centre_of(header.bounds)
+    bounds = frame.bounds
+    middles = ((bounds["minx"] + bounds["maxx"]) / 2).to_numpy()
+    turns = np.round((longitude - middles) / 360)
+    if not turns.any():
+        return frame
+    parts = [
+        shapely.transform(part, partial(_moved, by=360 * turn)) if turn else part
+        for part, turn in zip(frame.geometry, turns, strict=True)
+    ]
+    return frame.set_geometry(gpd.GeoSeries(parts, index=frame.index, crs=frame.crs))
+
+
+def _moved(coordinates: np.ndarray, by: float) -> np.ndarray:
+    return np.asarray(coordinates + np.array([by, 0.0]))
 
 
 def beside(frame: gpd.GeoDataFrame, header: ImageHeader) -> gpd.GeoDataFrame:

@@ -14,7 +14,7 @@ from shapely.geometry import box
 
 from swath.errors import Problem, UserError
 from swath.scenes.facts import ImageHeader
-from swath.scenes.ground import WGS84, beside, local_crs, places_in
+from swath.scenes.ground import WGS84, around, beside, local_crs, on_the_same_turn
 
 SEGMENTS = 64
 """Pieces of an edge as long as the image: a straight edge in the labels' CRS is none in the image's."""
@@ -72,13 +72,16 @@ def in_wgs84(labels: gpd.GeoDataFrame, header: ImageHeader) -> gpd.GeoDataFrame:
     An edge that is straight in one CRS is bent in another; with corners close together it hardly is. Far from the
     image that would only cost memory, so that what does not matter is cut off first.
     """
-    places = [] if labels.empty or CRS(labels.crs) == CRS(header.crs) else places_in(labels.crs, header)
+    if labels.empty or CRS(labels.crs) == CRS(header.crs):
+        return beside(labels.to_crs(WGS84), header)
+    labels = on_the_same_turn(labels, header)
+    places = around(labels.crs, header)
     if not places:
         return beside(labels.to_crs(WGS84), header)
     size = max(max(right - left, top - bottom) for left, bottom, right, top in places)
-    around = union_all(
+    near_image = union_all(
         [box(left - size, bottom - size, right + size, top + size) for left, bottom, right, top in places]
     )
-    near = labels.geometry.intersection(around).to_numpy()
+    near = labels.geometry.intersection(near_image).to_numpy()
     dense = labels.set_geometry(shapely.segmentize(near, size / SEGMENTS)).explode(ignore_index=True)
     return beside(dense[dense.geom_type == "Polygon"].to_crs(WGS84), header)

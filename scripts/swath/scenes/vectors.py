@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -25,8 +25,8 @@ from swath.config.tasks import DETECTION
 from swath.errors import Problem, UserError, did_you_mean
 from swath.scenes.attributes import classes_of, counts_of
 from swath.scenes.boxes import boxes_of_features
-from swath.scenes.facts import ImageHeader, LabelCounts, ScenesSpec
-from swath.scenes.ground import WGS84, local_crs, on_image, places_in
+from swath.scenes.facts import Bounds, ImageHeader, LabelCounts, ScenesSpec
+from swath.scenes.ground import WGS84, local_crs, on_image, places_in, turned
 from swath.scenes.no_data import NoData
 from swath.scenes.polygons import in_wgs84, polygons_of
 
@@ -240,11 +240,19 @@ def _read_with_gdal(path: str, choice: Choice, header: ImageHeader, margin: floa
     crs = pyogrio.read_info(path, layer=choice.layer)["crs"]
     places = places_in(crs, header, margin) if crs else []
     read = partial(pyogrio.read_dataframe, path, layer=choice.layer, where=choice.where, force_2d=True)
-    if len(places) < 2:
-        return read(bbox=places[0] if places else None)
+    if not places:
+        return read()
+    found = _read_places(read, places)
+    if found.empty and CRS(crs).is_geographic:
+        return _read_places(read, turned(places))
+    return found
+
+
+def _read_places(read: Callable[..., Any], places: Sequence[Bounds]) -> Any:
+    if len(places) == 1:
+        return read(bbox=places[0])
     frames = [read(bbox=place, fid_as_index=True) for place in places]
-    filled = [frame for frame in frames if not frame.empty] or frames[:1]
-    joined = pd.concat(filled)
+    joined = pd.concat([frame for frame in frames if not frame.empty] or frames[:1])
     return joined[~joined.index.duplicated()].sort_index().reset_index(drop=True)
 
 
@@ -253,6 +261,7 @@ def _read_parquet(path: str, where: str | None, header: ImageHeader, margin: flo
     frame = frame.set_geometry(shapely.force_2d(frame.geometry.to_numpy()))
     if frame.crs is not None and not frame.empty:
         places = places_in(frame.crs, header, margin)
+        places += turned(places) if CRS(frame.crs).is_geographic else []
         near = [frame.sindex.query(box(*place)) for place in places]
         frame = frame.iloc[np.unique(np.concatenate(near))] if places else frame
     if where and not frame.empty:
