@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
+from snakemake import common
 from snakemake.scheduling.job_scheduler import JobScheduler
 
 from swath.smk import upstream
@@ -115,3 +116,21 @@ def test_snakemake_still_drops_questions_for_sizes(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "snakemake", "--dry-run"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "was never awaited" in done.stderr, f"_hide_dropped_questions {CAN_GO}"
+
+
+def test_snakemake_still_looks_at_a_function_for_every_job() -> None:
+    """Where it remembers by itself, `_look_at_functions_once` can go."""
+    code = "from snakemake import common; assert not hasattr(common.get_function_params, 'cache_info')"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0, CAN_GO
+
+
+def test_a_function_is_looked_at_once_and_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+    monkeypatch.setattr(common, "get_function_params", lambda func: looked.append(func) or {"a": 1})
+    upstream._look_at_functions_once()
+    for _ in range(3):
+        assert common.get_function_params(len) == {"a": 1}
+    assert looked == [len]
+    once = common.get_function_params
+    upstream._look_at_functions_once()
+    assert common.get_function_params is once

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import signal
 import threading
 import warnings
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import psutil
+from snakemake import common
 from snakemake.scheduling.job_scheduler import JobScheduler
 
 from swath.patches import replace
@@ -23,6 +25,7 @@ def apply(is_job: bool) -> None:
     """
     _leave_timers_behind()
     _hide_dropped_questions()
+    _look_at_functions_once()
     if is_job:
         _pass_sigterm_on()
 
@@ -40,6 +43,16 @@ def _schedule_reevaluation(self: Any, delay: int) -> None:
     timer = threading.Timer(delay, self._open_jobs.release)
     timer.daemon = True
     timer.start()
+
+
+def _look_at_functions_once() -> None:
+    """Have Snakemake look at the arguments of a rule's functions once, not for every job and every resource of it.
+
+    In a plan of 15,000 jobs it asks Python more than half a million times, which is a tenth of the time of planning.
+    """
+    if not hasattr(common.get_function_params, "cache_info"):
+        asked = functools.lru_cache(maxsize=4096)(common.get_function_params)
+        replace(common, "get_function_params", asked)
 
 
 def _pass_sigterm_on() -> None:
