@@ -16,7 +16,7 @@ from swath.scenes.paths import local_paths_of
 from swath.scenes.scene import SPLITS
 from swath.scenes.splits import split_table
 from swath.smk.hooks import RunContext
-from swath.smk.run import MOST_TIMES, memory, minutes, mount_or_exit, plan_or_exit, time_limit_in
+from swath.smk.run import MOST_TIMES, memory, minutes, mount_or_exit, plan_or_exit, size_mb, time_limit_in
 from swath.versions import EXPERIMENT as VERSIONS
 
 PLAN = plan_or_exit(config, workflow.configfiles)

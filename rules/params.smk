@@ -119,7 +119,7 @@ def gpus_of_model(wildcards):
 def memory_of_training(wildcards, input, attempt):
     """MB: what every process needs, decoded chips, and the chips' files."""
     train = train_of_model(wildcards)
-    return int((3000 * train.gpus + 3000 + min(1000 * train.cache_gb, 10 * input.size_mb)) * min(attempt, MOST_TIMES))
+    return int((3000 * train.gpus + 3000 + min(1000 * train.cache_gb, 10 * size_mb(input))) * min(attempt, MOST_TIMES))
 
 
 def computing_of_predictions(wildcards, input):

@@ -35,10 +35,10 @@ OWN_MODULE = {
 
 EXPERIMENT = {
     "splits": 1,
-    "leaderboard": 1,
-    "select": 1,
+    "leaderboard": 2,
+    "select": 2,
     "summary": 2,
-    "own_module_summary": 1,
+    "own_module_summary": 2,
     "preview": 1,
     "havel": 1,
     "havel_chips": 1,

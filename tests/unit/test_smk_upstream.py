@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
+from snakemake import common
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake_interface_common.exceptions import WorkflowError
 
@@ -130,3 +131,21 @@ def test_snakemake_plans_only_where_apptainer_is(tmp_path: Path, monkeypatch: py
     with pytest.raises(WorkflowError, match="has to be available"):
         image.pull(dryrun=True)  # if it does not: see CAN_GO
     upstream._pull(image, dryrun=True)
+
+
+def test_snakemake_still_looks_at_a_function_for_every_job() -> None:
+    """Where it remembers by itself, `_look_at_functions_once` can go."""
+    code = "from snakemake import common; assert not hasattr(common.get_function_params, 'cache_info')"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0, CAN_GO
+
+
+def test_a_function_is_looked_at_once_and_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+    monkeypatch.setattr(common, "get_function_params", lambda func: looked.append(func) or {"a": 1})
+    upstream._look_at_functions_once()
+    for _ in range(3):
+        assert common.get_function_params(len) == {"a": 1}
+    assert looked == [len]
+    once = common.get_function_params
+    upstream._look_at_functions_once()
+    assert common.get_function_params is once

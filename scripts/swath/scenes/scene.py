@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from pydantic import JsonValue
 
@@ -39,7 +39,7 @@ class Scene:
 
     def row(self) -> dict[str, JsonValue]:
         """Return the scene as plain JSON values: what it is known by, however it came to its split."""
-        return {name: value for name, value in asdict(self).items() if name not in ("fold", "block")}
+        return {name: value for name, value in vars(self).items() if name not in ("fold", "block")}
 
 
 def folder_of_maps(scene: str, image: str) -> str:

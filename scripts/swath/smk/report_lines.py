@@ -16,8 +16,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from snakemake.jobs import Job
 from snakemake.logging import DefaultFormatter, logger
 from snakemake_interface_logger_plugins.common import LogEvent
+
+from swath.patches import replace
 
 HANDLER = "DefaultStreamHandler"
 """What Snakemake calls its handler for the terminal."""
@@ -61,6 +64,14 @@ def report_on_terminal(workflow: Any, name_of_run: NameOfRun | None) -> None:
             formatter = ReportFormatter(name_of_run, dry_run=output.dryrun)
             handler.setFormatter(formatter)
             handler.addFilter(Chosen(handler, formatter))
+            if output.dryrun and len(logger.handlers) == 1:
+                replace(Job, "log_info", _count)
+
+
+def _count(self: Any, indent: bool = False, printshellcmd: bool = True) -> None:
+    """Tell of a planned job what the table of a dry run needs; words and params, which nobody sees, cost time."""
+    job = {"rule_name": self.rule.name, "wildcards": self.wildcards_dict}
+    logger.info("", extra={"event": LogEvent.JOB_INFO, **job})
 
 
 class ReportFormatter(DefaultFormatter):

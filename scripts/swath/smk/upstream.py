@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import signal
 import threading
 import warnings
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import psutil
+from snakemake import common
 from snakemake.deployment.singularity import Image
 from snakemake.persistence import PersistenceBase
 from snakemake.scheduling.job_scheduler import JobScheduler
@@ -26,6 +28,7 @@ def apply(is_job: bool) -> None:
     """
     _leave_timers_behind()
     _hide_dropped_questions()
+    _look_at_functions_once()
     if is_job:
         _pass_sigterm_on()
     else:
@@ -113,6 +116,16 @@ def _plan_without_apptainer() -> None:
 def _pull(self: Any, dryrun: bool = False) -> None:
     with contextlib.suppress(WorkflowError):  # the image is a file: there is nothing to fetch
         self.singularity.check()
+
+
+def _look_at_functions_once() -> None:
+    """Have Snakemake look at the arguments of a rule's functions once, not for every job and every resource of it.
+
+    In a plan of 15,000 jobs it asks Python more than half a million times, which is a tenth of the time of planning.
+    """
+    if not hasattr(common.get_function_params, "cache_info"):
+        asked = functools.lru_cache(maxsize=4096)(common.get_function_params)
+        replace(common, "get_function_params", asked)
 
 
 def _pass_sigterm_on() -> None:
