@@ -36,8 +36,9 @@ def test_what_has_changed_is_told_with_stage_function_and_cure(now: dict[str, An
     changed["modules"]["swath.scenes.vectors"]["read_labels"] = "another"
     changed["stages"]["KEYED['evals']"]["version"] += 1
     told = differences(now, changed)
-    assert "KEYED['scenes'] (version 1, scenes.py)\n    swath.scenes.vectors: read_labels\n" in told
-    assert "KEYED['evals'] (version 2, eval.py)\n    version 1 has become 2" in told
+    scenes, evals = (now["stages"][f"KEYED['{stage}']"]["version"] for stage in ("scenes", "evals"))
+    assert f"KEYED['scenes'] (version {scenes}, scenes.py)\n    swath.scenes.vectors: read_labels\n" in told
+    assert f"KEYED['evals'] (version {evals + 1}, eval.py)\n    version {evals} has become {evals + 1}" in told
     assert "KEYED['models']" not in told
     assert "raise its version in\nscripts/swath/versions.py" in told
     assert "make record" in told

@@ -11,10 +11,8 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import onnx
 import timm
 import torch
-from onnx import numpy_helper
 from torch import Tensor
 
 from swath.errors import Problem, UserError
@@ -102,6 +100,9 @@ def _of_encoder(content: bytes, encoder: str) -> dict[str, Tensor]:
 
 def _of_onnx(content: bytes) -> dict[str, Tensor]:
     """Read the layers of an exported U-Net; the last one is for classes of its own."""
+    import onnx
+    from onnx import numpy_helper
+
     graph = onnx.load_model_from_string(content).graph
     layers = {
         entry.name.removeprefix(WHOLE_PREFIX): torch.from_numpy(numpy_helper.to_array(entry).copy())
