@@ -18,11 +18,13 @@ from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 from swath.checks.context import CheckRequest
 from swath.cluster.queue import cancel_lost_jobs
 from swath.cluster.site import Nodes, Request, check_requests, read_accounts, read_site, request_of
+from swath.config.load import read_yaml
+from swath.config.plain_yaml import problems_in
 from swath.coordination import job_messages
 from swath.coordination.process_identity import describe
 from swath.coordination.run_registry import live_runs, register_run, release_lock_of_dead_run
 from swath.doctor.examine import examine_or_exit
-from swath.errors import ending_the_program
+from swath.errors import UserError, ending_the_program
 from swath.patches import WRITTEN_FOR, other_versions
 from swath.smk import upstream
 from swath.smk.fork_server import fork_scripts
@@ -65,6 +67,15 @@ def before_planning(workflow: Any) -> None:
     upstream.apply(is_job=not workflow.is_main_process)
     gc.freeze()  # Python would look for garbage in all that is loaded when the process ends: half a second
     release_lock_of_dead_run(is_job=not workflow.is_main_process)
+
+
+def checked_config(path: Path) -> str:
+    """Return a config file's path for Snakemake, which would run the Python in it and has no line for a mistake."""
+    with ending_the_program():
+        read_yaml(path)
+        if misread := problems_in([path]):
+            raise UserError(misread)
+    return str(path)
 
 
 def after_planning(workflow: Any, context: RunContext) -> None:
