@@ -613,13 +613,12 @@ def test_first_weights_are_files() -> None:
     "model",
     [
         {"weights": "old {1}/best.pth"},
-        {"architecture": "external", "definition": "{mine}", "entrypoint": "net", "encoder": "resnet18"},
+        {"architecture": "external", "definition": "{mine}", "entrypoint": "net"},
     ],
 )
 def test_braces_in_paths_that_snakemake_is_told_are_refused(model: dict[str, Any]) -> None:
-    values = {f"model.{name}": value for name, value in model.items()}
     with pytest.raises(UserError, match=r"not_file_safe[\s\S]*Snakemake takes for wildcards"):
-        check_paths(plan_of(base(trials=[values])), [])
+        check_paths(plan_of({**base(), "model": model}), [])
 
 
 def test_a_container_sees_what_a_virtual_raster_stands_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
