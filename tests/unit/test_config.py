@@ -329,11 +329,11 @@ def test_a_class_needs_a_name_that_can_be_shown(name: str) -> None:
     assert told.code == "unusable_class_name"
 
 
-@pytest.mark.parametrize("depth", [None, "3", 3.5, 0, 6, 10**9, True])
+@pytest.mark.parametrize("depth", [None, "3", 3.5, 0, -1, True, [3]])
 def test_a_depth_that_is_none_is_told(depth: Any) -> None:
     told = problem(changed("model.arguments.encoder_depth", depth))
     assert (told.code, told.field) == ("wrong_value", "model.arguments.encoder_depth")
-    assert told.expected == "a whole number from 1 to 5"
+    assert told.expected == "a whole number above 0"
 
 
 def test_a_name_too_long_for_a_folder_is_told() -> None:

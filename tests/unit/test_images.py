@@ -207,7 +207,9 @@ def test_chips_on_disk_are_what_the_image_says(tmp_path: Path, dtype: str) -> No
     pixels[:, :4] = 7
     imagery = Imagery(nodata=7, normalize={"min": 0, "max": 300})
     facts = replace(
-        scene(write(tmp_path / "i.tif", pixels), tmp_path, nodata=7), label_raster=str(tmp_path / "labels.tif")
+        scene(write(tmp_path / "i.tif", pixels), tmp_path, nodata=7),
+        id=f"tile [{dtype}] {{ü}} (2)",  # names of files are made of it
+        label_raster=str(tmp_path / "labels.tif"),
     )
     write_ids(tmp_path / "labels.tif", facts, lambda window: np.ones((window.height, window.width), np.uint8), 2)
     analyze([], imagery, tmp_path / "stats.json")
@@ -218,6 +220,7 @@ def test_chips_on_disk_are_what_the_image_says(tmp_path: Path, dtype: str) -> No
     with zipfile.ZipFile(tmp_path / "chips.zip") as archive:
         images = sorted(name for name in archive.namelist() if "/img/" in name)
         assert len(images) == 9
+        assert all(Path(name).name.startswith(f"tile__{dtype}___ü___2_~") for name in images)
         for name, (row, column) in zip(images, np.ndindex(3, 3), strict=True):
             chip = rasterio.MemoryFile(archive.read(name)).open().read().transpose(1, 2, 0)
             there = expected[row * 16 : row * 16 + 16, column * 16 : column * 16 + 16]

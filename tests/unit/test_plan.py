@@ -19,7 +19,7 @@ from swath.config.imagery import Range
 from swath.config.load import load_experiment
 from swath.errors import UserError
 from swath.files import publish, publish_directory
-from swath.plan.inputs import first_weights
+from swath.plan.inputs import check_paths, first_weights, places_of
 from swath.plan.keys import STAGES
 from swath.plan.plan import Plan, make_plan
 from swath.plan.shards import scenes_in_shard, shards, shards_made, shards_to_use
@@ -622,3 +622,29 @@ def test_first_weights_are_files() -> None:
     assert files(weights={"experiment": "x", "trial": "lr=1", "seed": 3}) == [
         "results/experiments/x/trials/lr=1,seed=3/model-bundle.zip"
     ]
+
+
+# --- what a plan reads beside scenes ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"weights": "old {1}/best.pth"},
+        {"architecture": "external", "definition": "{mine}", "entrypoint": "net"},
+    ],
+)
+def test_braces_in_paths_that_snakemake_is_told_are_refused(model: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=r"not_file_safe[\s\S]*Snakemake takes for wildcards"):
+        check_paths(plan_of({**base(), "model": model}), [])
+
+
+def test_a_container_sees_what_a_virtual_raster_stands_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiles").mkdir()
+    (tmp_path / "tiles" / "x.tif").touch()
+    source = f'<SourceFilename relativeToVRT="0">{tmp_path}/tiles/x.tif</SourceFilename>'
+    (tmp_path / "a.vrt").write_text(f"<VRTDataset>{source}</VRTDataset>")
+    plan = plan_of(base())
+    plan.scenes = [Scene("a", "train", "a.vrt", None)]
+    assert f"{tmp_path}/tiles/x.tif" in list(places_of(plan, "results", []))

@@ -126,10 +126,10 @@ class Experiment(Section):
     def _windows_fit_the_network(self) -> Self:
         if self.model.architecture in NEEDS_DIVISIBLE_WINDOWS:
             depth = self.model.arguments.get("encoder_depth", 5)
-            if not isinstance(depth, int) or isinstance(depth, bool) or not 1 <= depth <= DEEPEST:
+            if not isinstance(depth, int) or isinstance(depth, bool) or depth < 1:
                 field = ("model", "arguments", "encoder_depth")
-                raise mistake("wrong_value", f"a whole number from 1 to {DEEPEST}", field=field, found=repr(depth))
-            factor = 2**depth
+                raise mistake("wrong_value", "a whole number above 0", field=field, found=repr(depth))
+            factor = 2 ** min(depth, DEEPEST)  # what is deeper, the preflight tells
             window = self.predict.chip_size or self.chips.size
             sizes = {("chips", "size"): self.chips.size, ("predict", "chip_size"): window}
             for place, size in sizes.items():

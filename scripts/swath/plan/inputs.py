@@ -67,6 +67,30 @@ def places_of(plan: Plan, results: str, files: Sequence[str | Path]) -> Iterator
     yield from (folder for trial in plan.trials if (folder := trial.settings.model.definition))
 
 
+def check_paths(plan: Plan, files: Sequence[str | Path]) -> None:
+    """Make sure that Snakemake can be told where first weights and networks of the user's own are.
+
+    Raises:
+        UserError: For braces, which it takes for wildcards.
+    """
+    models = [trial.settings.model for trial in plan.trials]
+    named = {("weights", model.weights) for model in models} | {("definition", model.definition) for model in models}
+    problems = [
+        Problem(
+            "not_file_safe",
+            where(files, ("model", setting)),
+            f"model.{setting}",
+            path,
+            "a path without braces, which Snakemake takes for wildcards",
+            "rename the folder or file",
+        )
+        for setting, path in sorted(named, key=str)
+        if isinstance(path, str) and set(path) & set("{}")
+    ]
+    if problems:
+        raise UserError(problems)
+
+
 def check_weights(plan: Plan, files: Sequence[str | Path]) -> None:
     """Make sure that first weights which no rule makes are there.
 

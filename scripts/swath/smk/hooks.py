@@ -19,11 +19,13 @@ from swath.checks.context import CheckRequest
 from swath.checksums import damage_of_job, remove_damaged
 from swath.cluster.queue import cancel_lost_jobs
 from swath.cluster.site import Nodes, Request, check_requests, read_accounts, read_site, request_of
+from swath.config.load import read_yaml
+from swath.config.plain_yaml import problems_in
 from swath.coordination import job_messages
 from swath.coordination.process_identity import describe
 from swath.coordination.run_registry import live_runs, register_run
 from swath.doctor.examine import examine_or_exit
-from swath.errors import ending_the_program
+from swath.errors import UserError, ending_the_program
 from swath.files import read_state
 from swath.patches import WRITTEN_FOR, other_versions
 from swath.smk import upstream
@@ -79,6 +81,15 @@ def before_planning(workflow: Any) -> None:
         for damage in remove_damaged():
             _tell_of_damage(damage)
         upstream.make_again(damage_of_job, _tell_of_damage)
+
+
+def checked_config(path: Path) -> str:
+    """Return a config file's path for Snakemake, which would run the Python in it and has no line for a mistake."""
+    with ending_the_program():
+        read_yaml(path)
+        if misread := problems_in([path]):
+            raise UserError(misread)
+    return str(path)
 
 
 def after_planning(workflow: Any, context: RunContext) -> None:

@@ -16,7 +16,7 @@ from swath.checks.context import CheckRequest
 from swath.config.load import Config, load_experiment
 from swath.errors import ending_the_program
 from swath.job.container import check_image, check_program, mount
-from swath.plan.inputs import check_definitions, check_weights
+from swath.plan.inputs import check_definitions, check_paths, check_weights
 from swath.plan.plan import Plan, make_plan
 from swath.scenes.table import read_scenes
 
@@ -29,6 +29,7 @@ def plan_or_exit(config: Config, files: Sequence[str | Path]) -> Plan:
     with ending_the_program():
         experiment = load_experiment(config, files)
         plan = make_plan(experiment, read_scenes(experiment.scenes), config, files)
+        check_paths(plan, files)
         check_weights(plan, files)
         check_definitions(plan, files)
     return plan
