@@ -92,7 +92,6 @@ MEANING: dict[Level, dict[str, str]] = {
         "needs_normalisation": "Imagery of more than 8 bits goes without normalisation.",
         "mixed_pixel_types": "8-bit and other images are to be normalised by one statistic.",
         "all_nodata": "An image, as far as it was sampled, holds no data at all.",
-        "band_without_data": "A band has no pixel with data in any training scene.",
         # labels and areas of interest
         "labels_unreadable": "Labels cannot be read.",
         "labels_empty": "A file of labels holds none, though unlabelled pixels are to be ignored.",
@@ -164,7 +163,7 @@ MEANING: dict[Level, dict[str, str]] = {
         "zeros_without_data": "An image holds zeros as values; pixels that are 0 in every band count as without data.",
         "undeclared_nodata": "A value that usually means 'no data' is common, but not declared as nodata.",
         "outliers": "A few extreme values would stretch the statistics that normalise the imagery.",
-        "constant_band": "A band has the same value in every training scene.",
+        "constant_band": "A band has the same value, or no data, in every training scene.",
         "range_mismatch": "The fixed range of `imagery.normalize` does not match the images' values.",
         "band_taken_for_transparency": "A band is marked as transparency, but holds values as any other.",
         "scales_differ": "Scenes hold values of very different size: reflectance here, 8-bit values there.",

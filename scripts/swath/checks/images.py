@@ -235,20 +235,22 @@ def _order(header: SurveyedImage, imagery: Imagery) -> list[int]:
 
 
 def constant_bands(survey: Survey) -> Iterator[Problem]:
-    """Find bands that the model sees and that hold one value in all training scenes."""
+    """Find bands that the model sees and that hold one value, or no data, in all training scenes."""
     training = list(survey.with_sample("train"))
-    constant = {
-        index: values[0].min
-        for settings in survey.settings("imagery")
-        for index, values in _columns(training, settings.imagery)
-        if len({band.min for band in values} | {band.max for band in values}) == 1
-    }
+    constant: dict[int, float | None] = {}
+    for settings in survey.settings("imagery"):
+        for index, bands in _columns(training, settings.imagery):
+            values = {value for band in bands for value in (band.min, band.max)}
+            if len(values) < 2:
+                constant[index] = next(iter(values), None)
+    if all(value is None for value in constant.values()) and all(sample.nodata == 1 for _, _, sample in training):
+        return  # images without any data are told as such
     for index, value in sorted(constant.items()):
         yield Problem(
             "constant_band",
             training[0][0].image,
             f"band {index + 1}",
-            f"{value:g} everywhere, in {_scenes(len(training))}",
+            f"{'no data' if value is None else f'{value:g}'} everywhere, in {_scenes(len(training))}",
             "values that differ",
             "leave the band out with `imagery.bands`",
         )
@@ -257,12 +259,11 @@ def constant_bands(survey: Survey) -> Iterator[Problem]:
 def _columns(
     training: Sequence[tuple[Reading, SurveyedImage, Sample]], imagery: Imagery
 ) -> Iterator[tuple[int, list[Spread]]]:
-    """Go through the bands that the model sees: its index in the first scene, and its spreads in all of them."""
+    """Go through the bands that the model sees: the index in the first scene, and the spreads where there is data."""
     orders = [_order(header, imagery) for _, header, _ in training]
     for place in range(min(map(len, orders), default=0)):
         bands = [sample.bands[order[place]] for order, (_, _, sample) in zip(orders, training, strict=True)]
-        if held := [band for band in bands if band]:
-            yield orders[0][place], held
+        yield orders[0][place], [band for band in bands if band]
 
 
 def kinds_of_values(survey: Survey) -> Iterator[Problem]:

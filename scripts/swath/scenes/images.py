@@ -169,7 +169,9 @@ def _place_in_the_world(image: str, dataset: Any, others: Sequence[ImageHeader])
             )
         )
     try:
-        bounds = tuple(transform_bounds(dataset.crs, WGS84, *dataset.bounds))
+        left, bottom, right, top = dataset.bounds  # of a grid that runs south to north, the bottom is above
+        edges = (min(left, right), min(bottom, top), max(left, right), max(bottom, top))
+        bounds = tuple(transform_bounds(dataset.crs, WGS84, *edges))
     except Exception:  # rasterio's and PROJ's errors for a CRS that leads nowhere
         bounds = (math.nan,)
     if not all(map(math.isfinite, bounds)):
