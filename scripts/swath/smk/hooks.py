@@ -82,10 +82,7 @@ def after_planning(workflow: Any, context: RunContext) -> None:
     """Have a run claim what it makes, and one on a cluster use Swath's executor, before Snakemake builds that."""
     expect_later(context.made_later)
     if workflow.is_main_process:
-        for file in map(Path, context.read_while_planning):
-            if file.is_file() and read_state(file) is None:
-                file.unlink()  # what cannot be read is not there
-                _tell_of_damage(f"{file}: no JSON")
+        _forget_unreadable(context.read_while_planning)
     if workflow.is_main_process and ExecutorPluginRegistry().is_installed("slurm"):
         from swath.smk.executor import use_for  # where the plugin is not installed, there is nothing to derive from
 
@@ -123,6 +120,14 @@ def on_error(workflow: Any) -> None:
     if workflow.executor_plugin.name == "slurm":
         for text in job_messages.read_all():
             print(f"\n{text}\n", file=sys.stderr)
+
+
+def _forget_unreadable(files: Sequence[str]) -> None:
+    """Remove what cannot be read: a result that says which jobs there are is then made again before anything else."""
+    for file in map(Path, files):
+        if file.is_file() and read_state(file) is None:
+            file.unlink()
+            _tell_of_damage(f"{file}: no JSON")
 
 
 def _tell_of_damage(damage: str) -> None:
