@@ -155,9 +155,11 @@ def note_name_of_jobs(name: str) -> None:
 
 def names_of_dead_runs() -> set[str]:
     """Name the SLURM jobs of runs that are at work here no more."""
-    alive = {(run["host"], run["pid"]) for run in [*live_runs(), this_process()]}
+    others = live_runs()
+    alive = {(run["host"], run["pid"]) for run in [*others, this_process()]}
     runs = {file.stem: read_identity(file) for file in _files(NAMES_OF_JOBS, ".json")}
-    return {name for name, run in runs.items() if run is None or (run["host"], run["pid"]) not in alive}
+    # whose the others are cannot be read: nobody's, once nobody else is at work
+    return {name for name, run in runs.items() if ((run["host"], run["pid"]) not in alive if run else not others)}
 
 
 def forget_names(names: Iterable[str]) -> None:

@@ -96,10 +96,7 @@ def after_planning(workflow: Any, context: RunContext) -> None:
     """Claim what the run makes, report on the terminal, and have a cluster use Swath's executor: before `on_start`."""
     expect_later(context.made_later)
     if workflow.is_main_process:
-        for file in map(Path, context.read_while_planning):
-            if file.is_file() and read_state(file) is None:
-                file.unlink()  # what cannot be read is not there
-                _tell_of_damage(f"{file}: no JSON")
+        _forget_unreadable(context.read_while_planning)
         if Path(workflow.main_snakefile).resolve().parent == context.repository.resolve():
             report_on_terminal(workflow, context.name_of_run)  # another workflow's lines are its own affair
     if workflow.is_main_process and ExecutorPluginRegistry().is_installed("slurm"):
@@ -139,6 +136,14 @@ def on_error(workflow: Any) -> None:
     if workflow.executor_plugin.name == "slurm":
         for text in job_messages.read_all():
             print(f"\n{text}\n", file=sys.stderr)
+
+
+def _forget_unreadable(files: Sequence[str]) -> None:
+    """Remove what cannot be read: a result that says which jobs there are is then made again before anything else."""
+    for file in map(Path, files):
+        if file.is_file() and read_state(file) is None:
+            file.unlink()
+            _tell_of_damage(f"{file}: no JSON")
 
 
 def _tell_of_damage(damage: str) -> None:
