@@ -115,4 +115,5 @@ CONTEXT = RunContext(
     image=CONTAINER,
     examples={"train": {"key": ""}, "predict": {}, "configure": {}},
     later={"configure": ["train", "predict"]},
+    known_after={"configure": f"{CONFIGURED}/table.json"},
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from swath.coordination import job_messages
 from swath.coordination.process_identity import describe
 from swath.coordination.run_registry import live_runs, register_run, release_lock_of_dead_run
 from swath.doctor.examine import examine_or_exit
-from swath.errors import ending_the_program
+from swath.errors import Problem, UserError, ending_the_program
 from swath.patches import WRITTEN_FOR, other_versions
 from swath.smk import upstream
 from swath.smk.fork_server import fork_scripts
@@ -45,6 +45,7 @@ class RunContext:
         image: The container.
         examples: Rule → wildcards of one of its jobs, to ask what its jobs ask for; `train` is among them.
         later: Checkpoint → those rules of the examples whose jobs are known once it has run.
+        known_after: Checkpoint before which it is not known which stages there are → the file that says so.
         name_of_run: Tells which run a job belongs to, of its rule and wildcards; None where trials share it.
         weights: Files of first weights.
         request: Tells what the preflight is to check; None where nothing is known before a job has run.
@@ -57,6 +58,7 @@ class RunContext:
     image: str
     examples: Mapping[str, Mapping[str, Any]]
     later: Mapping[str, Sequence[str]]
+    known_after: Mapping[str, str] = field(default_factory=dict)
     name_of_run: NameOfRun | None = None
     weights: Sequence[str] = ()
     request: Callable[[], CheckRequest] | None = None
@@ -74,10 +76,29 @@ def after_planning(workflow: Any, context: RunContext) -> None:
     """Have the terminal show a report, and a run on a cluster use Swath's executor, built before `on_start`."""
     if workflow.is_main_process and Path(workflow.main_snakefile).resolve().parent == context.repository.resolve():
         report_on_terminal(workflow, context.name_of_run)  # another workflow's lines are its own affair
+        _check_until_or_exit(workflow, context)
     if workflow.is_main_process and ExecutorPluginRegistry().is_installed("slurm"):
         from swath.smk.executor import use_for  # where the plugin is not installed, there is nothing to derive from
 
         use_for(context.name)
+
+
+def _check_until_or_exit(workflow: Any, context: RunContext) -> None:
+    """Refuse `--until` a stage that nothing is known of yet: Snakemake would find "nothing to be done"."""
+    until = set(workflow.dag_settings.until)
+    for checkpoint, file in context.known_after.items():
+        if until and checkpoint not in until and not Path(file).is_file():
+            with ending_the_program():
+                raise UserError(
+                    Problem(
+                        "stages_unknown",
+                        "command line",
+                        "--until",
+                        ", ".join(sorted(until)),
+                        f"a stage that is known before `{checkpoint}` has run, which says what there is to do",
+                        f"type the command with `--until {checkpoint}` first, then as it is",
+                    )
+                )
 
 
 def on_start(workflow: Any, context: RunContext) -> None:
