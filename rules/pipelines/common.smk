@@ -122,4 +122,5 @@ CONTEXT = RunContext(
     later={"configure": ["train", "predict"]},
     read_while_planning=[f"{CONFIGURED}/table.json", f"{EXPERIMENT}/winner.json"],
     made_later=all_of_pipelines,
+    known_after={"configure": f"{CONFIGURED}/table.json"},
 )

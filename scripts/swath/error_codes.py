@@ -139,6 +139,8 @@ MEANING: dict[Level, dict[str, str]] = {
         "get_config_result": "`get_config` returns something else than Raster Vision's config of a pipeline.",
         "unknown_argument": "`get_config` does not take an argument.",
         "argument_missing": "An argument of `get_config` that has no default is not there.",
+        "no_network": "The module wants something from the network, which cannot be reached.",
+        "stages_unknown": "A stage of a module of one's own is asked for before it is known which stages there are.",
         "module_failed": "The module fails, or asks of Raster Vision what it does not take.",
         "unknown_backend": "The module's backend is none of Raster Vision's for PyTorch.",
         # the machine and the cluster

@@ -17,6 +17,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     DETECTION: {
         "model.architecture": "faster_rcnn",
         "train.monitor": "mAP50",
+        "train.channels_last": False,
         "sweep.select.metric": "mAP50",
     },
     CLASSIFICATION: {"model.architecture": "classifier", "chips.sampling": "sliding"},

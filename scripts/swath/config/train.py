@@ -166,8 +166,8 @@ class Train(Section):
     elsewhere. On a CPU, bf16 is used where it is asked for and the CPU has instructions for it, fp16 never."""
 
     channels_last: bool = True
-    """Keep bands innermost in memory, in training and prediction: faster. With `model.architecture: external` the
-    default is `false`: not every network of one's own can do with it."""
+    """Keep bands innermost in memory, in training and prediction: faster. The default is `false` for object detection,
+    and with `model.architecture: external`, since not every network of one's own can do with it."""
 
     compile: bool = False
     """Compile the network with torch.compile: a minute or more at the start, faster steps. Needs a C++ compiler."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from swath.coordination import job_messages
 from swath.coordination.process_identity import describe
 from swath.coordination.run_registry import live_runs, register_run
 from swath.doctor.examine import examine_or_exit
-from swath.errors import UserError, ending_the_program
+from swath.errors import Problem, UserError, ending_the_program
 from swath.files import read_state
 from swath.patches import WRITTEN_FOR, other_versions
 from swath.smk import upstream
@@ -50,6 +50,7 @@ class RunContext:
         image: The container.
         examples: Rule → wildcards of one of its jobs, to ask what its jobs ask for; `train` is among them.
         later: Checkpoint → those rules of the examples whose jobs are known once it has run.
+        known_after: Checkpoint before which it is not known which stages there are → the file that says so.
         name_of_run: Tells which run a job belongs to, of its rule and wildcards; None where trials share it.
         weights: Files of first weights.
         request: Tells what the preflight is to check; None where nothing is known before a job has run.
@@ -64,6 +65,7 @@ class RunContext:
     image: str
     examples: Mapping[str, Mapping[str, Any]]
     later: Mapping[str, Sequence[str]]
+    known_after: Mapping[str, str] = field(default_factory=dict)
     name_of_run: NameOfRun | None = None
     weights: Sequence[str] = ()
     request: Callable[[], CheckRequest] | None = None
@@ -99,10 +101,29 @@ def after_planning(workflow: Any, context: RunContext) -> None:
         _forget_unreadable(context.read_while_planning)
         if Path(workflow.main_snakefile).resolve().parent == context.repository.resolve():
             report_on_terminal(workflow, context.name_of_run)  # another workflow's lines are its own affair
+            _check_until_or_exit(workflow, context)
     if workflow.is_main_process and ExecutorPluginRegistry().is_installed("slurm"):
         from swath.smk.executor import use_for  # where the plugin is not installed, there is nothing to derive from
 
         use_for(context.name)
+
+
+def _check_until_or_exit(workflow: Any, context: RunContext) -> None:
+    """Refuse `--until` a stage that nothing is known of yet: Snakemake would find "nothing to be done"."""
+    until = set(workflow.dag_settings.until)
+    for checkpoint, file in context.known_after.items():
+        if until and checkpoint not in until and not Path(file).is_file():
+            with ending_the_program():
+                raise UserError(
+                    Problem(
+                        "stages_unknown",
+                        "command line",
+                        "--until",
+                        ", ".join(sorted(until)),
+                        f"a stage that is known before `{checkpoint}` has run, which says what there is to do",
+                        f"type the command with `--until {checkpoint}` first, then as it is",
+                    )
+                )
 
 
 def on_start(workflow: Any, context: RunContext) -> None:
