@@ -110,7 +110,7 @@ def after_planning(workflow: Any, context: RunContext) -> None:
 
 def _check_until_or_exit(workflow: Any, context: RunContext) -> None:
     """Refuse `--until` a stage that nothing is known of yet: Snakemake would find "nothing to be done"."""
-    until = set(workflow.dag_settings.until)
+    until = set(workflow.dag_settings.until) if workflow.dag_settings else set()  # no plan where rules are linted
     for checkpoint, file in context.known_after.items():
         if until and checkpoint not in until and not Path(file).is_file():
             with ending_the_program():
