@@ -11,8 +11,8 @@ from typing import Any
 
 import psutil
 from snakemake.deployment.singularity import Image
+from snakemake.exceptions import WorkflowError
 from snakemake.scheduling.job_scheduler import JobScheduler
-from snakemake_interface_common.exceptions import WorkflowError
 
 from swath.patches import replace
 
