@@ -15,8 +15,8 @@ from types import SimpleNamespace
 import psutil
 import pytest
 from snakemake import common
+from snakemake.exceptions import WorkflowError
 from snakemake.scheduling.job_scheduler import JobScheduler
-from snakemake_interface_common.exceptions import WorkflowError
 
 from swath.smk import upstream
 from swath.smk.upstream import scripts_below

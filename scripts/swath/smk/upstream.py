@@ -13,9 +13,9 @@ from typing import Any
 import psutil
 from snakemake import common
 from snakemake.deployment.singularity import Image
+from snakemake.exceptions import WorkflowError
 from snakemake.persistence import PersistenceBase
 from snakemake.scheduling.job_scheduler import JobScheduler
-from snakemake_interface_common.exceptions import WorkflowError
 
 from swath.patches import replace, takes
 
