@@ -174,6 +174,7 @@ MEANING: dict[Level, dict[str, str]] = {
         "spatial_overlap": "A training scene overlaps a validation or test scene: the score would be too good.",
         "class_absent": "A class has no labels in the training or validation scenes.",
         "class_rare": "A class has very few labelled pixels in the training scenes.",
+        "scene_without_chips": "A training or validation scene has too few labels for a single chip.",
         "too_few_chips": "There are fewer training chips than fill a batch.",
     },
     "note": {
