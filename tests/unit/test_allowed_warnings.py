@@ -65,7 +65,7 @@ def filled(scene: str, band: int | slice, value: float, dtype: str = "uint16", *
 
 def sparse(scene: str) -> None:
     values = pixels(scene)
-    values[:, 4:] = 0
+    values[:, np.arange(80) % 16 > 0] = 0
     write_image(DATA, scene, values, nodata=0)
 
 
@@ -175,7 +175,10 @@ CASES: dict[str, list[Case]] = {
         Case(each(lambda s: filled(s, 2, np.nan, "float32"))),
         Case(each(lambda s: filled(s, 2, 0)), {"imagery": {"normalize": "min_max"}}),
     ],
-    "range_mismatch": [Case(config={"imagery": {"normalize": {"min": 50_000, "max": 60_000}}})],
+    "range_mismatch": [
+        Case(config={"imagery": {"normalize": {"min": 2_900, "max": 3_300}}}),
+        Case(config={"imagery": {"normalize": {"min": -60_000, "max": 50}}}),
+    ],
     "band_taken_for_transparency": [Case(each(with_shades))],
     "scales_differ": [Case(lambda: filled("b", slice(None), 60_000))],
     "scaling_differs": [Case(lambda: with_offset("b"))],
@@ -269,6 +272,13 @@ def test_that_no_chip_can_come_of_it_is_an_error_beforehand(chips: dict[str, Any
     found = look({**deepcopy(TINY), "chips": chips})
     assert set(found.codes) == codes - {"too_few_chips"}
     assert "0 train chips" in found.told("chips_missing")[0]
+
+
+def test_a_range_that_hides_an_image_is_an_error_beforehand() -> None:
+    """All values would become 0, which counts as no data: no chip would be left."""
+    for low in (2_990, 50_000):
+        found = look({**deepcopy(TINY), "imagery": {"normalize": {"min": low, "max": 60_000}}})
+        assert found.codes == ["range_hides_image"]
 
 
 def test_areas_without_room_for_a_chip_in_every_scene_are_an_error_beforehand() -> None:

@@ -96,7 +96,7 @@ def batches(survey: Survey) -> Iterator[Problem]:
             continue
         number = numbers["train"]
         whole = chips.min_labelled == 0 and chips.max_nodata == 1
-        if number < size:
+        if 0 < number < size:
             yield Problem(
                 "too_few_chips",
                 survey.place("train", "batch_size"),
