@@ -91,6 +91,7 @@ MEANING: dict[Level, dict[str, str]] = {
         "bands_missing": "A band that is asked for is not there, or images have different numbers of bands.",
         "needs_normalisation": "Imagery of more than 8 bits goes without normalisation.",
         "mixed_pixel_types": "8-bit and other images are to be normalised by one statistic.",
+        "range_hides_image": "The fixed range of `imagery.normalize` lies above all of an image's values.",
         "all_nodata": "An image, as far as it was sampled, holds no data at all.",
         # labels and areas of interest
         "labels_unreadable": "Labels cannot be read.",
@@ -188,6 +189,7 @@ MEANING: dict[Level, dict[str, str]] = {
         "spatial_overlap": "A training scene overlaps a validation or test scene: the score would be too good.",
         "class_absent": "A class has no labels in the training or validation scenes.",
         "class_rare": "A class has very few labelled pixels in the training scenes.",
+        "scene_without_chips": "A training or validation scene has too few labels for a single chip.",
         "too_few_chips": "There are fewer training chips than fill a batch.",
     },
     "note": {

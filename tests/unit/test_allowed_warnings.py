@@ -65,7 +65,7 @@ def filled(scene: str, band: int | slice, value: float, dtype: str = "uint16", *
 
 def sparse(scene: str) -> None:
     values = pixels(scene)
-    values[:, 4:] = 0
+    values[:, np.arange(80) % 16 > 0] = 0
     write_image(DATA, scene, values, nodata=0)
 
 
@@ -104,10 +104,8 @@ def with_area(scene: str) -> None:
     gpd.GeoDataFrame(geometry=[square(scene, 5, 5, 12, 12)], crs=CRS).to_file(DATA / f"{scene}-aoi.gpkg")
 
 
-def with_areas() -> None:
-    each(with_area)()
-    in_table("labels,split", "labels,aoi,split")
-    each(lambda scene: in_table(f"{scene}.gpkg,", f"{scene}.gpkg,{scene}-aoi.gpkg,"))()
+def few_labels(scene: str) -> None:
+    write_labels(DATA, scene, [square(scene, 0, 0, 10, 5), square(scene, 0, 5, 10, 5)])
 
 
 def with_bow_tie(scene: str) -> None:
@@ -118,6 +116,21 @@ def with_bow_tie(scene: str) -> None:
 
 def small_raster(scene: str) -> None:
     write_label_raster(DATA, scene, np.repeat([[1], [2]], 20, 0).astype(np.uint8) * np.ones((1, 40), np.uint8))
+
+
+def rotated(scene: str) -> None:
+    write_image(DATA, scene, transform=grid(scene) @ rasterio.Affine.rotation(20))
+
+
+def upside_down(scene: str) -> None:
+    turned = rasterio.Affine.translation(0, 80) @ rasterio.Affine.scale(1, -1)
+    write_image(DATA, scene, transform=grid(scene) @ turned)
+
+
+def without_room_in_one() -> None:
+    with_area("b")
+    in_table("labels,split", "labels,aoi,split")
+    each(lambda scene: in_table(f"{scene}.gpkg,", f"{scene}.gpkg,{'b-aoi.gpkg' if scene == 'b' else ''},"))()
 
 
 def small_rasters() -> None:
@@ -147,10 +160,7 @@ def far_labels(scene: str) -> None:
 RASTERS = {"labels": {"mapping": {"1": "field", "2": "forest"}}}
 
 CASES: dict[str, list[Case]] = {
-    "rotated_grid": [
-        Case(each(lambda s: write_image(DATA, s, transform=grid(s) @ rasterio.Affine.rotation(20)))),
-        Case(each(lambda s: write_image(DATA, s, transform=grid(s) @ rasterio.Affine.translation(0, 80) @ rasterio.Affine.scale(1, -1)))),
-    ],
+    "rotated_grid": [Case(each(rotated)), Case(each(upside_down))],
     "mostly_nodata": [
         Case(each(sparse)),
     ],
@@ -165,7 +175,10 @@ CASES: dict[str, list[Case]] = {
         Case(each(lambda s: filled(s, 2, np.nan, "float32"))),
         Case(each(lambda s: filled(s, 2, 0)), {"imagery": {"normalize": "min_max"}}),
     ],
-    "range_mismatch": [Case(config={"imagery": {"normalize": {"min": 50_000, "max": 60_000}}})],
+    "range_mismatch": [
+        Case(config={"imagery": {"normalize": {"min": 2_900, "max": 3_300}}}),
+        Case(config={"imagery": {"normalize": {"min": -60_000, "max": 50}}}),
+    ],
     "band_taken_for_transparency": [Case(each(with_shades))],
     "scales_differ": [Case(lambda: filled("b", slice(None), 60_000))],
     "scaling_differs": [Case(lambda: with_offset("b"))],
@@ -177,8 +190,6 @@ CASES: dict[str, list[Case]] = {
     ],
     "labels_partly_outside": [Case(each(far_labels))],
     "labels_smaller_than_image": [Case(small_rasters, RASTERS)],
-        Case(lambda: (each(small_raster)(), in_table(".gpkg", "-labels.tif")), RASTERS)
-    ],
     "no_labelled_pixels": [
         Case(lambda: write_labels(DATA, "b", [square("b", 3.1, 3.1, 0.2, 0.2)], ["field"])),
         Case(
@@ -198,14 +209,15 @@ CASES: dict[str, list[Case]] = {
         )
     ],
     "aoi_smaller_than_chip": [
-        Case(with_areas),
-        Case(with_areas, {"chips": {"size": 32, "sampling": "sliding"}}),
+        Case(without_room_in_one),
+        Case(without_room_in_one, {"chips": {"size": 32, "sampling": "sliding"}}),
+    ],
+    "scene_without_chips": [
+        Case(each(few_labels, "b"), {"chips": {"size": 32, "per_scene": 8, "min_labelled": 0.5}}),
     ],
     "image_twice": [Case(lambda: in_table("b.tif,b.gpkg", "a.tif,a.gpkg"))],
     "image_in_two_splits": [Case(lambda: in_table("c.tif,c.gpkg", "a.tif,a.gpkg"))],
     "spatial_overlap": [Case(over_b)],
-        Case(lambda: write_image(DATA, "c", transform=grid("b") @ rasterio.Affine.translation(40, 0)))
-    ],
     "class_absent": [Case(config={"classes": {"field": "red", "forest": "green", "water": "blue"}})],
     "class_rare": [Case(each(rare))],
     "too_few_chips": [Case(config={"chips": {"size": 32, "per_scene": 1}})],
@@ -246,6 +258,34 @@ def test_what_is_allowed_does_not_fail(code: str, number: int) -> None:
     facts = allowed.facts()
     chips = {split: cut(allowed, facts, split) for split in ("train", "validation")}
     assert all(chips.values())
+
+
+@pytest.mark.parametrize(
+    ("chips", "codes"),
+    [
+        ({"size": 32, "per_scene": 1, "min_labelled": 0.5}, {"chips_missing", "scene_without_chips", "too_few_chips"}),
+        ({"size": 32, "sampling": "sliding", "min_labelled": 0.5}, {"chips_missing", "scene_without_chips"}),
+    ],
+)
+def test_that_no_chip_can_come_of_it_is_an_error_beforehand(chips: dict[str, Any], codes: set[str]) -> None:
+    each(few_labels)()
+    found = look({**deepcopy(TINY), "chips": chips})
+    assert set(found.codes) == codes - {"too_few_chips"}
+    assert "0 train chips" in found.told("chips_missing")[0]
+
+
+def test_a_range_that_hides_an_image_is_an_error_beforehand() -> None:
+    """All values would become 0, which counts as no data: no chip would be left."""
+    for low in (2_990, 50_000):
+        found = look({**deepcopy(TINY), "imagery": {"normalize": {"min": low, "max": 60_000}}})
+        assert found.codes == ["range_hides_image"]
+
+
+def test_areas_without_room_for_a_chip_in_every_scene_are_an_error_beforehand() -> None:
+    each(with_area)()
+    in_table("labels,split", "labels,aoi,split")
+    each(lambda scene: in_table(f"{scene}.gpkg,", f"{scene}.gpkg,{scene}-aoi.gpkg,"))()
+    assert "chips_missing" in look(deepcopy(TINY)).codes
 
 
 def cut(looked: Looked, facts: dict[str, SceneFacts], split: str) -> int:

@@ -251,3 +251,15 @@ def test_a_common_file_that_reaches_one_scene_is_not_told() -> None:
 
 
 SPLITS = ("train", "train", "validation", "test")
+
+
+def test_cells_are_counted_whatever_their_class_is_called(tmp_path: Path) -> None:
+    """A class named Grassland/Pasture is a folder in a folder."""
+    from swath.config.tasks import CLASSIFICATION
+    from swath.rv.chip_files import CHIP_FILES
+
+    for name in ("Corn/a-00001.png", "Grassland/Pasture/a-00002.png", "Grassland/Pasture/a-00003.png"):
+        path = tmp_path / "train" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert CHIP_FILES[CLASSIFICATION].count(tmp_path / "train") == 3

@@ -435,3 +435,63 @@ def test_a_box_as_large_as_a_chip_is_not_larger_and_one_that_is_larger_is_told()
     for scene in "ab":
         write_labels(DATA, scene, [square(scene, 10.3, 10.3, 40.4, 40)], ["tree"])
     assert "box_larger_than_chip" in look(config_with(drawn)).codes
+
+
+# --- files of any kind --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("driver", "suffix", "crs", "attribute"),
+    [
+        ("KML", ".kml", "EPSG:4326", "Name"),
+        ("GML", ".gml", tiny.CRS, "kind"),
+        ("OpenFileGDB", ".gdb", tiny.CRS, "kind"),
+        ("GeoJSONSeq", ".geojsonl", "EPSG:4326", "kind"),
+        ("MapInfo File", ".tab", tiny.CRS, "kind"),
+        ("SQLite", ".sqlite", tiny.CRS, "kind"),
+    ],
+)
+def test_labels_of_less_common_formats_are_read(driver: str, suffix: str, crs: str, attribute: str) -> None:
+    for scene in "abcd":
+        frame = gpd.read_file(DATA / f"{scene}.gpkg").to_crs(crs).rename(columns={"kind": attribute})
+        frame.to_file(DATA / f"{scene}{suffix}", driver=driver)
+    use_labels(suffix)
+    looked = look(config_with({"labels": {"attribute": attribute}}))
+    assert looked.codes == []
+    assert looked.facts("a")["a"].labelled_pixels == {
+        "null": pytest.approx(0, abs=80),
+        "field": pytest.approx(3200, abs=80),
+        "forest": pytest.approx(3200, abs=80),
+    }
+
+
+def test_classes_of_a_shapefile_in_another_encoding_are_read() -> None:
+    for scene in "abcd":
+        frame = gpd.read_file(DATA / f"{scene}.gpkg").assign(kind=["Äcker", "Gehölz"])
+        frame.to_file(DATA / f"{scene}.shp", encoding="ISO-8859-1")
+    use_labels(".shp")
+    looked = look(config_with({"labels": {"attribute": "kind", "mapping": {"Äcker": "field", "Gehölz": "forest"}}}))
+    assert looked.codes == []
+
+
+@pytest.mark.parametrize("changes", [{"bigtiff": "yes"}, {"tiled": True, "blockxsize": 16, "blockysize": 16}])
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float64"])
+def test_label_rasters_of_any_build_are_read(changes: dict[str, Any], dtype: str) -> None:
+    for scene in "abcd":
+        write_label_raster(DATA, scene, halves().astype(dtype), **changes)
+    use_labels("-labels.tif")
+    assert look(config_with(RASTERS)).codes == []
+
+
+@pytest.mark.parametrize("crs", ["EPSG:3031", "EPSG:3413"])
+def test_scenes_at_a_pole_are_labelled_from_degrees(crs: str) -> None:
+    """Scene b holds the pole itself, where all longitudes meet."""
+    for number, scene in enumerate("abcd"):
+        place = rasterio.transform.from_origin(-1205 + (number - 1) * 8100, 405, 10, 10)
+        write_image(DATA, scene, crs=crs, transform=place)
+        west, north = place.c, place.f
+        shapes = [box(west, north - 400, west + 800, north), box(west, north - 800, west + 800, north - 400)]
+        write_labels(DATA, scene, shapes, crs=crs)
+    looked = look(config_with({}))
+    assert looked.codes == []
+    assert looked.facts("b")["b"].labelled_pixels == {"null": 0, "field": 3200, "forest": 3200}

@@ -202,6 +202,18 @@ def _ranges(survey: Survey, imagery: Imagery, normalize: Range) -> Iterator[Prob
         wanted = limits * len(bands) if len(limits) == 1 else limits
         if len(wanted) != len(bands):
             continue  # told by bands_and_types
+        there = [(band, low, high) for band, (low, high) in zip(bands, wanted, strict=True) if band]
+        if there and all((band.max - low) / (high - low) < 1 / 255 for band, low, high in there):
+            top, bottom = max(band.max for band, _, _ in there), min(low for _, low, _ in there)
+            yield Problem(
+                "range_hides_image",
+                reading.image,
+                "imagery.normalize",
+                f"values up to {top:g}, a range from {bottom:g} on: all become 0, which counts as no data",
+                "a range that the values fill",
+                "correct it, or take `statistics`",
+            )
+            continue
         for number, (band, (low, high)) in enumerate(zip(bands, wanted, strict=True), start=1):
             if band and not _fills(band, low, high):
                 yield Problem(

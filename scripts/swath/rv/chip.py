@@ -59,7 +59,8 @@ def cut_chips(
         samples = Path(temporary) / "samples"
         for facts in scenes:
             number = _cut_scene(facts, split, chips, options, classes, Path(temporary), samples)
-            log.info("%s: %d chips", facts.id, number)
+            tell = log.info if number else log.warning
+            tell("%s: %d chips", facts.id, number)
         zip_directory(samples, output)
 
 
