@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import re
 import time
 import zipfile
@@ -89,7 +90,10 @@ class CheckpointFolder:
         for path in reversed(self._positions()):
             damage = damage_of(path)
             if not damage:
-                return path, torch.load(path, map_location="cpu", weights_only=False)
+                try:  # no code in it is run
+                    return path, torch.load(path, map_location="cpu", weights_only=True)
+                except pickle.UnpicklingError as error:
+                    damage = f"not what a training writes: {str(error.__context__ or error).splitlines()[0]}"
             log.warning("checkpoint %s is damaged (%s): going back to the one before", path, damage)
             if clean:
                 path.rename(path.with_suffix(".damaged"))
