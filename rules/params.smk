@@ -103,6 +103,10 @@ def memory_of_training(wildcards, input, attempt):
     return int((3000 * train.gpus + 3000 + min(1000 * train.cache_gb, 10 * input.size_mb)) * min(attempt, MOST_TIMES))
 
 
+def keep_checkpoints_of_bundle(wildcards, input):
+    return PLAN.run_with("bundles", wildcards.key).trial.settings.train.keep_checkpoints
+
+
 def batch_size_of_predictions(wildcards, input):
     return PLAN.run_with("predictions", wildcards.key).trial.settings.predict.batch_size
 
