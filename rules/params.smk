@@ -134,5 +134,6 @@ CONTEXT = RunContext(
     request=request,
     validation=VALIDATION,
     read_while_planning=[f"{EXPERIMENT}/winner.json"],
+    confirmed=CONFIRMED,
     made_later=tests_of_all,
 )

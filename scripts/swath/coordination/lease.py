@@ -219,7 +219,7 @@ def is_gone(claim: Claim | None) -> bool:
 
 
 def is_held(folder: Path) -> bool:
-    """Tell whether somebody may still be writing into a folder: its newest claim is neither released nor a dead one's."""
+    """Tell whether somebody may still write into a folder: its newest claim is neither released nor a dead one's."""
     number = newest_claim(folder)
     return bool(number) and not is_gone(read_claim(folder, number))
 
