@@ -19,6 +19,7 @@ from swath.smk.hooks import RunContext
 from swath.smk.run import MOST_TIMES, memory, minutes, mount_or_exit, plan_or_exit, size_mb, time_limit_in
 from swath.versions import EXPERIMENT as VERSIONS
 
+CONFIRMED = bool(config.pop("yes", False))  # of the rule clean_up
 PLAN = plan_or_exit(config, workflow.configfiles)
 NAME = PLAN.experiment.experiment
 

@@ -122,6 +122,10 @@ def memory_of_training(wildcards, input, attempt):
     return int((3000 * train.gpus + 3000 + min(1000 * train.cache_gb, 10 * size_mb(input))) * min(attempt, MOST_TIMES))
 
 
+def keep_checkpoints_of_bundle(wildcards, input):
+    return PLAN.run_with("bundles", wildcards.key).trial.settings.train.keep_checkpoints
+
+
 def computing_of_predictions(wildcards, input):
     """How the model computes: what follows from its key, and the batch size, which changes no result."""
     settings = PLAN.run_with("predictions", wildcards.key).trial.settings
@@ -161,5 +165,6 @@ CONTEXT = RunContext(
     request=request,
     validation=VALIDATION,
     read_while_planning=[f"{EXPERIMENT}/winner.json"],
+    confirmed=CONFIRMED,
     made_later=tests_of_all,
 )

@@ -7,6 +7,7 @@ from swath.smk.hooks import RunContext
 from swath.smk.run import memory, minutes, mount_or_exit, time_limit_in
 from swath.versions import EXPERIMENT as VERSIONS
 
+CONFIRMED = bool(config.pop("yes", False))  # of the rule clean_up
 PLAN = plan_pipeline_or_exit(config, workflow.configfiles)
 NAME = PLAN.experiment.experiment
 
@@ -108,6 +109,7 @@ def threads_of_training(wildcards):
 # --- what is looked at and told beside the jobs ---------------------------------------------------
 # no preflight: what the module will read is not known before `configure`, and which weights it needs, only it knows
 
+
 def all_of_pipelines():
     """What stages make is known once a job has asked the module: until then runs of modules take turns."""
     return [PIPELINES]
@@ -121,6 +123,7 @@ CONTEXT = RunContext(
     examples={"train": {"key": ""}, "predict": {}, "configure": {}},
     later={"configure": ["train", "predict"]},
     read_while_planning=[f"{CONFIGURED}/table.json", f"{EXPERIMENT}/winner.json"],
+    confirmed=CONFIRMED,
     made_later=all_of_pipelines,
     known_after={"configure": f"{CONFIGURED}/table.json"},
 )

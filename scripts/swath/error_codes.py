@@ -122,6 +122,7 @@ MEANING: dict[Level, dict[str, str]] = {
         # network and training
         "model_arguments": "The network's arguments contradict each other.",
         "network_not_built": "The network cannot be built.",
+        "link_leads_out": "A network's definition holds a link that leads out of its folder.",
         "unknown_entrypoint": "The network's `hubconf.py` does not define the entrypoint.",
         "weights_unreadable": "The file of first weights is no file of weights.",
         "weights_do_not_fit": "First weights are those of another network.",

@@ -107,6 +107,7 @@ REACH: dict[str, tuple[Any, frozenset[str]]] = {
     "train.gpus": (2, FROM_MODEL),
     "train.num_workers": (3, NOTHING),
     "train.cache_gb": (1.0, NOTHING),
+    "train.keep_checkpoints": (True, NOTHING),
     "train.checkpoint_minutes": (5, NOTHING),
     "predict.chip_size": (128, FROM_WINDOW),
     "predict.stride": (24, FROM_WINDOW),

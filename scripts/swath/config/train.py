@@ -196,6 +196,10 @@ class Train(Section):
     checkpoint_minutes: NonNegativeFloat | None = None
     """Write a checkpoint every so many minutes within an epoch, too, for epochs that last hours; changes no result."""
 
+    keep_checkpoints: bool = False
+    """Keep the checkpoints of a training that is done, with the optimizer's state; they are removed otherwise once the
+    model has been read back."""
+
     @model_validator(mode="after")
     def _milestones_belong_to_multi_step(self) -> Self:
         if bool(self.milestones) != (self.schedule == "multi_step"):
@@ -245,5 +249,5 @@ def loss_weights(loss: str | Mapping[Any, float]) -> dict[str, float]:
     return {loss: 1.0} if isinstance(loss, str) else dict(loss)
 
 
-RUNTIME_ONLY = ("num_workers", "cache_gb", "checkpoint_minutes")
-"""Settings that change speed, not results."""
+RUNTIME_ONLY = ("num_workers", "cache_gb", "checkpoint_minutes", "keep_checkpoints")
+"""Settings that change no result: speed, and what stays beside it."""

@@ -218,5 +218,11 @@ def is_gone(claim: Claim | None) -> bool:
     return claim is not None and (bool(claim.get("released")) or is_dead(claim))
 
 
+def is_held(folder: Path) -> bool:
+    """Tell whether somebody may still write into a folder: its newest claim is neither released nor a dead one's."""
+    number = newest_claim(folder)
+    return bool(number) and not is_gone(read_claim(folder, number))
+
+
 def _name(claim: Claim | None) -> str:
     return describe(claim) if claim else "another process"

@@ -8,7 +8,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import psutil
 
 from swath.job.container import HOST_DATA
 from swath.job.environment import COMPUTING
+from swath.job.temporary import new_folder
 
 MODULES = (
     *("torch", "rastervision.pytorch_learner", "rastervision.pytorch_backend", "rastervision.core.rv_pipeline"),
@@ -37,7 +37,7 @@ class ForkServer:
     def __init__(self, modules: Sequence[str] = MODULES):
         from swath.training.processes import LAUNCHERS  # not while parsing: tqdm comes with it
 
-        self.folder = Path(tempfile.mkdtemp(prefix="swath-fork-"))
+        self.folder = new_folder("fork-")
         settings = json.dumps({"modules": modules, "without": (*HOST_DATA, *LAUNCHERS), "computing": COMPUTING})
         program = str(Path(__file__).with_name("server.py"))
         descriptor = os.open(self.folder, os.O_RDONLY)

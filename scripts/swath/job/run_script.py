@@ -27,6 +27,7 @@ from swath.errors import Problem, ToBeContinuedError, UserError
 from swath.files import publish, published, replace, temporary_name
 from swath.job.attempt_log import FORMAT, add
 from swath.job.environment import set_up_computing
+from swath.job.temporary import own_temporary_folder
 from swath.job.terminal import show_on
 
 LIBRARIES = (
@@ -68,7 +69,8 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
             os.dup2(log_file.fileno(), stream)
     _configure_logging(terminal)
     try:
-        yield snakemake.input, SimpleNamespace(**temporary), snakemake.params
+        with own_temporary_folder():
+            yield snakemake.input, SimpleNamespace(**temporary), snakemake.params
         beside = [path for path in published if path not in temporary.values()]
         write_record({str(path): temporary[name] for name, path in outputs.items()}, beside)
         _describe_folder(snakemake, outputs.values())

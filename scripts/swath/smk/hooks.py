@@ -29,13 +29,17 @@ from swath.errors import Problem, UserError, ending_the_program
 from swath.files import read_state
 from swath.patches import WRITTEN_FOR, other_versions
 from swath.smk import upstream
+from swath.smk.clean_up import clean_up_or_exit
 from swath.smk.folder_sharing import expect_later, share_folder
 from swath.smk.fork_server import fork_scripts
 from swath.smk.report_lines import NameOfRun, report_on_terminal
 from swath.smk.run import check_container_or_exit, check_or_exit, describe_run, rules_to_run, runs_in_container
 from swath.versions import results_without_versions
 
-UNCHECKED = {"all", "doctor", "verify", "splits", "weights", "encoder_weights", "havel", "havel_chips", "neon_trees"}
+UNCHECKED = {
+    *("all", "doctor", "verify", "clean_up", "splits", "weights"),
+    *("encoder_weights", "havel", "havel_chips", "neon_trees"),
+}
 """Rules that read no scenes: a run of these alone, such as one that fetches data, needs no preflight."""
 
 
@@ -56,6 +60,7 @@ class RunContext:
         request: Tells what the preflight is to check; None where nothing is known before a job has run.
         validation: Where the preflight's report goes.
         read_while_planning: Results that say which jobs there are.
+        confirmed: Whether the command says yes to what it would ask.
         made_later: Tells the files of jobs that are only known once a checkpoint has run.
     """
 
@@ -71,6 +76,7 @@ class RunContext:
     request: Callable[[], CheckRequest] | None = None
     validation: str = ""
     read_while_planning: Sequence[str] = ()
+    confirmed: bool = False
     made_later: Callable[[], Sequence[str]] = list
 
 
@@ -136,6 +142,8 @@ def on_start(workflow: Any, context: RunContext) -> None:
     if "doctor" in rules:
         described = describe_run(workflow, context.examples, context.image)
         examine_or_exit(described, list(context.weights), str(context.repository), f"{context.folder}/doctor.txt")
+    if "clean_up" in rules:
+        clean_up_or_exit(workflow.configfiles, context.confirmed)
     check_container_or_exit(workflow, context.image)
     site = _check_cluster_or_exit(workflow, context)
     if context.request and rules - UNCHECKED:

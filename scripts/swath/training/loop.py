@@ -295,7 +295,7 @@ def _run(trainer: pl.Trainer, module: LearnerModule, checkpoint: str | None) -> 
     if module.train_settings.compile:
         module.model.compile(dynamic=False)  # the same kernels, whichever batch comes first
     try:
-        trainer.fit(module, ckpt_path=checkpoint, weights_only=False)
+        trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
     except torch._dynamo.exc.BackendCompilerFailed as error:
         raise UserError(
             Problem(
