@@ -142,10 +142,11 @@ def test_until_a_stage_that_is_not_known_yet_is_refused(
     if known:
         table.write_text("{}")
     context: Any = SimpleNamespace(known_after={"configure": str(table)})
-    workflow = SimpleNamespace(dag_settings=SimpleNamespace(until=frozenset([until] if until else [])))
+    arguments = ["--cores", "1", *(["--until", until] if until else []), "--configfile", "train"]
+    assert hooks.until_in(arguments) == ([until] if until else [])
     if refused:
         with pytest.raises(SystemExit):
-            hooks._check_until_or_exit(workflow, context)
+            hooks._check_until_or_exit(arguments, context)
         assert "--until configure" in capsys.readouterr().err
     else:
-        hooks._check_until_or_exit(workflow, context)
+        hooks._check_until_or_exit(arguments, context)
