@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 from snakemake.jobs import Job
-from snakemake.logging import ColorizingTextHandler, DefaultFilter, logger
-from snakemake_interface_logger_plugins.common import LogEvent
+from snakemake.logging import ColorizingTextHandler, DefaultFilter, LogEvent, logger
 
 from swath.smk import hooks
 from swath.smk.report_lines import HANDLER, MOST_RUNS, ReportFormatter, report_on_terminal
