@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 from snakemake.jobs import Job
-from snakemake.logging import ColorizingTextHandler, DefaultFilter, logger
-from snakemake_interface_logger_plugins.common import LogEvent
+from snakemake.logging import ColorizingTextHandler, DefaultFilter, LogEvent, logger
 
 from swath.smk import hooks
 from swath.smk.report_lines import HANDLER, MOST_RUNS, ReportFormatter, report_on_terminal
@@ -142,10 +141,11 @@ def test_until_a_stage_that_is_not_known_yet_is_refused(
     if known:
         table.write_text("{}")
     context: Any = SimpleNamespace(known_after={"configure": str(table)})
-    workflow = SimpleNamespace(dag_settings=SimpleNamespace(until=frozenset([until] if until else [])))
+    arguments = ["--cores", "1", *(["--until", until] if until else []), "--configfile", "train"]
+    assert hooks.until_in(arguments) == ([until] if until else [])
     if refused:
         with pytest.raises(SystemExit):
-            hooks._check_until_or_exit(workflow, context)
+            hooks._check_until_or_exit(arguments, context)
         assert "--until configure" in capsys.readouterr().err
     else:
-        hooks._check_until_or_exit(workflow, context)
+        hooks._check_until_or_exit(arguments, context)

@@ -107,16 +107,30 @@ def after_planning(workflow: Any, context: RunContext) -> None:
         _forget_unreadable(context.read_while_planning)
         if Path(workflow.main_snakefile).resolve().parent == context.repository.resolve():
             report_on_terminal(workflow, context.name_of_run)  # another workflow's lines are its own affair
-            _check_until_or_exit(workflow, context)
+            _check_until_or_exit(sys.argv[1:], context)  # Snakemake keeps the option to itself until it has parsed
     if workflow.is_main_process and ExecutorPluginRegistry().is_installed("slurm"):
         from swath.smk.executor import use_for  # where the plugin is not installed, there is nothing to derive from
 
         use_for(context.name)
 
 
-def _check_until_or_exit(workflow: Any, context: RunContext) -> None:
+def until_in(arguments: Sequence[str]) -> list[str]:
+    """Read from a command line what follows ``--until``, or ``-U``: all words up to the next option."""
+    words: list[str] = []
+    reading = False
+    for argument in arguments:
+        if argument.startswith("-"):
+            name, _, value = argument.partition("=")
+            reading = name in ("--until", "-U")
+            words += [value] if reading and value else []
+        elif reading:
+            words.append(argument)
+    return words
+
+
+def _check_until_or_exit(arguments: Sequence[str], context: RunContext) -> None:
     """Refuse `--until` a stage that nothing is known of yet: Snakemake would find "nothing to be done"."""
-    until = set(workflow.dag_settings.until) if workflow.dag_settings else set()  # no plan where rules are linted
+    until = set(until_in(arguments))
     for checkpoint, file in context.known_after.items():
         if until and checkpoint not in until and not Path(file).is_file():
             with ending_the_program():

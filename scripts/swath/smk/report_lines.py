@@ -17,8 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from snakemake.jobs import Job
-from snakemake.logging import DefaultFormatter, logger
-from snakemake_interface_logger_plugins.common import LogEvent
+from snakemake.logging import DefaultFormatter, LogEvent, logger
 
 from swath.patches import replace
 

@@ -27,6 +27,7 @@ from swath.training.module import LearnerModule
 from swath.training.stopping import StopRequest
 from swath.training.upstream import cpu_has_bf16, gpus_have_bf16, leave_signals_alone
 
+PRECISIONS = {"bf16-mixed": "bfloat16 where it does no harm", "16-mixed": "16 bits where it does no harm"}
 LOOK_EVERY = 10
 """Steps between two looks at whether to stop, where several processes have to agree."""
 
@@ -178,6 +179,15 @@ class Hardware:
     accelerator: str
     precision: str
 
+    def in_words(self, train: Train) -> str:
+        """Say it to a person."""
+        threads = f"{train.threads} threads" if train.threads > 1 else "one thread"
+        if self.accelerator == "gpu":
+            what = f"{train.gpus} GPUs" if train.gpus > 1 else "one GPU"
+        else:
+            what = f"the CPU, {train.gpus} processes with {threads} each" if train.gpus > 1 else f"the CPU, {threads}"
+        return f"{what}, in {'32 bits' if self.precision == '32-true' else PRECISIONS[self.precision]}"
+
 
 def choose_hardware(train: Train) -> Hardware:
     """Take the GPUs asked for, or the CPU where there are none.
@@ -252,7 +262,7 @@ def build_trainer(
     """Build Lightning's trainer of the `train` settings."""
     train = module.train_settings
     hardware = choose_hardware(train)
-    log.info("%s: training on %d %s, %s", module.name, train.gpus, hardware.accelerator.upper(), hardware.precision)
+    log.info("%s: training on %s", module.name, hardware.in_words(train))
     if train.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     strategy: Any = "auto"
@@ -260,7 +270,7 @@ def build_trainer(
         # encoders cut short have layers that nothing uses, frozen ones layers without gradients
         strategy = DDPStrategy(find_unused_parameters=True)
     check = ownership.check if ownership else _nothing
-    callbacks, bar = callbacks_of_training(folder.path.parents[1] / "tensorboard", check)
+    callbacks, bar = callbacks_of_training(module.name, folder.path.parents[1] / "tensorboard", check)
     trainer = pl.Trainer(
         max_epochs=train.epochs,
         accelerator=hardware.accelerator,
