@@ -20,7 +20,7 @@ from swath.files import sha256
 
 pytestmark = pytest.mark.workflow
 
-SAME = ("/metrics.csv", "/validation.json", "/labels.tif")
+SAME = ("/metrics.csv", "/validation.json", "/polygons.parquet")
 """Endings of what is the same in all shards and beside other trials."""
 
 
@@ -112,7 +112,7 @@ def is_training(process: psutil.Process) -> bool:
     return "python" in words[0] and words[-1].endswith("train.py")
 
 
-@pytest.mark.parametrize(("kind", "stages"), [("kill", ["chip", "train", "eval"]), ("ctrl-c", ["scenes", "predict"])])
+@pytest.mark.parametrize(("kind", "stages"), [("kill", ["train", "eval"]), ("ctrl-c", ["predict"])])
 def test_whenever_snakemake_alone_is_killed_the_same_command_ends_with_the_same_bytes(
     kind: str, stages: list[str], finished: Project, cut_scenes: Path, tmp_path: Path
 ) -> None:

@@ -19,5 +19,6 @@ models/<key>/checkpoints/  who trains there: a lease, of    the training, at    
                            (`lease`)
 ========================== ================================ =================== ================== ====================
 
-A file that cannot be read, as a power cut leaves them, is not there. A sign of life is a file that changes while somebody watches (`heartbeat`): clocks of machines are never compared.
+A file that cannot be read, as a power cut leaves them, is not there. A sign of life is a file that changes while
+somebody watches (`heartbeat`): clocks of machines are never compared.
 """
