@@ -126,3 +126,31 @@ def test_a_trial_of_another_experiment_is_a_start(project: Project) -> None:
     done = project.snakemake("--until", "train")
     assert "model-bundle.zip" in done.stdout
     assert len(list(project.results.glob("models/*/model-bundle.zip"))) == 4
+
+
+def test_what_is_lost_or_damaged_is_made_again_with_the_same_bytes(finished: Project, project: Project) -> None:
+    small = project.results / "experiments" / "small"
+    lost = next(project.results.glob("predictions/*/d-*/labels.tif"))
+    halved = next(project.results.glob("evals/*/validation.json"))
+    chips = next(project.results.glob("chips/*/train-*.zip"))
+    lost.unlink()
+    halved.write_bytes(halved.read_bytes()[:100])
+    chips.write_bytes(b"")
+    (small / "winner.json").write_bytes(b"\x00\xff noise")
+    for folder in ("winner", "trials"):
+        shutil.rmtree(small / folder)
+    for table in ("leaderboard", "trials", "splits"):
+        (small / f"{table}.csv").unlink()
+    said = project.snakemake("verify", check=False)
+    assert said.returncode == 1
+    assert f"{lost.relative_to(project.folder)}: lost" in said.stdout
+    assert not chips.exists()  # no zip any more; models are there, and nothing needs it
+    jobs = project.jobs()
+    assert set(jobs) == EXPERIMENT | {"predict", "eval"}
+    project.snakemake()
+    for path in (lost, halved, small / "leaderboard.csv", small / "trials.csv", small / "splits.csv"):
+        assert path.read_bytes() == (finished.folder / path.relative_to(project.folder)).read_bytes(), path
+    assert (small / "winner" / "model-bundle.zip").is_file()
+    assert len(list((small / "trials").iterdir())) == 2
+    assert "Nothing to be done" in project.snakemake().stdout
+    assert project.snakemake("verify").returncode == 0
