@@ -18,7 +18,19 @@ from looking import Looked, look
 from PIL import Image
 from rasterio.enums import ColorInterp
 from shapely.geometry import Polygon
-from tiny import BANDS, CRS, TINY, grid, pixels, square, write_image, write_label_raster, write_labels, write_tiny
+from tiny import (
+    BANDS,
+    CRS,
+    PLACES,
+    TINY,
+    grid,
+    pixels,
+    square,
+    write_image,
+    write_label_raster,
+    write_labels,
+    write_tiny,
+)
 
 from swath.error_codes import MEANING
 from swath.rv.chip import cut_chips
@@ -55,6 +67,16 @@ def each(change: Callable[[str], object], scenes: str = "abcd") -> Callable[[], 
 def in_table(old: str, new: str) -> None:
     table = DATA / "scenes.csv"
     table.write_text(table.read_text().replace(old, new))
+
+
+def in_folders() -> None:
+    """A folder per split, and a file whose ending has another capitalisation than all others."""
+    for scene, (split, _) in PLACES.items():
+        folder = Path("t", split)
+        folder.mkdir(parents=True, exist_ok=True)
+        for ending in ("tif", "gpkg"):
+            (DATA / f"{scene}.{ending}").rename(folder / f"{scene}.{ending}")
+    shutil.copy("t/train/a.tif", "t/train/e.TIF")
 
 
 def filled(scene: str, band: int | slice, value: float, dtype: str = "uint16", **changes: Any) -> None:
@@ -160,6 +182,10 @@ def far_labels(scene: str) -> None:
 RASTERS = {"labels": {"mapping": {"1": "field", "2": "forest"}}}
 
 CASES: dict[str, list[Case]] = {
+    "unread_column": [Case(lambda: in_table("split", "split,aoi_path"))],
+    "scenes_left_out": [
+        Case(in_folders, {"scenes": {"image": "t/{split}/{scene}.tif", "labels": "t/{split}/{scene}.gpkg"}})
+    ],
     "rotated_grid": [Case(each(rotated)), Case(each(upside_down))],
     "mostly_nodata": [
         Case(each(sparse)),

@@ -25,6 +25,7 @@ from rastervision.core.data.label import ChipClassificationLabels
 from rastervision.core.data.label_source import ChipClassificationLabelSource, ObjectDetectionLabelSource
 from rastervision.core.data.vector_source import GeoJSONVectorSource
 from rastervision.pytorch_backend.pytorch_learner_backend import PyTorchLearnerBackend
+from rastervision.pytorch_backend.pytorch_object_detection import PyTorchObjectDetectionSampleWriter
 from rastervision.pytorch_learner.dataset import ImageDataset, SlidingWindowGeoDataset
 from rastervision.pytorch_learner.dataset.object_detection_dataset import ObjectDetectionSlidingWindowGeoDataset
 from rastervision.pytorch_learner.dataset.transform import TransformType
@@ -136,6 +137,12 @@ def test_boxes_in_sliding_windows_still_reach_over_their_edges(box: GeoJSONVecto
     assert boxes.tolist() == [[2, 2, 6, 6]]
     upstream.set_box_overlap(source, 0.9, True)
     assert len(source[window][0]) == 0
+
+
+def test_boxes_on_chips_are_still_cut_to_whole_pixels() -> None:
+    source = inspect.getsource(PyTorchObjectDetectionSampleWriter.update_coco_data)
+    assert "int(v) for v in bbox" in source, f"write_exact_boxes {CAN_GO}"
+    assert arguments(PyTorchObjectDetectionSampleWriter.update_coco_data) == ["self", "sample", "img_path"]
 
 
 def test_cells_are_still_inferred_on_a_grid_alone(box: GeoJSONVectorSource) -> None:

@@ -24,6 +24,7 @@ from swath.plan.finished import Winner
 from swath.rv import predict
 from swath.scenes import blocks
 from swath.scenes.manifest import read_manifests
+from swath.scenes.table import PassedOver
 from swath.smk import hooks
 from swath.training.checkpoints import CheckpointFolder, Position
 from swath.training.weight_files import check_weights
@@ -118,7 +119,7 @@ def test_messages_of_jobs(damage: Callable[[Path], None]) -> None:
 
 
 def test_readings(damage: Callable[[Path], None]) -> None:
-    request = CheckRequest("small", (), (), {}, {}, (), ())
+    request = CheckRequest("small", (), (), {}, {}, (), (), PassedOver(), {})
     memory = preflight.REMEMBERED / "small.json"
     write_json(memory, {"key": {}})
     damage(memory)

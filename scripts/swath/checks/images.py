@@ -96,7 +96,7 @@ def _zeros(reading: Reading, header: SurveyedImage, share: float) -> Iterator[Pr
             "values",
             f"0 in all bands in {share:.1%} of the sample, no nodata value declared",
             "zeros where there is no data",
-            "",
+            "if so, declare them with `imagery.nodata: 0`: then nothing is labelled there, and maps are empty",
         )
     else:
         yield Problem(

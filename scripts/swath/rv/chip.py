@@ -13,6 +13,7 @@ from typing import Any
 from rastervision.core.rv_pipeline import ChipOptions
 
 from swath.config.chips import Chips
+from swath.config.tasks import DETECTION
 from swath.errors import Problem, UserError
 from swath.files import file_name, short_hash, unzip, zip_directory
 from swath.rv.chip_files import CHIP_FILES, FOLDERS
@@ -20,7 +21,7 @@ from swath.rv.cutting import CUTTING, Cutting
 from swath.rv.label_sources import label_source
 from swath.rv.pipeline import SceneOptions, class_config, pipeline_config, scene_config
 from swath.rv.seeds import seed_everything
-from swath.rv.upstream import prepare_before_cutting, set_windows
+from swath.rv.upstream import prepare_before_cutting, set_windows, write_exact_boxes
 from swath.scenes.facts import SceneFacts
 from swath.scenes.manifest import check_imagery
 
@@ -88,6 +89,8 @@ def _cut_scene(
     work.mkdir()
     seed_everything(int(short_hash([chips.seed, facts.id], 8), 16))
     backend = config.backend.build(config, str(work))
+    if options.task == DETECTION:
+        write_exact_boxes(backend)
     prepare_before_cutting(backend, partial(_prepare, cutting, facts, config.chip_options, options))
     try:
         backend.chip_dataset(config.dataset, config.chip_options)

@@ -26,7 +26,7 @@ from rastervision.core.data import (
 from swath.config.classes import NULL_CLASS_ID
 from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION, Task
 from swath.rv.pipeline import SceneOptions
-from swath.rv.upstream import set_labels, with_exact_pixels
+from swath.rv.upstream import PLACES, set_labels, with_exact_pixels
 from swath.scenes.boxes import SMALLEST
 from swath.scenes.facts import SceneFacts
 from swath.scenes.manifest import channel_order
@@ -43,10 +43,6 @@ def _class_ids(facts: SceneFacts, options: SceneOptions) -> LabelSourceConfig:
     return SemanticSegmentationLabelSourceConfig(
         raster_source=RasterioSourceConfig(uris=[facts.label_raster], channel_order=[0])
     )
-
-
-PLACES = 4
-"""Decimal places of pixels to which boxes are exact."""
 
 
 class ExactBoxesConfig(ObjectDetectionLabelSourceConfig):
