@@ -64,8 +64,8 @@ def lock_with(lock: Callable[[Any], Any], note_made: Callable[[Any], None]) -> b
 def make_again(damage_of: Callable[[Any], str | None], tell: Callable[[str], None]) -> bool:
     """Have jobs run again whose results are damaged, though what the rules declare is there.
 
-    To Snakemake a file is there or not, whatever it holds, and it knows of no others than rules declare. What it takes
-    for unfinished it makes again, with ``rerun-incomplete``.
+    To Snakemake a file is there or not, whatever it holds, and it knows of no others than rules declare. It asks of
+    every job what is unfinished, before it decides which jobs have to run.
 
     Args:
         damage_of: Says of a job's outputs what is wrong; None if nothing is.
@@ -78,13 +78,12 @@ def make_again(damage_of: Callable[[Any], str | None], tell: Callable[[str], Non
     told: set[str] = set()
 
     async def incomplete(self: Any, job: Any) -> list[Any]:
-        if found := await unfinished(self, job):
-            return list(found)
-        damage = damage_of(list(map(str, job.output)))
-        if damage and damage not in told:
-            told.add(damage)
-            tell(damage)
-        return [file for file in job.output if await file.exists()] if damage else []
+        if damage := damage_of(list(map(str, job.output))):
+            self.dag.forcefiles.update(job.output)  # as what is unfinished, whether or not there is `rerun-incomplete`
+            if damage not in told:
+                told.add(damage)
+                tell(damage)
+        return list(await unfinished(self, job))
 
     return takes(unfinished, "self", "job") and replace(PersistenceBase, "incomplete", incomplete)
 
