@@ -78,7 +78,7 @@ def test_a_script_runs_under_a_debugger(project: Project) -> None:
     stats.unlink()
     command = [sys.executable, "-m", "pdb", "-c", "continue", "-m", "swath.smk.debug", "analyze"]
     done = subprocess.run(
-        [*command, f"key={stats.parents[2].name}", "--configfile", str(project.write())],
+        [*command, f"key={stats.parents[2].name}", f"configfile={project.write()}"],
         cwd=project.folder,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY / "scripts")},
         input="q\n",

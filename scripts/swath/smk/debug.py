@@ -2,9 +2,10 @@
 
 From a working directory in which what the rule reads has been made:
 
-``PYTHONPATH=<repository>/scripts python -m pdb -m swath.smk.debug train key=894459c79f06 --configfile my.yaml``
+``PYTHONPATH=<repository>/scripts python -m pdb -m swath.smk.debug train key=894459c79f06 configfile=my.yaml``
 
-An editor's debugger starts the same module with the same arguments. A script then leaves its streams alone, so that the
+There are words alone, no options: the debugger of Python 3.13.0 takes options for its own. An editor's debugger starts
+the same module with the same arguments. A script then leaves its streams alone, so that the
 debugger keeps the terminal; everything else is as in a run, outputs included.
 """
 
@@ -59,12 +60,16 @@ def main(arguments: list[str]) -> None:
     """Run a rule's script; see the module."""
     parser = argparse.ArgumentParser(prog="swath.smk.debug", description=__doc__.splitlines()[0])
     parser.add_argument("rule", help="name of the rule")
-    parser.add_argument("wildcards", nargs="*", help="its wildcards: key=894459c79f06")
-    parser.add_argument("--configfile", type=Path, help="the config; the demo's when left out")
+    parser.add_argument(
+        "words", nargs="*", help="its wildcards: key=894459c79f06; and configfile=my.yaml, the demo's when left out"
+    )
     given = parser.parse_args(arguments)
-    wildcards = dict(wildcard.split("=", 1) for wildcard in given.wildcards)
+    if odd := [word for word in given.words if "=" not in word]:
+        parser.error(f"{', '.join(odd)}: expected words such as key=894459c79f06 or configfile=my.yaml")
+    words = dict(word.split("=", 1) for word in given.words)
+    config = words.pop("configfile", None)
     os.environ[KEEP_STREAMS] = "1"
-    with rebuilt_job(given.rule, wildcards, given.configfile) as (snakemake, script):
+    with rebuilt_job(given.rule, words, Path(config) if config else None) as (snakemake, script):
         runpy.run_path(str(script), init_globals={"snakemake": snakemake}, run_name="__main__")
 
 
