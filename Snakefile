@@ -26,7 +26,7 @@ hooks.before_planning(workflow)
 
 if not workflow.config_settings.configfiles:  # a config on the command line replaces the demo's
 
-    configfile: str(REPOSITORY / "config" / "config.yaml")
+    configfile: hooks.checked_config(REPOSITORY / "config" / "config.yaml")
 
 
 CONTAINER = str(REPOSITORY / "envs" / "swath.sif")

@@ -18,6 +18,7 @@ rule bundle:
         spec=spec_of("bundles"),
         settings=settings_of("bundles"),
         name=name_of("bundles"),
+        keep_checkpoints=keep_checkpoints_of_bundle,
     message:
         "Bundling {params.name}"
     script:

@@ -16,9 +16,10 @@ from swath.scenes.paths import local_paths_of
 from swath.scenes.scene import SPLITS
 from swath.scenes.splits import split_table
 from swath.smk.hooks import RunContext
-from swath.smk.run import MOST_TIMES, memory, minutes, mount_or_exit, plan_or_exit, time_limit_in
+from swath.smk.run import MOST_TIMES, memory, minutes, mount_or_exit, plan_or_exit, size_mb, time_limit_in
 from swath.versions import EXPERIMENT as VERSIONS
 
+CONFIRMED = bool(config.pop("yes", False))  # of the rule clean_up
 PLAN = plan_or_exit(config, workflow.configfiles)
 NAME = PLAN.experiment.experiment
 
@@ -87,10 +88,10 @@ def scenes_behind(stage, wildcards):
 
 
 def files_of_shard(wildcards):
-    """The images, labels and areas of interest of a shard's scenes."""
+    """The images, labels and areas of interest of a shard's scenes; braces would be wildcards (see state_of_shard)."""
     held = scenes_behind("scenes", wildcards)
     entries = [entry for scene in held for entry in (scene.image, scene.labels, scene.aoi)]
-    return [path for entry in entries for path in local_paths_of(entry)]
+    return [path for entry in entries for path in local_paths_of(entry) if not set(path) & set("{}")]
 
 
 def made_files(wildcards):

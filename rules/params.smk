@@ -1,6 +1,7 @@
 # The functions that give rules their params. What a result depends on is in the key that names its folder, and what
 # else is read are inputs: the second argument keeps Snakemake from running a job again for a param.
 from swath.networks.definition import definition_files
+from swath.scenes.states import Files
 
 # --- what the key says ----------------------------------------------------------------------------
 
@@ -57,12 +58,30 @@ def rows_of(stage):
     return rows
 
 
-# --- what it does not say: an older file of weights, under the same name -------------------------
+# --- what it does not say: other content, or an older file, under the same name -------------------
+
+FILES = Files(leave_out=data_sets.made_files())  # what a rule makes is an input like any other
+
+
+def state_of_shard(wildcards):
+    """What a shard's files hold, and those beside and behind them, whatever their dates."""
+    state = FILES.state(scenes_behind("scenes", wildcards))
+    FILES.remember()
+    return state
 
 
 def start_of_model(wildcards):
     """The files that the first weights are, whatever links say."""
     return files_behind(weights_of_model(wildcards))
+
+
+def state_of_own_files(wildcards):
+    """What the user's own weights and network hold."""
+    model = PLAN.specs["models"][wildcards.key]["model"]
+    own = [path for path in weights_of_model(wildcards) if path == model["weights"]]
+    state = [FILES.checksum(path) for path in [*own, *definition_of_model(wildcards)]]
+    FILES.remember()
+    return state
 
 
 # --- what changes no result ------------------------------------------------------------------------
@@ -100,11 +119,26 @@ def gpus_of_model(wildcards):
 def memory_of_training(wildcards, input, attempt):
     """MB: what every process needs, decoded chips, and the chips' files."""
     train = train_of_model(wildcards)
-    return int((3000 * train.gpus + 3000 + min(1000 * train.cache_gb, 10 * input.size_mb)) * min(attempt, MOST_TIMES))
+    return int((3000 * train.gpus + 3000 + min(1000 * train.cache_gb, 10 * size_mb(input))) * min(attempt, MOST_TIMES))
 
 
-def batch_size_of_predictions(wildcards, input):
-    return PLAN.run_with("predictions", wildcards.key).trial.settings.predict.batch_size
+def keep_checkpoints_of_bundle(wildcards, input):
+    return PLAN.run_with("bundles", wildcards.key).trial.settings.train.keep_checkpoints
+
+
+def computing_of_predictions(wildcards, input):
+    """How the model computes: what follows from its key, and the batch size, which changes no result."""
+    settings = PLAN.run_with("predictions", wildcards.key).trial.settings
+    kernels = settings.train.model_dump(include={"channels_last", "deterministic"})
+    return {**kernels, "batch_size": settings.predict.batch_size}
+
+
+STAGES_OF_RUNS = {"train": "models", "predict": "predictions", "eval": "evals", "bundle": "bundles"}
+
+
+def name_of_job(rule, wildcards):
+    """The run that a job belongs to, None where it is for all of them."""
+    return PLAN.run_with(STAGES_OF_RUNS[rule], wildcards["key"]).name if rule in STAGES_OF_RUNS else None
 
 
 # --- what is looked at and told beside the jobs ---------------------------------------------------
@@ -126,7 +160,11 @@ CONTEXT = RunContext(
     image=CONTAINER,
     examples={"train": vars(FIRST), "predict": {}, "leaderboard": {}},
     later={"select": ["predict"]},
+    name_of_run=name_of_job,
     weights=WEIGHTS_OF_ALL,
     request=request,
     validation=VALIDATION,
+    read_while_planning=[f"{EXPERIMENT}/winner.json"],
+    confirmed=CONFIRMED,
+    made_later=tests_of_all,
 )

@@ -18,10 +18,11 @@ rule predict:
         runtime=minutes(60),
     params:
         spec=spec_of("predictions"),
-        settings=settings_of("predictions", "imagery"),
+        settings=settings_of("predictions", "imagery", "labels"),
+        classes=classes_of("predictions"),
         ids=ids_of("predictions"),
         colours=colours,
-        batch_size=batch_size_of_predictions,
+        computing=computing_of_predictions,
         name=name_of("predictions"),
     message:
         "Predicting: {params.name}, shard {wildcards.shard}"

@@ -15,6 +15,7 @@ rule scenes:
     params:
         spec=spec_of("scenes"),
         rows=rows_of("scenes"),
+        state=state_of_shard,
     message:
         "Reading {wildcards.split} scenes: shard {wildcards.shard}"
     script:

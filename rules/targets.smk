@@ -29,5 +29,15 @@ def test_of_winner(wildcards):
     return maps_of(run, "test") + metrics
 
 
+def tests_of_all():
+    """The test maps and metrics of all runs: those of one of them are going to be made."""
+    if not PLAN.experiment.evaluate.test:
+        return []
+    maps = [manifest for run in PLAN.runs for manifest in maps_of(run, "test")]
+    return maps + [f"{RESULTS}/evals/{run.evals['test']}/test.json" for run in PLAN.runs if "test" in run.evals]
+
+
 RUNS = [to_json(run) for run in describe_runs(PLAN, RESULTS)]
-TARGETS = [MODELS, validation_maps, EVALS, BUNDLES, test_of_winner, f"{EXPERIMENT}/summary.txt"]
+TABLES = [f"{EXPERIMENT}/{table}.csv" for table in ("leaderboard", "trials", "splits")]
+SUMMED_UP = [f"{EXPERIMENT}/summary.txt", f"{EXPERIMENT}/prediction.png"]
+TARGETS = [MODELS, validation_maps, EVALS, BUNDLES, test_of_winner, TABLES, SUMMED_UP]

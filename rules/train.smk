@@ -29,6 +29,7 @@ rule train:
         classes=classes_of("models"),
         splits=splits_of_model,
         start=start_of_model,
+        state=state_of_own_files,
         colours=colours,
         runtime_only=runtime_settings_of_model,
         time_limit=time_limit_in(workflow),

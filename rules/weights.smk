@@ -1,8 +1,7 @@
-# ImageNet weights of encoders: fetched once, where there is a network, and kept for every training.
-# (no `code` among the params: better the weights one has than a new download where there is no network)
+# Pre-trained weights: fetched once, where there is a network, and kept for every training.
 rule encoder_weights:
     output:
-        weights=f"{WEIGHTS}/{{encoder}}.pth",
+        weights=f"{WEIGHTS}/{{encoder}}.safetensors",
         record=f"{WEIGHTS}/{{encoder}}.json",
     log:
         f"{LOGS}/weights/{{encoder}}.log",
@@ -18,15 +17,22 @@ rule encoder_weights:
     params:
         encoder="{encoder}",
     message:
-        "Fetching ImageNet weights: {wildcards.encoder}"
+        "Fetching pre-trained weights: {wildcards.encoder}"
     script:
         "../scripts/encoder_weights.py"
 
 
-# all that the experiment starts from: `snakemake --cores 1 weights` on a node with network, before the others
+# all that the experiment starts from, and what else there is: `snakemake --cores 1 weights` on a node with network
 rule weights:
     input:
         WEIGHTS_WANTED,
+    log:
+        f"{LOGS}/experiments/{NAME}/weights.log",
     localrule: True
+    params:
+        encoders=sorted({trial.settings.model.encoder for trial in PLAN.trials}),
+        folder=WEIGHTS,
     message:
-        "ImageNet weights are all there"
+        "Pre-trained weights"
+    script:
+        "../scripts/weights.py"

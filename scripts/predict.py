@@ -10,15 +10,15 @@ with job(snakemake) as (inputs, output, params):
     from swath.config.predict import Window
     from swath.config.stage import StageSettings
     from swath.rv.pipeline import scene_options
-    from swath.rv.predict import predict_scenes
+    from swath.rv.predict import Computing, predict_scenes
     from swath.scenes.manifest import read_manifests
 
     predict_scenes(
         read_manifests(inputs.scenes, params.ids),
-        scene_options(StageSettings(**params.settings), inputs.stats),
+        scene_options(StageSettings(**params.settings), inputs.stats, params.classes),
         Path(inputs.model).parent,
         Window(**params.spec["predict"]),
-        params.batch_size,
+        Computing(**params.computing),
         params.colours,
         Path(snakemake.output.manifest).parent,
         output.manifest,

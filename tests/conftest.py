@@ -11,9 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import experiment
 import pytest
 from coverage import Coverage
-from experiment import CUTS, SMALL, Project, cut_scene
+from experiment import SMALL, Project
 from forked import start_fork_servers
 from shared_fixture import made_once
 
@@ -111,15 +112,7 @@ def neon_trees(trees_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture(scope="session")
 def cut_scenes(havel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small cut of the real data: five scenes of 192 × 192 pixels with their table."""
-
-    def make(folder: Path) -> None:
-        rows = ["scene,image,labels,split"]
-        for scene, (split, source, column, row) in CUTS.items():
-            cut_scene(havel, source, column, row, folder, scene)
-            rows.append(f"{scene},{scene}.tif,{scene}.geojson,{split}")
-        (folder / "scenes.csv").write_text("\n".join(rows) + "\n")
-
-    return made_once(tmp_path_factory, "cut", make)
+    return made_once(tmp_path_factory, "cut", partial(experiment.cut_scenes, havel))
 
 
 @pytest.fixture(scope="session")

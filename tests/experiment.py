@@ -48,6 +48,15 @@ def cut_scene(havel: Path, source: str, column: int, row: int, folder: Path, sce
     labels.clip(footprint).to_file(folder / f"{scene}.geojson", driver="GeoJSON", engine="pyogrio")
 
 
+def cut_scenes(havel: Path, folder: Path) -> None:
+    """Make the small cut: five scenes with their table, in a folder."""
+    rows = ["scene,image,labels,split"]
+    for scene, (split, source, column, row) in CUTS.items():
+        cut_scene(havel, source, column, row, folder, scene)
+        rows.append(f"{scene},{scene}.tif,{scene}.geojson,{split}")
+    (folder / "scenes.csv").write_text("\n".join(rows) + "\n")
+
+
 SMALL: dict[str, Any] = {
     "experiment": "small",
     "classes": {"open land": "#e3c567", "forest": "#2f6b3a", "residential": "#c2584f", "water": "#2b6cb0"},

@@ -7,6 +7,7 @@ from swath.smk.hooks import RunContext
 from swath.smk.run import memory, minutes, mount_or_exit, time_limit_in
 from swath.versions import EXPERIMENT as VERSIONS
 
+CONFIRMED = bool(config.pop("yes", False))  # of the rule clean_up
 PLAN = plan_pipeline_or_exit(config, workflow.configfiles)
 NAME = PLAN.experiment.experiment
 
@@ -65,7 +66,7 @@ def all_results(wildcards):
 
 RUNS = runs_of_experiment
 EVALS, MODELS = made_by_all("eval"), made_by_all("train")
-TARGETS = [all_results, f"{EXPERIMENT}/summary.txt"]
+TARGETS = [all_results, *(f"{EXPERIMENT}/{file}" for file in ("leaderboard.csv", "trials.csv", "summary.txt"))]
 
 
 # --- params: what a stage depends on is its key. The second argument keeps Snakemake from running it again for these
@@ -108,6 +109,12 @@ def threads_of_training(wildcards):
 # --- what is looked at and told beside the jobs ---------------------------------------------------
 # no preflight: what the module will read is not known before `configure`, and which weights it needs, only it knows
 
+
+def all_of_pipelines():
+    """What stages make is known once a job has asked the module: until then runs of modules take turns."""
+    return [PIPELINES]
+
+
 CONTEXT = RunContext(
     name=NAME,
     folder=EXPERIMENT,
@@ -115,4 +122,8 @@ CONTEXT = RunContext(
     image=CONTAINER,
     examples={"train": {"key": ""}, "predict": {}, "configure": {}},
     later={"configure": ["train", "predict"]},
+    read_while_planning=[f"{CONFIGURED}/table.json", f"{EXPERIMENT}/winner.json"],
+    confirmed=CONFIRMED,
+    made_later=all_of_pipelines,
+    known_after={"configure": f"{CONFIGURED}/table.json"},
 )

@@ -12,12 +12,12 @@ from __future__ import annotations
 from pathlib import Path
 
 KEYED = {
-    "scenes": 1,
-    "stats": 1,
-    "chips": 1,
-    "models": 1,
-    "predictions": 1,
-    "evals": 1,
+    "scenes": 2,
+    "stats": 2,
+    "chips": 2,
+    "models": 2,
+    "predictions": 2,
+    "evals": 2,
     "bundles": 2,
 }
 """Stages of an experiment in YAML, by the name of their folder of results."""
@@ -35,10 +35,10 @@ OWN_MODULE = {
 
 EXPERIMENT = {
     "splits": 1,
-    "leaderboard": 1,
-    "select": 1,
-    "summary": 1,
-    "own_module_summary": 1,
+    "leaderboard": 2,
+    "select": 2,
+    "summary": 2,
+    "own_module_summary": 2,
     "preview": 1,
     "havel": 1,
     "havel_chips": 1,
@@ -46,7 +46,7 @@ EXPERIMENT = {
 }
 """Rules whose results have one place, without a key: the version is among their params, and they are made anew."""
 
-READINGS = 2
+READINGS = 3
 """What the preflight reads of a scene and remembers."""
 
 

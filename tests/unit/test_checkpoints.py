@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from swath.coordination.lease import leased
 from swath.errors import UserError
-from swath.training.checkpoints import CheckpointFolder, DurableCheckpointIO, Position
+from swath.training.checkpoints import CheckpointFolder, DurableCheckpointIO, Position, remove_checkpoints
 
 
 def write(folder: CheckpointFolder, epoch: int, step: int = 0, content: Any = None) -> Path:
@@ -129,3 +130,19 @@ def test_damaged_best_weights_are_told_with_the_cure(tmp_path: Path) -> None:
     for epoch in (2, 3):
         with pytest.raises(UserError, match="the model is trained anew"):
             folder.read_best(epoch)
+
+
+def test_the_checkpoints_of_a_training_that_is_done_are_removed_and_those_of_one_that_goes_on_are_not(
+    tmp_path: Path,
+) -> None:
+    for name in ("done", "running"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "last-00001-0000000.ckpt").write_text("weights")
+    with leased(tmp_path / "done"):
+        pass
+    with leased(tmp_path / "running"):
+        remove_checkpoints(tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == ["running"]
+    remove_checkpoints(tmp_path)
+    assert not tmp_path.exists()
+    remove_checkpoints(tmp_path)

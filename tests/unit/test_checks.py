@@ -308,3 +308,37 @@ def test_weights_are_known_by_their_first_bytes(tmp_path: Path) -> None:
     assert looks_like_weights(tmp_path / "old.pth")
     assert not looks_like_weights(tmp_path / "page.pth")
     assert looks_like_weights(tmp_path / "good.safetensors")
+
+
+# --- what was passed over --------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("request_here")
+def test_what_nothing_came_of_is_told() -> None:
+    folders = {"train": "ab", "validation": "c", "test": "d"}
+    for split, scenes in folders.items():
+        Path("tree", split).mkdir(parents=True)
+        for scene in scenes:
+            for ending in ("tif", "gpkg"):
+                Path(f"data/{scene}.{ending}").rename(f"tree/{split}/{scene}.{ending}")
+    Path("tree/train/c.TIF").touch()
+    for number in range(7):
+        Path(f"tree/test/{number}.txt").touch()
+    patterns = {"image": "tree/{split}/{scene}.tif", "labels": "tree/{split}/{scene}.gpkg"}
+    sweep = {"grid": {"train.epochs": [1, 1, 2]}}
+    request = request_for(TINY | {"scenes": patterns, "sweep": sweep})
+    found = {finding.problem.code: finding.problem for finding in preflight.check(preflight.look_at(request))}
+    assert found["scenes_left_out"].level == "warning"
+    assert found["scenes_left_out"].found == "1 file that belongs to no scene: tree/train/c.TIF"
+    assert found["files_left_over"].found.startswith("7 files that belong to no scene: tree/test/0.txt, ")
+    assert found["files_left_over"].found.endswith("tree/test/4.txt, …")
+    assert found["trials_twice"].found == "epochs=1, 2 times"
+
+
+@pytest.mark.usefixtures("request_here")
+def test_a_column_that_nobody_reads_stops_the_run_until_it_is_allowed() -> None:
+    table = Path("data/scenes.csv")
+    table.write_text(table.read_text().replace("split", "split,aoi_path"))
+    assert "WARNING unread_column" in (message := told(request_for(deepcopy(TINY))))
+    assert "did you mean 'aoi'?" in message
+    assert told(request_for(TINY | {"checks": {"allow": ["unread_column"]}})) == ""

@@ -9,6 +9,7 @@ import pytest
 from experiment import SMALL, with_setting
 
 from swath.config.load import load_experiment, read_yaml
+from swath.config.plain_yaml import problems_in
 from swath.errors import Problem, UserError
 
 GOOD: dict[str, Any] = {**SMALL, "scenes": {"table": "scenes.csv"}}
@@ -65,7 +66,9 @@ def test_an_unknown_key_names_the_nearest_one() -> None:
         ("train.gpus", 3, "batch_not_divisible", "a number that divides `batch_size` (8)"),
         ("train.warmup_epochs", 1, "settings_conflict", "none with `schedule: one_cycle`"),
         ("train.freeze_encoder", 9, "out_of_range", "fewer than `epochs`"),
-        ("model.weights", "imagnet", "unknown_weights", "none, imagenet, a file"),
+        ("model.weights", "imagnet", "unknown_weights", "none, imagenet, sentinel2-4b-l1c"),
+        ("model.weights", "sentinel2-6b-l2a", "weights_do_not_fit", "`encoder: efficientnet-b4`, to which"),
+        ("train.label_smoothing", 1.0, "out_of_range", "less than 1"),
         ("model.weights", 5, "wrong_type", "text, or a mapping with keys such as experiment, trial, seed"),
     ],
 )
@@ -83,6 +86,8 @@ def test_a_wrong_value_names_field_value_and_what_is_expected(field: str, value:
         ("model.encoder", "resnt18", "unknown_encoder", "resnet18"),
         ("model.architecture", "unett", "unknown_architecture", "unet"),
         ("train.augmentations", ["HorizontalFlop"], "unknown_augmentation", "HorizontalFlip"),
+        ("train.augmentations", "arial", "unknown_augmentation", "aerial"),
+        ("model.weights", "sentinel2-6b-l2", "unknown_weights", "sentinel2-6b-l2a"),
         ("labels.mapping", {"wood": "forrest"}, "unknown_class", "forest"),
         ("labels.default_class", "watre", "unknown_class", "water"),
         ("labels.unlabelled", "watre", "unknown_class", "water"),
@@ -228,3 +233,108 @@ def test_only_an_encoder_that_knows_something_is_frozen() -> None:
     config = with_setting(changed("train.epochs", 4), "train.freeze_encoder", 2)
     assert problem(config).field == "train.freeze_encoder"
     assert load_experiment(with_setting(config, "model.weights", "imagenet")).train.freeze_encoder == 2
+
+
+# --- what YAML would change ------------------------------------------------------------------------
+
+
+def told_of(text: str, folder: Path) -> list[Problem]:
+    """What is wrong with a config file, checked as a run checks it."""
+    path = folder / "my.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        load_experiment(read_yaml(path), [path])
+    return caught.value.problems
+
+
+def test_a_section_that_is_there_twice_is_told_with_both_lines(tmp_path: Path) -> None:
+    text = "experiment: a\ntrain:\n  epochs: 3\n  epochs: 4\nchips: {}\ntrain:\n  epochs: 5\n"
+    sections, epochs = told_of(text, tmp_path)
+    assert (sections.code, sections.field, sections.file) == ("key_twice", "train", f"{tmp_path}/my.yaml:6")
+    assert sections.found == "`train:` in lines 2 and 6"
+    assert (epochs.field, epochs.found) == ("train.epochs", "`epochs:` in lines 3 and 4")
+
+
+@pytest.mark.parametrize(
+    "text", ["classes: {a: red, a: blue}", "labels:\n  mapping: {1: a, '1': b}", "sweep: {trials: [{a: 1, a: 2}]}"]
+)
+def test_keys_are_told_twice_wherever_they_stand(text: str, tmp_path: Path) -> None:
+    assert [problem.code for problem in told_of(text, tmp_path)] == ["key_twice"]
+
+
+@pytest.mark.parametrize(
+    ("text", "cure"),
+    [
+        ("classes: {no: red}", '"no": …'),
+        ("classes: {a: red, Yes: blue}", '"Yes": …'),
+        ("classes: {null: red}", '"null": …'),
+        ("classes: {2024-01-01: red}", '"2024-01-01": …'),
+        ("labels: {mapping: {011: field}}", '"011": …'),
+        ("labels: {mapping: {1_1: field}}", '"1_1": …'),
+        ("labels: {mapping: {true: field}}", '"true": …'),
+        ("labels: {mapping: {1: off}}", '"off"'),
+        ("labels: {where: 2024-01-01}", '"2024-01-01"'),
+        ("train: {epochs: 010}", "or write 8"),
+        ("train: {epochs: 0x10}", "or write 16"),
+        ("train: {epochs: 1:30}", "or write 90"),
+        ("predict: {smooth: yes}", "write true or false"),
+        ("train: {learning_rate: .inf}", "in quotes"),
+        ("sweep: {grid: {train.epochs: [1, 020]}}", "or write 16"),
+    ],
+)
+def test_what_yaml_takes_for_another_is_told_with_quotes(text: str, cure: str, tmp_path: Path) -> None:
+    (problem,) = told_of(text, tmp_path)
+    assert problem.code == "taken_for_another"
+    assert cure in problem.cure
+    assert "in quotes" in problem.cure
+
+
+def test_plain_values_are_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "my.yaml"
+    path.write_text("a: [0, -1, 1.5, 1e-4, 1.0e+4, .5, .nan, true, False, null, ~, 08, x1, '010', \"no\", 2024]\n")
+    assert problems_in([path, tmp_path / "nowhere.yaml"]) == []
+    anchors = "x: &x {a: 1}\ny: {<<: *x, a: 2}\nz: *x\n"
+    path.write_text(anchors)
+    assert problems_in([path]) == []
+
+
+def test_a_config_with_code_is_refused(tmp_path: Path) -> None:
+    (problem,) = told_of("__use_yte__: true\nexperiment: a\n", tmp_path)
+    assert (problem.code, problem.file) == ("code_in_config", f"{tmp_path}/my.yaml:1")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("train.epochs", True, "a number"),
+        ("train.learning_rate", False, "a number"),
+        ("chips.size", True, "a number"),
+        ("imagery.bands", [1, True], "a number or text"),
+        ("imagery.nodata", True, "a number"),
+        ("predict.smooth", 1, "true or false"),
+        ("predict.smooth", "on", "true or false"),
+        ("train.learning_rate", "1e400", "a finite number"),
+        ("train.learning_rate", float("inf"), "a finite number"),
+    ],
+)
+def test_nothing_is_converted_quietly(field: str, value: Any, expected: str) -> None:
+    told = problem(changed(field, value))
+    assert told.field.startswith(field)
+    assert expected in told.expected
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\nb", "a\tb", "\x1b[31m", " field", "北" * 34])
+def test_a_class_needs_a_name_that_can_be_shown(name: str) -> None:
+    told = problem(changed("classes", {name: "red", "forest": "green"} | dict.fromkeys(GOOD["classes"], "blue")))
+    assert told.code == "unusable_class_name"
+
+
+@pytest.mark.parametrize("depth", [None, "3", 3.5, 0, -1, True, [3]])
+def test_a_depth_that_is_none_is_told(depth: Any) -> None:
+    told = problem(changed("model.arguments.encoder_depth", depth))
+    assert (told.code, told.field) == ("wrong_value", "model.arguments.encoder_depth")
+    assert told.expected == "a whole number above 0"
+
+
+def test_a_name_too_long_for_a_folder_is_told() -> None:
+    assert problem(changed("experiment", "x" * 101)).code == "not_file_safe"

@@ -10,7 +10,7 @@ import pytest
 
 from swath.errors import UserError
 from swath.job import container
-from swath.job.container import check_image, drop_host_environment, folders_to_mount, mount
+from swath.job.container import check_image, check_program, drop_host_environment, folders_to_mount, mount
 
 
 @pytest.fixture
@@ -98,3 +98,27 @@ def test_packages_and_coordinate_systems_of_the_host_are_forgotten(monkeypatch: 
     drop_host_environment()
     assert sys.path == ["/a", "/b"]
     assert "PROJ_DATA" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("variable", "cure"), [("MODULEPATH", "`module load apptainer`"), ("NOTHING", "use this Python")]
+)
+def test_without_apptainer_the_cure_is_the_one_that_fits(
+    variable: str, cure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MODULEPATH", "MODULESHOME", "LMOD_CMD"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv(variable, "/modules")
+    with pytest.raises(UserError) as caught:
+        check_program()
+    (problem,) = caught.value.problems
+    assert problem.code == "apptainer_missing"
+    assert problem.cure.startswith(cure)
+    (tmp_path / "apptainer").touch(0o755)
+    check_program()
+
+
+def test_a_repository_whose_name_snakemake_cannot_say_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"unmountable_folder[\s\S]*a space in its name"):
+        mount(tmp_path / "my swath", [])

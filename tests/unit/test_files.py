@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from swath.files import publish, publish_directory, read_json, sha256, short_hash, unzip, write_json, zip_directory
+from swath.files import (
+    file_name,
+    publish,
+    publish_directory,
+    read_json,
+    sha256,
+    short_hash,
+    unzip,
+    write_json,
+    zip_directory,
+)
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -55,3 +65,30 @@ def test_hashes_do_not_depend_on_the_order_of_keys() -> None:
 def test_json_comes_back(tmp_path: Path) -> None:
     write_json(tmp_path / "x.json", {"b": 1, "a": [1, 2]})
     assert read_json(tmp_path / "x.json") == {"a": [1, 2], "b": 1}
+
+
+@pytest.mark.parametrize("name", ["a", "img_2.v1", "Wald-süd", "北京", "_a"])
+def test_a_plain_name_stays(name: str) -> None:
+    assert file_name(name) == name
+
+
+def test_other_names_are_made_safe_stay_readable_and_apart() -> None:
+    names = [
+        "tile b (2)",
+        "tile_b__2_",
+        "tile b [2]",
+        ".a",
+        "-a",
+        "a/b",
+        "{a}",
+        "a\nb",
+        "北" * 120,
+        "北" * 121,
+        "x" * 300,
+    ]
+    made = [file_name(name) for name in names]
+    assert len(set(made)) == len(names)
+    assert made[0].startswith("tile_b__2_~")
+    assert all(len(name.encode()) <= 100 and not set(name) & set(" ()[]{}/\n") for name in made)
+    assert not any(name.startswith((".", "-")) for name in made)
+    assert made == [file_name(name) for name in names]

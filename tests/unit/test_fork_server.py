@@ -322,6 +322,26 @@ def test_a_server_ends_with_whoever_started_it(tmp_path: Path) -> None:
     assert running.communicate(timeout=30)[0] == "done\n"
 
 
+def test_a_forked_script_computes_with_the_wait_policy_that_the_server_has_found_or_set(tmp_path: Path) -> None:
+    for said, expected in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
+        code = "import os\nprint(os.environ.get('OMP_WAIT_POLICY'))"
+        (tmp_path / "seen.py").write_text(code.replace("print(", "VALUE = ").removesuffix(")"))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delenv("OMP_WAIT_POLICY", raising=False)
+            if said:
+                patch.setenv("OMP_WAIT_POLICY", said)
+            patch.setenv("PYTHONPATH", str(tmp_path))
+            environment = dict(os.environ)
+            server = ForkServer(["seen"])  # a module that reads it when it is imported, as torch does
+        try:
+            script = write(tmp_path, "import seen\nprint(seen.VALUE)")
+            command = [*client_command(server.folder), script]
+            done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+            assert done.stdout == f"{expected}\n" and "not forked" not in log_of(server)
+        finally:
+            server.stop()
+
+
 @pytest.mark.parametrize("name", ["LD_LIBRARY_PATH", "PYTHONPATH", "LC_ALL", "GDAL_DATA", "HOME"])
 def test_where_the_start_of_python_would_differ_it_is_started(light: ForkServer, tmp_path: Path, name: str) -> None:
     script = write(tmp_path, f"import os\nprint(os.environ[{name!r}])")

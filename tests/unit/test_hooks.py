@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from experiment import REPOSITORY
 
-from swath.coordination.run_registry import LOCKS, RUNS
+from swath.coordination.run_registry import RUNS
 from swath.patches import WRITTEN_FOR
+from swath.smk import hooks
 
 SNAKEFILE = f"""
 import sys
@@ -54,4 +55,20 @@ def test_a_run_is_registered_and_tells_how_it_ends_whatever_the_version(version:
     assert len(told) == (version == "8.0.0")
     assert done.stderr.count("\nWinner\n") == 1
     assert list((tmp_path / RUNS).iterdir()) == []  # registered while its job ran, and no more
-    assert list((tmp_path / LOCKS).glob("*.lock")) == []
+    assert list((tmp_path / ".snakemake" / "locks").glob("*.lock")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("a: [1", "invalid_yaml"), ("__use_yte__: true", "code_in_config"), ("a: 1\na: 2", "key_twice")],
+)
+def test_the_repositorys_config_is_checked_before_snakemake_reads_it(
+    text: str, code: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(SystemExit):
+        hooks.checked_config(path)
+    assert f"ERROR {code}" in capsys.readouterr().err
+    path.write_text("a: 1")
+    assert hooks.checked_config(path) == str(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from experiment import REPOSITORY
+
+from swath.job.environment import COMPUTING
 
 PREAMBLE = """
 import sys
@@ -25,9 +28,33 @@ snakemake = SimpleNamespace(
 """
 
 
-def run(folder: Path, work: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, work: str, **environment: str) -> subprocess.CompletedProcess[str]:
     code = PREAMBLE.format(scripts=str(REPOSITORY / "scripts")) + textwrap.dedent(work)
-    return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    outside = {name: value for name, value in os.environ.items() if name not in COMPUTING}
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={**outside, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("said", [{}, {"OMP_WAIT_POLICY": "ACTIVE", "GDAL_CACHEMAX": "64"}])
+def test_libraries_find_a_quiet_environment_unless_the_user_has_another_one(
+    tmp_path: Path, said: dict[str, str]
+) -> None:
+    work = """
+        import os
+        with job(snakemake) as (inputs, output, params):
+            assert not {"torch", "rasterio", "numpy"} & set(sys.modules)  # they have not read it yet
+            output.one.write_text(os.environ["OMP_WAIT_POLICY"]); output.two.write_text(os.environ["GDAL_CACHEMAX"])
+        """
+    done = run(tmp_path, work, **said)
+    assert done.returncode == 0, done.stderr
+    found = [(tmp_path / "out/k1" / name).read_text() for name in ("one.txt", "two.txt")]
+    assert found == list({"OMP_WAIT_POLICY": "PASSIVE", "GDAL_CACHEMAX": "512", **said}.values())
 
 
 def test_outputs_appear_together_with_their_spec(tmp_path: Path) -> None:

@@ -256,7 +256,7 @@ def prepared(folder: Path, labels: str, task: str = "semantic_segmentation", **s
 def test_facts_of_a_scene_with_a_label_raster(tmp_path: Path) -> None:
     facts = prepared(tmp_path, write(tmp_path / "l.tif", values()), **VALUES)
     assert facts.labels is None and facts.evaluated is None
-    assert facts.label_raster == str(tmp_path / "out" / "s" / "labels.tif")
+    assert facts.label_raster == str(tmp_path / "out" / "s" / "truth.tif")
     assert set(facts.sha256) == {"label_raster"}
 
 

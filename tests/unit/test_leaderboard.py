@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from swath.config.records import of_json
 from swath.files import read_json
-from swath.plan.finished import FinishedRun
+from swath.plan.finished import FinishedRun, Winner
 from swath.report.leaderboard import rank, select_winner
 
 TRAINED = [
@@ -76,4 +77,18 @@ def test_the_best_mean_wins_with_the_run_that_is_best_in_its_fold(tmp_path: Path
     winner = read_json(tmp_path / "winner.json")
     assert (winner["trial"], winner["run"]) == ("epochs=5", "epochs=5,fold=1,seed=0")
     assert (winner["mean"], winner["score"]) == (pytest.approx(0.7), 0.8)
-    assert winner["std"] == pytest.approx(0.0707, abs=1e-4)
+    assert winner["std"] == pytest.approx(0.0816, abs=1e-4)  # of a sample: divided by n - 1
+
+
+def test_a_single_run_has_no_standard_deviation_nor_has_a_class_that_one_fold_alone_has(tmp_path: Path) -> None:
+    one = table()[4:5]
+    one.to_csv(tmp_path / "trials.csv", index=False)
+    rank(one, RUNS, "macro_f1").to_csv(tmp_path / "leaderboard.csv", index=False)
+    written = pd.read_csv(tmp_path / "leaderboard.csv", dtype=str, keep_default_na=False)
+    assert written["macro_f1_std"][0] == "" and float(written["macro_f1_mean"][0]) > 0
+    select_winner(tmp_path / "trials.csv", tmp_path / "leaderboard.csv", "macro_f1", tmp_path / "winner.json")
+    assert of_json(Winner, read_json(tmp_path / "winner.json")).std is None
+    rare = table()
+    rare["f1.water"] = [0.3 if index == 0 else None for index in range(len(rare))]
+    ranked = rank(rare, RUNS, "macro_f1").set_index("trial").loc[rare["trial"][0]]
+    assert ranked["f1.water_mean"] == 0.3 and pd.isna(ranked["f1.water_std"])

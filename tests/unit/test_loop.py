@@ -69,8 +69,9 @@ def test_the_first_validation_is_expected_to_take_as_long_as_so_many_steps(tmp_p
 
 @pytest.fixture
 def gpus(monkeypatch: pytest.MonkeyPatch) -> Any:
-    def visible(number: int) -> None:
+    def visible(number: int, capability: tuple[int, int] = (8, 0)) -> None:
         monkeypatch.setattr(torch.cuda, "device_count", lambda: number)
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda gpu: capability)
 
     return visible
 
@@ -92,6 +93,8 @@ def test_without_gpus_the_cpu_takes_their_place(gpus: Any) -> None:
     ("visible", "bf16_cpu", "wanted", "precision"),
     [
         (1, False, "none", "32-true"),
+        (1, False, "auto", "bf16-mixed"),
+        (0, True, "auto", "32-true"),
         (1, False, "bf16", "bf16-mixed"),
         (1, False, "fp16", "16-mixed"),
         (0, False, "bf16", "32-true"),
@@ -105,3 +108,9 @@ def test_sixteen_bits_only_where_they_help(
     gpus(visible)
     monkeypatch.setattr(loop, "cpu_has_bf16", lambda: bf16_cpu)
     assert choose_hardware(Train(mixed_precision=wanted)).precision == precision
+
+
+def test_a_gpu_that_would_only_imitate_bf16_computes_in_32_bits(gpus: Any) -> None:
+    gpus(2, capability=(7, 5))
+    assert choose_hardware(Train()).precision == "32-true"
+    assert choose_hardware(Train(mixed_precision="bf16")).precision == "bf16-mixed"

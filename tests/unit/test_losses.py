@@ -88,3 +88,15 @@ def test_balanced_weights_are_scikit_learns() -> None:
     assert weights[1:3] == pytest.approx(list(expected[:2]))
     assert weights[4] == pytest.approx(expected[2])
     assert weights[0] == weights[3] == 1.0
+
+
+def test_smoothed_labels_leave_the_null_class_out() -> None:
+    """As torch's own over the real classes; unlabelled pixels count nothing."""
+    torch.manual_seed(0)
+    output, target = torch.randn(2, 4, 3, 3), torch.randint(0, 4, (2, 3, 3))
+    output[:, 0] = -1.0e4
+    labelled = target != 0
+    pixels = output.movedim(1, -1)[labelled][:, 1:]
+    expected = torch.nn.functional.cross_entropy(pixels, target[labelled] - 1, label_smoothing=0.2)
+    found = build_loss({"cross_entropy": 1.0}, 4, None, smoothing=0.2)(output, target)
+    assert torch.allclose(found, expected, rtol=1e-5)

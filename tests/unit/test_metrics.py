@@ -103,7 +103,7 @@ def test_the_winner_has_the_best_mean_over_repeats(tmp_path: Path, runs: list[Fi
     table = pd.read_csv(board)
     assert list(table["trial"]) == ["b", "a"]
     assert table["macro_f1_mean"].tolist() == pytest.approx([0.65, 0.5])
-    assert table["macro_f1_std"].tolist() == pytest.approx([0.05, 0.4])
+    assert table["macro_f1_std"].tolist() == pytest.approx([0.1 / 2**0.5, 0.8 / 2**0.5])
     assert table["seconds"].tolist() == [5.0, 5.0]
     assert table["epochs"].tolist() == [2, 2]
     select_winner(trials, board, "macro_f1", winner)
@@ -112,7 +112,7 @@ def test_the_winner_has_the_best_mean_over_repeats(tmp_path: Path, runs: list[Fi
         "run": "b,seed=1",
         "metric": "macro_f1",
         "mean": pytest.approx(0.65),
-        "std": pytest.approx(0.05),
+        "std": pytest.approx(0.1 / 2**0.5),
         "score": 0.7,
     }
 

@@ -12,7 +12,7 @@ from swath.config.load import load_experiment
 from swath.config.model import Model
 from swath.errors import Problem, UserError
 from swath.networks.definition import definition_files, files_of, problems_of_definition, publish_definition
-from swath.rv.networks import NETWORKS
+from swath.rv.networks import NETWORKS, NetworkShape
 
 HUBCONF = """
 dependencies = ["torch"]
@@ -127,5 +127,5 @@ def test_settings_that_an_external_network_needs_or_refuses(model: dict[str, Any
 def test_placeholders_become_numbers(task: Any, outputs: int) -> None:
     arguments = {"outputs": "{classes}", "shape": ["{bands}", "{size}", 3], "name": "a {bands}"}
     model = Model(architecture="external", definition="folder", entrypoint="network", arguments=arguments)
-    config = NETWORKS[task].describe(model, bands=4, classes=5, size=64, definition="folder")
+    config = NETWORKS[task].describe(model, NetworkShape(bands=4, classes=5, size=64), "folder", None)
     assert config.external_def.entrypoint_kwargs == {"outputs": outputs, "shape": [4, 64, 3], "name": "a {bands}"}

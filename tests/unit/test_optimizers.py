@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import albumentations
+import numpy as np
 import pytest
 import torch
 
 from swath.config.train import Train
+from swath.rv.pipeline import augmentation
 from swath.training.optimizers import build_optimizer, build_scheduler
 
 
@@ -69,3 +72,34 @@ def test_the_optimizer_is_the_one_asked_for(name: Any, kind: type) -> None:
     assert type(optimizer) is kind
     assert optimizer.param_groups[0]["lr"] == 0.2
     assert optimizer.param_groups[0]["weight_decay"] == 0.3
+
+
+def test_the_encoder_has_a_rate_of_its_own_that_the_schedule_moves_as_well() -> None:
+    train = Train(learning_rate=1.0, encoder_rate=0.1, epochs=2, schedule="cosine")
+    encoder, head = torch.nn.Linear(2, 3), torch.nn.Linear(3, 1)
+    optimizer = build_optimizer(torch.nn.Sequential(encoder, head), train, encoder)
+    schedule = build_scheduler(optimizer, train, 2)
+    rest, inside = optimizer.param_groups
+    assert rest["params"] == list(head.parameters())
+    assert inside["params"] == list(encoder.parameters())
+    for expected in (1.0, None, 0.5):
+        if expected:
+            assert (rest["lr"], inside["lr"]) == pytest.approx((expected, expected / 10))
+        optimizer.step()
+        schedule.step()
+
+
+def test_one_rate_for_all_is_one_group() -> None:
+    encoder = torch.nn.Linear(2, 3)
+    assert len(build_optimizer(torch.nn.Sequential(encoder), Train(), encoder).param_groups) == 1
+
+
+@pytest.mark.parametrize(("preset", "bands"), [("aerial", 3), ("satellite", 3), ("satellite", 6)])
+def test_augmentations_by_name_are_a_list_that_images_go_through(preset: str, bands: int) -> None:
+    listed = Train(augmentations=preset).augmentations
+    assert len(listed) > 3
+    steps = albumentations.from_dict(augmentation(listed))
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, bands), np.uint8)
+    changed = [steps(image=image, mask=image[..., 0])["image"] for _ in range(20)]
+    assert {one.shape for one in changed} == {image.shape}
+    assert any((one != image).any() for one in changed)

@@ -18,7 +18,8 @@ from swath.config.experiment import Experiment
 from swath.config.imagery import Range
 from swath.config.load import load_experiment
 from swath.errors import UserError
-from swath.plan.inputs import first_weights
+from swath.files import publish, publish_directory
+from swath.plan.inputs import check_paths, first_weights, places_of
 from swath.plan.keys import STAGES
 from swath.plan.plan import Plan, make_plan
 from swath.plan.shards import scenes_in_shard, shards, shards_made, shards_to_use
@@ -57,7 +58,7 @@ FROM_WINDOW = frozenset({"predictions", "evals", "bundles"})
 NOTHING: frozenset[str] = frozenset()
 
 REACH: dict[str, tuple[Any, frozenset[str]]] = {
-    "imagery.bands": (["B04"], EVERYTHING - {"scenes"}),
+    "imagery.bands": (["B04"], EVERYTHING),
     "imagery.normalize": ({"min": 0, "max": 1}, EVERYTHING - {"scenes"}),
     "imagery.files": ("mosaic", EVERYTHING),
     "imagery.nodata": (0, EVERYTHING),
@@ -94,16 +95,19 @@ REACH: dict[str, tuple[Any, frozenset[str]]] = {
     "train.weight_decay": (0.1, FROM_MODEL),
     "train.loss": ({"cross_entropy": 1, "dice": 1}, FROM_MODEL),
     "train.clip_gradients": (1.0, FROM_MODEL),
+    "train.encoder_rate": (0.1, FROM_MODEL),
+    "train.label_smoothing": (0.1, FROM_MODEL),
     "train.monitor": ("val_loss", FROM_MODEL),
     "train.patience": (2, FROM_MODEL),
     "train.max_gpu_hours": (2.5, FROM_MODEL),
     "train.mixed_precision": ("bf16", FROM_MODEL),
-    "train.channels_last": (True, FROM_MODEL),
+    "train.channels_last": (False, FROM_MODEL),
     "train.compile": (True, FROM_MODEL),
     "train.deterministic": (True, FROM_MODEL),
     "train.gpus": (2, FROM_MODEL),
     "train.num_workers": (3, NOTHING),
     "train.cache_gb": (1.0, NOTHING),
+    "train.keep_checkpoints": (True, NOTHING),
     "train.checkpoint_minutes": (5, NOTHING),
     "predict.chip_size": (128, FROM_WINDOW),
     "predict.stride": (24, FROM_WINDOW),
@@ -189,6 +193,22 @@ def test_a_class_more_changes_everything_but_statistics() -> None:
 
 def test_without_normalisation_there_are_no_statistics() -> None:
     assert plan_of(with_setting(base(), "imagery.normalize", "none")).runs[0].stats is None
+
+
+@pytest.mark.parametrize("cores", [1, 3, 64])
+def test_as_many_threads_as_cores_are_a_number_in_the_key(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(cores)))
+    plan = plan_of(with_setting(base(), "train.threads", "auto"))
+    assert [spec["train"]["threads"] for spec in plan.specs["models"].values()] == [cores] * len(plan.specs["models"])
+    assert reached(plan, plan_of(with_setting(base(), "train.threads", cores))) == set()
+
+
+def test_bands_lie_innermost_unless_the_network_is_ones_own() -> None:
+    for changes, expected in (({}, True), (EXTERNAL, False)):
+        models = plan_of({**base(), **changes}).specs["models"].values()
+        assert {spec["train"]["channels_last"] for spec in models} == {expected}
+    asked = {**base(), **EXTERNAL, "train": {**base().get("train", {}), "channels_last": True}}
+    assert {spec["train"]["channels_last"] for spec in plan_of(asked).specs["models"].values()} == {True}
 
 
 def test_what_is_said_and_what_is_the_default_are_the_same() -> None:
@@ -417,8 +437,28 @@ def test_random_trials_are_the_same_every_time() -> None:
     assert plan_of(base(**sweep)).runs == plan_of(base(**sweep)).runs
 
 
-def test_equal_trials_run_once() -> None:
-    assert len(plan_of(base(trials=[{"train.epochs": 3}, {"train.epochs": 3.0}])).trials) == 1
+def test_equal_trials_run_once_and_are_told() -> None:
+    plan = plan_of(base(trials=[{"train.epochs": 3}, {"train.epochs": 3.0}, {"train.epochs": 4}, {"train.epochs": 3}]))
+    assert [trial.name for trial in plan.trials] == ["epochs=3", "epochs=4"]
+    assert plan.twice == {"epochs=3": 3}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [{"labels.where": f"area {sign} 100"} for sign in "<>="],
+        [{"model.weights": f"weights/{name}.pth"} for name in ("a b", "a_b", "a(b")],
+        [{"train.augmentations": [name]} for name in ("HorizontalFlip", "VerticalFlip")],
+        [{"imagery.bands": bands} for bands in (["a", "b"], ["a+b"], ["a_b"], ["a b"])],
+        [{"labels.where": f"name = '{name}'"} for name in ("ä" * 120 + "1", "ä" * 120 + "2")],
+    ],
+)
+def test_no_trial_vanishes_for_its_readable_name(values: list[dict[str, Any]]) -> None:
+    plan = plan_of(base(trials=values))
+    assert [trial.values for trial in plan.trials] == values
+    assert len({trial.name for trial in plan.trials}) == len(values)
+    assert len({run.name for run in plan.runs}) == len(values)
+    assert plan.twice == {}
 
 
 def test_repeats_count_seeds_up() -> None:
@@ -475,6 +515,16 @@ def test_a_long_name_is_cut_and_stays_unique() -> None:
     names = {trial_name({"imagery.bands": [f"band{i}" for i in range(40)] + [last]}) for last in ("x", "y")}
     assert len(names) == 2
     assert max(map(len, names)) <= 120
+
+
+@pytest.mark.parametrize("letter", ["x", "ä", "北", "🌲"])
+def test_a_name_is_cut_by_bytes_so_that_its_files_fit_a_file_system(letter: str, tmp_path: Path) -> None:
+    name = f"{trial_name({'labels.where': letter * 200})},fold=12,seed=1234567"
+    with publish_directory(tmp_path / name) as folder:
+        (folder / "file").touch()
+    with publish(tmp_path / f"{name}.model-bundle.zip") as file:
+        file.touch()
+    assert (tmp_path / name / "file").exists()
 
 
 # --- speed and weight ------------------------------------------------------------------------------
@@ -567,9 +617,35 @@ def test_first_weights_are_files() -> None:
         return first_weights({"architecture": "unet", "encoder": "resnet18", **model}, "results", "weights")
 
     assert files(weights="none") == []
-    assert files(weights="imagenet") == ["weights/smp-resnet18.pth", "weights/smp-resnet18.json"]
+    assert files(weights="imagenet") == ["weights/smp-resnet18.safetensors", "weights/smp-resnet18.json"]
     assert files(weights="my/weights.pth") == ["my/weights.pth"]
     assert files(weights={"model": "abc"}) == ["results/models/abc/model-bundle.zip"]
     assert files(weights={"experiment": "x", "trial": "lr=1", "seed": 3}) == [
         "results/experiments/x/trials/lr=1,seed=3/model-bundle.zip"
     ]
+
+
+# --- what a plan reads beside scenes ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"weights": "old {1}/best.pth"},
+        {"architecture": "external", "definition": "{mine}", "entrypoint": "net"},
+    ],
+)
+def test_braces_in_paths_that_snakemake_is_told_are_refused(model: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=r"not_file_safe[\s\S]*Snakemake takes for wildcards"):
+        check_paths(plan_of({**base(), "model": model}), [])
+
+
+def test_a_container_sees_what_a_virtual_raster_stands_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiles").mkdir()
+    (tmp_path / "tiles" / "x.tif").touch()
+    source = f'<SourceFilename relativeToVRT="0">{tmp_path}/tiles/x.tif</SourceFilename>'
+    (tmp_path / "a.vrt").write_text(f"<VRTDataset>{source}</VRTDataset>")
+    plan = plan_of(base())
+    plan.scenes = [Scene("a", "train", "a.vrt", None)]
+    assert f"{tmp_path}/tiles/x.tif" in list(places_of(plan, "results", []))

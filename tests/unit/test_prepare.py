@@ -16,12 +16,12 @@ from swath.config.imagery import Imagery
 from swath.config.labels import Labels
 from swath.errors import UserError
 from swath.files import read_json
+from swath.scenes import vectors
 from swath.scenes.facts import ImageHeader, ScenesSpec
 from swath.scenes.images import read_header
 from swath.scenes.manifest import channel_order, check_imagery, read_manifests
 from swath.scenes.prepare import prepare_scenes
 from swath.scenes.scene import Scene
-from swath.scenes.vectors import read_labels
 
 CRS = "EPSG:32633"
 ORIGIN = (330_000.0, 5_820_000.0)
@@ -65,6 +65,11 @@ def header(tmp_path: Path) -> ImageHeader:
     return read_header(str(write_image(tmp_path / "image.tif")))
 
 
+def read_labels(paths: str | list[str], specification: ScenesSpec, header: ImageHeader) -> gpd.GeoDataFrame:
+    """The polygons of labels."""
+    return vectors.read_labels(paths, specification, header).frame
+
+
 def told(path: str, specification: ScenesSpec, header: ImageHeader) -> str:
     with pytest.raises(UserError) as caught:
         read_labels(path, specification, header)
@@ -97,7 +102,7 @@ def test_mapping_default_and_numbers(tmp_path: Path, header: ImageHeader) -> Non
     labels = read_labels(
         path, spec(mapping={"311": "forest", "312": None, "512": "water"}, default_class="field"), header
     )
-    assert list(labels["class_name"]) == ["forest", "water", "field"]
+    assert list(labels["class_name"]) == ["forest", "null", "water", "field"]
 
 
 def test_one_class_for_everything(tmp_path: Path, header: ImageHeader) -> None:
@@ -229,3 +234,14 @@ def test_scenes_with_other_numbers_of_bands_do_not_go_together(header: ImageHead
     other = as_image(header, "other.tif", count=1, bands=("red",))
     with pytest.raises(UserError, match="equal numbers of bands"):
         check_imagery([as_image(header, "image.tif"), other], Imagery())
+
+
+@pytest.mark.parametrize("name", ["tile b (2)", "Wald-süd", "{west}", "北" * 100, "x" * 255])
+def test_a_scene_of_any_name_has_a_folder(name: str, tmp_path: Path) -> None:
+    image = write_image(tmp_path / "image.tif")
+    labels = write_labels(tmp_path / "labels.gpkg", [square(0, 0, 9)], kind=["field"])
+    prepare_scenes([Scene(name, "train", str(image), labels)], spec(), tmp_path / "out", tmp_path / "manifest.json")
+    (facts,) = read_manifests([tmp_path / "manifest.json"])
+    assert facts.id == name
+    assert Path(str(facts.label_raster)).exists()
+    assert len(facts.maps.encode()) <= 110

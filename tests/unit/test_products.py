@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
 from rio_cogeo.cogeo import cog_validate
 
-from swath.products.maps import label_polygons, without_data, write_label_raster
+from swath.products.maps import label_polygons, write_label_raster
+from swath.products.tables import write_table
+from swath.scenes.no_data import without_data
 
 CLASSES, COLOURS = ["null", "field", "wood & moor"], ["#000000", "#ff0000", "#00ff00"]
 
@@ -34,7 +39,7 @@ def labels() -> np.ndarray:
 
 
 def test_a_label_raster_is_a_valid_cog_with_everything_on_it(tmp_path: Path, image: str) -> None:
-    path = tmp_path / "labels.tif"
+    path = tmp_path / "prediction.tif"
     write_label_raster(labels(), image, CLASSES, COLOURS, path)
     valid, errors, _ = cog_validate(path, quiet=True)
     assert valid, errors
@@ -53,6 +58,39 @@ def test_polygons_have_the_rasters_area_and_no_null_class(image: str) -> None:
     areas = polygons.assign(area=polygons.area).groupby("class_name")["area"].sum()
     assert areas.to_dict() == {"field": (550 * 700 - 20_000) * 100, "wood & moor": 20_000 * 100}
     assert set(polygons["scene"]) == {"s1"}
+
+
+def test_polygons_leave_out_the_background(image: str) -> None:
+    polygons = label_polygons(labels(), image, CLASSES, "s1", background=1)
+    assert polygons["class_name"].tolist() == ["wood & moor"]
+    assert polygons.area.tolist() == [20_000 * 100]
+
+
+@pytest.mark.parametrize("background", [0, 1])
+def test_a_geopackage_lies_beside_geoparquet_with_the_same_rows(tmp_path: Path, image: str, background: int) -> None:
+    polygons = label_polygons(labels(), image, CLASSES, "s1", background)
+    write_table(polygons, tmp_path / "polygons.parquet")
+    assert pyogrio.list_layers(tmp_path / "polygons.gpkg").tolist() == [["polygons", "Polygon"]]
+    read = [gpd.read_parquet(tmp_path / "polygons.parquet"), gpd.read_file(tmp_path / "polygons.gpkg")]
+    assert read[0].equals(polygons) and read[1].crs == polygons.crs
+    assert read[1].drop(columns="geometry").equals(polygons.drop(columns="geometry"))
+    assert polygons.geometry.geom_equals(read[1].geometry).all()
+
+
+def test_a_geopackage_has_the_same_bytes_whenever_it_is_written(tmp_path: Path, image: str) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write_table(label_polygons(labels(), image, CLASSES, "s1"), tmp_path / name / "polygons.parquet")
+        time.sleep(0.01)  # its dates are in milliseconds
+    for file in ("polygons.gpkg", "polygons.parquet"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_a_table_without_polygons_is_written_too(tmp_path: Path, image: str) -> None:
+    write_table(label_polygons(0 * labels(), image, CLASSES, "s1"), tmp_path / "polygons.parquet")
+    assert gpd.read_parquet(tmp_path / "polygons.parquet").empty
+    again = gpd.read_file(tmp_path / "polygons.gpkg")
+    assert again.empty and again.crs.to_epsg() == 32633 and "class_name" in again
 
 
 def test_pixels_without_data_in_any_band_are_found(image: str) -> None:

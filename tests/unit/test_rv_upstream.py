@@ -25,6 +25,7 @@ from rastervision.core.data.label import ChipClassificationLabels
 from rastervision.core.data.label_source import ChipClassificationLabelSource, ObjectDetectionLabelSource
 from rastervision.core.data.vector_source import GeoJSONVectorSource
 from rastervision.pytorch_backend.pytorch_learner_backend import PyTorchLearnerBackend
+from rastervision.pytorch_backend.pytorch_object_detection import PyTorchObjectDetectionSampleWriter
 from rastervision.pytorch_learner.dataset import ImageDataset, SlidingWindowGeoDataset
 from rastervision.pytorch_learner.dataset.object_detection_dataset import ObjectDetectionSlidingWindowGeoDataset
 from rastervision.pytorch_learner.dataset.transform import TransformType
@@ -138,10 +139,16 @@ def test_boxes_in_sliding_windows_still_reach_over_their_edges(box: GeoJSONVecto
     assert len(source[window][0]) == 0
 
 
+def test_boxes_on_chips_are_still_cut_to_whole_pixels() -> None:
+    source = inspect.getsource(PyTorchObjectDetectionSampleWriter.update_coco_data)
+    assert "int(v) for v in bbox" in source, f"write_exact_boxes {CAN_GO}"
+    assert arguments(PyTorchObjectDetectionSampleWriter.update_coco_data) == ["self", "sample", "img_path"]
+
+
 def test_cells_are_still_inferred_on_a_grid_alone(box: GeoJSONVectorSource) -> None:
-    assert not {"labels", "cells"} & set(arguments(ChipClassificationLabelSource.__init__)), f"set_cells {CAN_GO}"
+    assert not {"labels", "cells"} & set(arguments(ChipClassificationLabelSource.__init__)), f"set_labels {CAN_GO}"
     source = ChipClassificationLabelSource(ChipClassificationLabelSourceConfig(), box, EXTENT, lazy=True)
-    upstream.set_cells(source, ChipClassificationLabels({Box(3, 5, 11, 13): (2, None)}))
+    upstream.set_labels(source, ChipClassificationLabels({Box(3, 5, 11, 13): (2, None)}))
     assert source[Box(3, 5, 11, 13)] == 2
 
 

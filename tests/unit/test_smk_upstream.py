@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
+from snakemake import common
+from snakemake.exceptions import WorkflowError
 from snakemake.scheduling.job_scheduler import JobScheduler
 
 from swath.smk import upstream
@@ -115,3 +118,34 @@ def test_snakemake_still_drops_questions_for_sizes(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "snakemake", "--dry-run"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "was never awaited" in done.stderr, f"_hide_dropped_questions {CAN_GO}"
+
+
+def test_snakemake_plans_only_where_apptainer_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    spec = importlib.util.find_spec("snakemake.deployment.singularity")
+    assert spec is not None and spec.loader is not None
+    fresh = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fresh)  # as Snakemake has it, whatever other tests have patched
+    dag = SimpleNamespace(workflow=SimpleNamespace(persistence=SimpleNamespace(container_img_path=str(tmp_path))))
+    image = fresh.Image(str(tmp_path / "swath.sif"), dag, False)
+    with pytest.raises(WorkflowError, match="has to be available"):
+        image.pull(dryrun=True)  # if it does not: see CAN_GO
+    upstream._pull(image, dryrun=True)
+
+
+def test_snakemake_still_looks_at_a_function_for_every_job() -> None:
+    """Where it remembers by itself, `_look_at_functions_once` can go."""
+    code = "from snakemake import common; assert not hasattr(common.get_function_params, 'cache_info')"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0, CAN_GO
+
+
+def test_a_function_is_looked_at_once_and_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+    monkeypatch.setattr(common, "get_function_params", lambda func: looked.append(func) or {"a": 1})
+    upstream._look_at_functions_once()
+    for _ in range(3):
+        assert common.get_function_params(len) == {"a": 1}
+    assert looked == [len]
+    once = common.get_function_params
+    upstream._look_at_functions_once()
+    assert common.get_function_params is once

@@ -13,8 +13,26 @@ from swath.config.scenes import Scenes
 from swath.demo import data_sets
 from swath.errors import UserError
 from swath.scenes.paths import local_paths_of, paths_of
-from swath.scenes.table import read_scenes
+from swath.scenes.table import PassedOver, passed_over, read_scenes
 
+NAMES = [
+    "tile b (2)",
+    "Wald-süd",
+    "_a",
+    "[x]",
+    "a,b",
+    "a'b",
+    'a"b',
+    "{west}",
+    "a&b",
+    "50%",
+    "北京",
+    "a+b",
+    "#1",
+    "$x$",
+    "~",
+]
+"""Of scenes; file systems allow them."""
 HEADER = "scene,image,labels,split\n"
 
 
@@ -102,6 +120,86 @@ class TestTable:
         assert "no rows" in told(table(""))
         assert "an empty entry" in told(table("a,,a.gpkg,train\n"))
         assert "'a/b'" in told(table("a/b,a.tif,a.gpkg,train\n"))
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_every_name_that_a_file_system_allows_is_a_scenes(self, name: str) -> None:
+        touch("data/a.tif", "data/a.gpkg")
+        quoted = '"' + name.replace('"', '""') + '"'
+        scenes = read_scenes(table(f"{quoted},a.tif,a.gpkg,train\nother,a.tif,a.gpkg,val\n"))
+        assert name in [scene.id for scene in scenes]
+
+    @pytest.mark.parametrize("name", ["a/b", "a;b", "a\tb", "", "\x07"])
+    def test_a_name_that_can_be_no_files_is_told_with_its_line(self, name: str) -> None:
+        message = told(table(f'\n"{name}",a.tif,a.gpkg,train\n'))
+        assert "ERROR not_file_safe\ndata/scenes.csv:3: scene" in message
+
+    @pytest.mark.parametrize("separator", [";", "\t", "|"])
+    def test_other_separators_are_read(self, separator: str) -> None:
+        touch("data/a.tif", "data/b.tif", "data/a.gpkg")
+        text = 'scene,image,labels,split\na,"a.tif",a.gpkg,train\nb,b.tif,a.gpkg,val\n'.replace(",", separator)
+        for start in ("", f"sep={separator}\n"):
+            assert [scene.id for scene in read_scenes(table(text, start))] == ["a", "b"]
+
+    def test_several_files_in_an_entry_of_a_table_with_semicolons_stand_in_quotes(self) -> None:
+        touch("data/a.tif", "data/b.tif", "data/a.gpkg")
+        text = 'scene;image;labels;split\na;"a.tif;b.tif";a.gpkg;train\nb;b.tif;a.gpkg;val\n'
+        assert read_scenes(table(text, ""))[0].image == "data/a.tif;data/b.tif"
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+    def test_encodings_that_say_what_they_are_are_read(self, encoding: str) -> None:
+        touch("data/Wald-süd.tif", "data/a.gpkg")
+        text = HEADER + "ä,Wald-süd.tif,a.gpkg,train\nb,Wald-süd.tif,a.gpkg,val\n"
+        Path("data/scenes.csv").write_bytes(text.encode(encoding))
+        assert [scene.id for scene in read_scenes(Scenes(table="data/scenes.csv"))] == ["b", "ä"]
+
+    @pytest.mark.parametrize("encoding", ["cp1252", "mac-roman", "utf-16-le"])
+    def test_other_encodings_are_told_with_line_and_cure(self, encoding: str) -> None:
+        Path("data").mkdir()
+        Path("data/scenes.csv").write_bytes((HEADER + "süd,a.tif,a.gpkg,train\n").encode(encoding))
+        message = told(Scenes(table="data/scenes.csv"))
+        assert "ERROR wrong_encoding" in message
+        assert "save as 'CSV UTF-8'" in message
+        assert "data/scenes.csv:2\n" in message or encoding == "utf-16-le"
+
+    def test_rows_and_columns_of_commas_alone_are_no_rows(self) -> None:
+        touch("data/a.tif", "data/a.gpkg")
+        rows = "a,a.tif,a.gpkg,train,,\n,,,,,\nb,a.tif,a.gpkg,val,,\n,,,,,\n , ,,,,\n\n"
+        assert len(read_scenes(table(rows, "scene,image,labels,split,,\n"))) == 2
+
+    def test_lines_are_counted_as_an_editor_does(self) -> None:
+        touch("data/a.tif", "data/a.gpkg")
+        assert "data/scenes.csv:5: split" in told(table('\n"a\u0062",a.tif,a.gpkg,train\n\nb,a.tif,a.gpkg,vla\n'))
+
+    def test_an_entry_too_many_is_told(self) -> None:
+        message = told(table("a,images, old/a.tif,a.gpkg,train\n"))
+        assert "ERROR row_too_long\ndata/scenes.csv:2" in message
+
+    @pytest.mark.parametrize("header", ["Scene,IMAGE,Labels,Split,AOI\n", " scene , image,labels,split, aoi\n"])
+    def test_columns_are_found_in_any_capitalisation(self, header: str) -> None:
+        touch("data/a.tif", "data/a.gpkg", "data/area.geojson")
+        scenes = read_scenes(table("a,a.tif,a.gpkg,train,area.geojson\nb,a.tif,a.gpkg,val,\n", header))
+        assert scenes[0].aoi == "data/area.geojson"
+
+    def test_a_column_that_is_there_twice_is_told(self) -> None:
+        assert "ERROR column_twice\ndata/scenes.csv: aoi, AOI" in told(table("", "scene,image,labels,split,aoi,AOI\n"))
+
+    @pytest.mark.parametrize(("column", "meant"), [("aoi_path", "aoi"), ("Area of interest", "aoi"), ("ROI", "aoi")])
+    def test_a_column_that_looks_like_one_nobody_reads_is_told(self, column: str, meant: str) -> None:
+        touch("data/a.tif", "data/a.gpkg")
+        scenes = table("a,a.tif,a.gpkg,train,x\nb,a.tif,a.gpkg,val,y\n", f"scene,image,labels,split,{column}\n")
+        assert passed_over(scenes, read_scenes(scenes)).columns == {column: meant}
+
+    def test_columns_of_the_users_own_are_left_alone(self) -> None:
+        touch("data/a.tif", "data/a.gpkg")
+        header = "scene,image,labels,split,aoi,date,label_source,split_by\n"
+        scenes = table("a,a.tif,a.gpkg,train,,1,2,3\nb,a.tif,a.gpkg,val,,1,2,3\n", header)
+        assert passed_over(scenes, read_scenes(scenes)) == PassedOver()
+
+    def test_a_common_label_file_and_a_column_of_labels_with_another_name(self) -> None:
+        touch("data/a.tif", "all.gpkg")
+        Path("data/scenes.csv").write_text("scene,image,label,split\na,a.tif,b.gpkg,train\nb,a.tif,b.gpkg,val\n")
+        scenes = Scenes(table="data/scenes.csv", labels="all.gpkg")
+        assert passed_over(scenes, read_scenes(scenes)).columns == {"label": "labels"}
 
     def test_the_demos_table_is_known_before_it_is_made(self) -> None:
         scenes = read_scenes(Scenes(table=data_sets.HAVEL.table))
@@ -215,3 +313,44 @@ class TestPatterns:
         touch("data/train/RGB_img1.tif", "data/train/build_img1.geojson", "data/test/RGB_img3.tif")
         touch("data/val/RGB_img2.tif", "data/val/build_img2.geojson")
         assert [scene.labels for scene in read_scenes(self.patterns()) if scene.split == "test"] == [None]
+
+    @pytest.mark.parametrize("name", [*NAMES, "a*b", "a?b", "a\\b"])
+    def test_no_scene_vanishes_for_its_name(self, name: str) -> None:
+        for split, scene in (("train", name), ("val", "2")):
+            touch(f"data/{split}/RGB_img{scene}.tif", f"data/{split}/build_img{scene}.geojson")
+        found = {scene.id: scene for scene in read_scenes(self.patterns())}
+        assert set(found) == {name, "2"}
+        assert local_paths_of(found[name].image) == [f"data/train/RGB_img{name}.tif"]
+        assert found[name].labels == f"data/train/build_img{name}.geojson"
+
+    @pytest.mark.parametrize("name", ["a;b", "a\nb", "a\udce4b"])
+    def test_a_name_that_cannot_be_used_is_told(self, name: str) -> None:
+        touch(f"data/train/RGB_img{name}.tif", "data/train/RGB_img2.tif")
+        message = told(self.patterns())
+        assert "ERROR not_file_safe\nconfig: scenes.image: scene" in message
+        assert "rename the scene" in message
+
+    @pytest.mark.parametrize(("train", "val"), [("Train", "VAL"), ("TRAINING", "Valid"), ("tRaIn", "Validation")])
+    def test_folders_of_splits_have_any_capitalisation(self, train: str, val: str) -> None:
+        for split in (train, val):
+            touch(f"data/{split}/RGB_img{split}.tif", f"data/{split}/build_img{split}.geojson")
+        assert [scene.split for scene in sorted(read_scenes(self.patterns()), key=lambda s: s.split)] == [
+            "train",
+            "validation",
+        ]
+
+    def test_labels_folders_are_found_in_another_capitalisation_than_the_images(self) -> None:
+        touch("images/Train/a.tif", "labels/train/a.gpkg", "images/VAL/b.tif", "labels/validation/b.gpkg")
+        scenes = read_scenes(Scenes(image="images/{split}/{scene}.tif", labels="labels/{split}/{scene}.gpkg"))
+        assert [scene.labels for scene in scenes] == ["labels/train/a.gpkg", "labels/validation/b.gpkg"]
+
+    def test_what_lies_there_and_matches_nothing_is_told(self) -> None:
+        for split in ("train", "val"):
+            touch(f"data/{split}/RGB_img{split}.tif", f"data/{split}/build_img{split}.geojson")
+        touch("data/train/RGB_imgtrain.tfw", "data/train/.hidden")  # belongs to a scene, or is nobody's
+        assert passed_over(self.patterns(), read_scenes(self.patterns())) == PassedOver()
+        touch("data/train/readme.txt", "data/train/RGB_img3.TIF", "data/train/RGB_img4.tiff", "data/trian/RGB_img5.tif")
+        assert passed_over(self.patterns(), read_scenes(self.patterns())) == PassedOver(
+            ("data/train/RGB_img3.TIF", "data/train/RGB_img4.tiff"),
+            ("data/train/readme.txt", "data/trian/RGB_img5.tif"),
+        )

@@ -19,12 +19,12 @@ from shapely.geometry import LineString, MultiPolygon, Point, Polygon, box
 from swath.config.imagery import Imagery
 from swath.config.labels import Labels
 from swath.errors import UserError
+from swath.scenes import vectors
 from swath.scenes.facts import ImageHeader, SceneFacts, ScenesSpec
 from swath.scenes.images import read_header
 from swath.scenes.manifest import read_manifests
 from swath.scenes.prepare import prepare_scenes
 from swath.scenes.scene import Scene
-from swath.scenes.vectors import read_labels
 
 CLASSES = ["null", "field", "forest", "water"]
 CRS = "EPSG:32633"
@@ -58,6 +58,11 @@ def square(column: float, row: float, size: float) -> Polygon:
 def frame(geometry: list[Any], crs: str = CRS, **columns: Any) -> gpd.GeoDataFrame:
     columns.setdefault("kind", ["water"] * len(geometry))
     return gpd.GeoDataFrame(columns, geometry=geometry, crs=CRS).to_crs(crs)
+
+
+def read_labels(paths: str | list[str], specification: ScenesSpec, header: ImageHeader) -> gpd.GeoDataFrame:
+    """The polygons of labels."""
+    return vectors.read_labels(paths, specification, header).frame
 
 
 def told(path: Path, specification: ScenesSpec, header: ImageHeader) -> str:

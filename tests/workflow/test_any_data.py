@@ -69,7 +69,7 @@ def label_pixels(scenes: Path, scene: str) -> tuple[np.ndarray[Any, Any], dict[s
 
 def maps_of(done: Project) -> dict[str, np.ndarray[Any, Any]]:
     maps = {}
-    for path in done.results.glob("predictions/*/*/labels.tif"):
+    for path in done.results.glob("predictions/*/*/prediction.tif"):
         with rasterio.open(path) as dataset:
             maps[path.parent.name.rpartition("-")[0]] = dataset.read(1)  # the rest is a hash of the image's name
     return maps
@@ -140,6 +140,6 @@ def test_bands_in_files_of_their_own_one_file_of_labels_and_a_test_scene_without
     assert not list(done.results.glob("evals/*/test.json"))
     summary = (done.results / "experiments" / "files" / "summary.txt").read_text()
     assert "Test scenes without labels, predicted but not evaluated: 1" in summary
-    assert (done.results / "experiments" / "files" / "winner" / "predictions-test" / "e" / "labels.tif").is_file()
+    assert (done.results / "experiments" / "files" / "winner" / "predictions-test" / "e" / "prediction.tif").is_file()
     again = done.jobs()
     assert not again

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -60,6 +61,13 @@ def test_an_example_with_an_external_network_ends_in_a_bundle_that_raster_vision
     arguments = pipeline_config(project)["backend"]["model"]["external_def"]["entrypoint_kwargs"]
     assert arguments["num_classes"] == OUTPUTS[name]
     assert list(project.results.glob("evals/*/validation.json"))
+    assert project.jobs(*ONE_SHARD) == {}
+    network = tmp_path / model["definition"] / "parts" / "networks.py"
+    content, date = network.read_bytes(), network.stat().st_mtime
+    network.write_bytes(content + b"# another\n")
+    os.utime(network, (date, date))  # as `mv` and `cp -p` leave it
+    assert project.jobs(*ONE_SHARD)["train"] == 1
+    network.write_bytes(content)
     assert project.jobs(*ONE_SHARD) == {}
     (tmp_path / model["definition"] / "parts" / "more.py").write_text("x = 1\n")
     assert project.jobs(*ONE_SHARD)["train"] == 1

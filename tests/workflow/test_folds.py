@@ -38,7 +38,7 @@ def experiment(project: Project) -> Path:
 def validated(project: Project) -> dict[str, set[str]]:
     """The scenes with maps in each run."""
     return {
-        run.name: {path.parent.name for path in (run / "predictions-validation").glob("*/labels.tif")}
+        run.name: {path.parent.name for path in (run / "predictions-validation").glob("*/prediction.tif")}
         for run in (experiment(project) / "trials").iterdir()
     }
 
@@ -75,7 +75,7 @@ def test_the_leaderboard_is_the_mean_over_folds(folded: Project) -> None:
 
 def test_the_winner_met_the_test_scenes_and_the_summary_says_what_it_is(folded: Project) -> None:
     assert len(list(folded.results.glob("evals/*/test.json"))) == 1
-    assert (experiment(folded) / "winner" / "predictions-test" / "e" / "labels.tif").is_file()
+    assert (experiment(folded) / "winner" / "predictions-test" / "e" / "prediction.tif").is_file()
     text = (experiment(folded) / "summary.txt").read_text()
     assert "over all folds" in text
     assert "Its model, the best in its own fold: default,fold=" in text

@@ -13,6 +13,7 @@ from cluster_clone import clone
 from experiment import SNAKEMAKE, Project, with_setting
 
 from swath.files import sha256
+from swath.versions import KEYED
 
 pytestmark = pytest.mark.workflow
 
@@ -35,7 +36,7 @@ def beside(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Calla
 
 def dry_run(project: Project, *arguments: str, **environment: str) -> str:
     """What a dry run of the clone's own program says."""
-    return run(project, "--dry-run", *arguments, **environment)
+    return run(project, "--dry-run", "--printshellcmds", *arguments, **environment)
 
 
 def run(project: Project, *arguments: str, **environment: str) -> str:
@@ -86,6 +87,17 @@ def test_comments_dates_and_the_time_zone_make_nothing_anew(beside: Callable[[st
         assert NOTHING in dry_run(project, TZ="Asia/Tokyo" if date > 1_500_000_000 else "America/Los_Angeles")
 
 
+def test_other_dates_and_another_copy_of_the_data_make_nothing_anew(beside: Callable[[str], Project]) -> None:
+    project = beside("copied")
+    data = project.folder / "data"
+    data.rename(project.folder / "old")
+    shutil.copytree(project.folder / "old", data, copy_function=shutil.copyfile)
+    assert NOTHING in dry_run(project)
+    for path in data.iterdir():
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    assert NOTHING in dry_run(project)
+
+
 def test_another_number_of_shards_makes_nothing_anew(beside: Callable[[str], Project]) -> None:
     assert NOTHING in dry_run(beside("sharded"), "--set-scatter", "scenes=5", "chip=3", "predict=4")
 
@@ -108,7 +120,7 @@ def test_a_stage_with_a_new_version_is_made_anew_with_all_after_it_and_the_old_r
     beside: Callable[[str], Project],
 ) -> None:
     project = beside("versions")
-    edit(project, "versions.py", '"predictions": 1', '"predictions": 2')
+    edit(project, "versions.py", f'"predictions": {KEYED["predictions"]}', '"predictions": 99')
     said = dry_run(project)
     assert keys_of(said, "predictions") and not (
         keys_of(said, "predictions") & {path.name for path in project.results.glob("predictions/*")}
@@ -139,7 +151,7 @@ def test_of_a_shard_that_gets_one_more_scene_that_one_is_predicted_alone(beside:
     assert before == {path: path.stat().st_mtime_ns for path in project.results.glob("predictions/*/e-*/*")}
     (maps,) = project.results.glob("predictions/*/new-*")
     (old,) = project.results.glob("predictions/*/e-*")
-    assert sha256(maps / "labels.tif") == sha256(old / "labels.tif")  # of the same image
+    assert sha256(maps / "prediction.tif") == sha256(old / "prediction.tif")  # of the same image
     said = "".join(log.read_text() for log in project.results.glob("logs/predict/*/1-of-1-*.log"))
     assert "e: its maps are there already" in said
     assert "new: predicted" in said

@@ -14,10 +14,14 @@ import pandas as pd
 import psutil
 import pytest
 from experiment import Project
+from kills import bytes_of, disturbed, new_project
 
 from swath.files import sha256
 
 pytestmark = pytest.mark.workflow
+
+SAME = ("/metrics.csv", "/validation.json", "/polygons.parquet")
+"""Endings of what is the same in all shards and beside other trials."""
 
 
 @pytest.fixture(params=[False, True], ids=["started", "forked"])
@@ -106,3 +110,19 @@ def test_a_training_asked_to_stop_goes_on_by_itself_where_there_are_retries(proj
 def is_training(process: psutil.Process) -> bool:
     words = process.cmdline()
     return "python" in words[0] and words[-1].endswith("train.py")
+
+
+@pytest.mark.parametrize(("kind", "stages"), [("kill", ["train", "eval"]), ("ctrl-c", ["predict"])])
+def test_whenever_snakemake_alone_is_killed_the_same_command_ends_with_the_same_bytes(
+    kind: str, stages: list[str], finished: Project, cut_scenes: Path, tmp_path: Path
+) -> None:
+    """A few of the moments of benchmarks/kills.py."""
+    project = new_project(tmp_path / "project", cut_scenes)
+    project.config["sweep"] = {"grid": {"train.learning_rate": [0.001]}}  # one of the trials that are there
+    expected = bytes_of(finished.folder)
+    record = disturbed(project, kind, stages, 1, {})
+    assert not record.failures, record.failures
+    assert len(record.moments) == len(stages)
+    found = {name: found for name, found in bytes_of(project.folder).items() if name.endswith(SAME)}
+    assert len(found) >= 3
+    assert found.items() <= expected.items()

@@ -137,3 +137,17 @@ def test_weights_that_are_not_there(fresh: Project) -> None:
 def test_weights_of_an_experiment_that_was_not_run(fresh: Project) -> None:
     fresh.config["model"]["weights"] = {"experiment": "before", "trial": "default"}
     assert "run before first" in told(fresh)
+
+
+def test_the_slurm_profile_plans_without_apptainer_and_a_run_says_what_helps(
+    fresh: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{Path(SNAKEMAKE[0]).parent}:/usr/bin:/bin")
+    monkeypatch.delenv("MODULEPATH", raising=False)
+    profile = ["--profile", str(REPOSITORY / "slurm")]
+    if shutil.which("apptainer"):
+        pytest.fail("Apptainer is a part of the system here: hide it in another way")
+    assert "train" in fresh.snakemake(*profile, "--dry-run").stdout
+    message = told(fresh, *profile)
+    assert "ERROR apptainer_missing" in message
+    assert "--software-deployment-method env-modules" in message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -82,6 +83,23 @@ def test_changed_labels_run_through_to_the_end(project: Project) -> None:
     assert jobs["train"] == 2
 
 
+def test_an_image_replaced_by_an_older_one_is_noticed_also_after_a_run_that_stopped(project: Project) -> None:
+    image = project.folder / "data" / "a.tif"
+    date = image.stat().st_mtime - 86_400
+    content = image.read_bytes()
+    image.write_bytes(content + b"another")  # GDAL does not mind, and a checksum does
+    os.utime(image, (date, date))
+    assert project.jobs()["scenes"] == 1
+    project.snakemake("--until", "scenes")  # stands for a run that was killed here
+    jobs = project.jobs()
+    assert "scenes" not in jobs
+    assert jobs["analyze"] == 1
+    assert jobs["train"] == 2
+    image.write_bytes(content)
+    project.snakemake("--until", "scenes")
+    assert "Nothing to be done" in project.snakemake("--dry-run", "--until", "chip").stdout
+
+
 def test_a_dropped_folder_is_made_again(project: Project) -> None:
     shutil.rmtree(next((project.results / "bundles").iterdir()))
     jobs = project.jobs()
@@ -108,3 +126,31 @@ def test_a_trial_of_another_experiment_is_a_start(project: Project) -> None:
     done = project.snakemake("--until", "train")
     assert "model-bundle.zip" in done.stdout
     assert len(list(project.results.glob("models/*/model-bundle.zip"))) == 4
+
+
+def test_what_is_lost_or_damaged_is_made_again_with_the_same_bytes(finished: Project, project: Project) -> None:
+    small = project.results / "experiments" / "small"
+    lost = next(project.results.glob("predictions/*/d-*/labels.tif"))
+    halved = next(project.results.glob("evals/*/validation.json"))
+    chips = next(project.results.glob("chips/*/train-*.zip"))
+    lost.unlink()
+    halved.write_bytes(halved.read_bytes()[:100])
+    chips.write_bytes(b"")
+    (small / "winner.json").write_bytes(b"\x00\xff noise")
+    for folder in ("winner", "trials"):
+        shutil.rmtree(small / folder)
+    for table in ("leaderboard", "trials", "splits"):
+        (small / f"{table}.csv").unlink()
+    said = project.snakemake("verify", check=False)
+    assert said.returncode == 1
+    assert f"{lost.relative_to(project.folder)}: lost" in said.stdout
+    assert not chips.exists()  # no zip any more; models are there, and nothing needs it
+    jobs = project.jobs()
+    assert set(jobs) == EXPERIMENT | {"predict", "eval"}
+    project.snakemake()
+    for path in (lost, halved, small / "leaderboard.csv", small / "trials.csv", small / "splits.csv"):
+        assert path.read_bytes() == (finished.folder / path.relative_to(project.folder)).read_bytes(), path
+    assert (small / "winner" / "model-bundle.zip").is_file()
+    assert len(list((small / "trials").iterdir())) == 2
+    assert "Nothing to be done" in project.snakemake().stdout
+    assert project.snakemake("verify").returncode == 0

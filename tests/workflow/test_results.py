@@ -28,13 +28,13 @@ def experiment(project: Project) -> Path:
     return project.results / "experiments" / "small"
 
 
-def pixels(folder: Path) -> np.ndarray:
-    with rasterio.open(folder / "labels.tif") as dataset:
+def pixels(path: Path) -> np.ndarray:
+    with rasterio.open(path) as dataset:
         return dataset.read(1)
 
 
 def maps(project: Project) -> list[Path]:
-    return sorted(project.results.glob("predictions/*/*/labels.tif"))
+    return sorted(project.results.glob("predictions/*/*/prediction.tif"))
 
 
 def test_the_leaderboard_ranks_the_trials(finished: Project) -> None:
@@ -58,8 +58,8 @@ def test_readable_links_lead_to_the_results(finished: Project) -> None:
     trial = experiment(finished) / "trials" / "learning_rate=0.001,seed=0"
     assert (trial / "model" / "metrics.csv").is_file()
     assert (trial / "model-bundle.zip").is_file()
-    assert (trial / "predictions-validation" / "d" / "labels.tif").is_file()
-    assert (experiment(finished) / "winner" / "predictions-test" / "e" / "labels.tif").is_file()
+    assert (trial / "predictions-validation" / "d" / "prediction.tif").is_file()
+    assert (experiment(finished) / "winner" / "predictions-test" / "e" / "prediction.tif").is_file()
     assert read_json(experiment(finished) / "winner" / "metrics-test.json")["split"] == "test"
 
 
@@ -90,6 +90,8 @@ def test_polygons_carry_class_names_and_cover_the_map(finished: Project) -> None
         assert polygons.crs.to_epsg() == 32633
         assert set(polygons["class_name"]) <= {"open land", "forest", "residential", "water"}
         assert polygons.area.sum() == pytest.approx(192 * 192 * 100)
+        again = gpd.read_file(path.with_name("polygons.gpkg"), engine="pyogrio")
+        assert polygons.geometry.geom_equals(again.geometry).all() and polygons.crs == again.crs
 
 
 def test_every_result_folder_carries_its_spec(finished: Project) -> None:
@@ -102,7 +104,9 @@ def test_raster_visions_own_predict_gives_the_same_pixels(finished: Project, tmp
     trial = experiment(finished) / "trials" / "learning_rate=0.001,seed=0"
     bundle, folder = str(trial / "model-bundle.zip"), finished.folder
     raster_vision("predict", bundle, "data/d.tif", str(tmp_path / "out"), folder=folder, fork=False)
-    assert np.array_equal(pixels(tmp_path / "out"), pixels(trial / "predictions-validation" / "d"))
+    ours = trial / "predictions-validation" / "d"
+    assert np.array_equal(pixels(tmp_path / "out" / "labels.tif"), pixels(ours / "prediction.tif"))
+    assert np.array_equal(pixels(ours / "raster-vision" / "labels.tif"), pixels(ours / "prediction.tif"))
 
 
 def test_raster_visions_own_eval_gives_the_same_metrics(project: Project) -> None:
@@ -127,8 +131,8 @@ def test_the_metrics_are_raster_visions_called_plainly(finished: Project) -> Non
     classes = read_config(written.with_name("validation-pipeline-config.json")).dataset.class_config
     folder = experiment(finished) / "trials" / "learning_rate=0.001,seed=0"
     ours = read_json(folder / "metrics-validation.json")["overall"]
-    labels = next(finished.results.glob("scenes/*/validation-*/d/labels.tif"))
-    actual, found = pixels(labels.parent), pixels(folder / "predictions-validation" / "d")
+    labels = next(finished.results.glob("scenes/*/validation-*/d/truth.tif"))
+    actual, found = pixels(labels), pixels(folder / "predictions-validation" / "d" / "prediction.tif")
     window = Box(0, 0, *actual.shape)
     plain = SemanticSegmentationEvaluation(classes)
     plain.compute(*(plain_labels(ids, window, len(classes)) for ids in (actual, found)))

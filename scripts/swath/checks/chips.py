@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterator
 
 from swath.checks.context import LEARNED, Survey
+from swath.checks.readings import Reading
 from swath.config.chips import Chips
+from swath.config.tasks import SEGMENTATION
 from swath.errors import Problem
 
 WITH_DECODER_CHANNELS = ("unet", "unetplusplus", "manet")
@@ -38,6 +40,8 @@ def number_of_chips(survey: Survey, chips: Chips) -> dict[str, int]:
     """Count the training and validation chips: at most so many, as chips without labels or data can be dropped."""
     counts = dict.fromkeys(LEARNED, 0)
     for reading, header in survey.with_header(*LEARNED):
+        if not has_room(reading, chips) or lacks_labels(survey, reading, chips):
+            continue
         step = chips.stride or chips.size
         sides = (header.width, header.height)
         sliding = math.prod(math.ceil(max(side - chips.size, 0) / step) + 1 for side in sides)
@@ -45,14 +49,53 @@ def number_of_chips(survey: Survey, chips: Chips) -> dict[str, int]:
     return counts
 
 
+def has_room(reading: Reading, chips: Chips) -> bool:
+    """Tell whether a chip fits into a scene's area of interest, if it has one."""
+    return not (reading.aoi and chips.within_aoi) or max(map(min, reading.aoi.sides)) >= chips.size
+
+
+def lacks_labels(survey: Survey, reading: Reading, chips: Chips) -> bool:
+    """Tell whether a scene's labels, all together, are too few for a single chip."""
+    specs = survey.request.labels
+    if any(spec.task != SEGMENTATION or spec.labels.unlabelled != "ignore" for spec in specs.values()):
+        return False
+    held = [reading.labels.get(key) for key in specs]
+    most = max((sum(labels.pixels.values()) for labels in held if labels), default=None)
+    return most is not None and most < chips.min_labelled * chips.size**2
+
+
 def batches(survey: Survey) -> Iterator[Problem]:
-    """Find numbers of chips that do not make batches."""
+    """Find numbers of chips that do not make batches, and scenes that no chip comes from."""
     if survey.pending:
         return
     for settings in survey.settings("chips", "train"):
-        number = number_of_chips(survey, settings.chips)["train"]
-        size = settings.train.batch_size
-        whole = settings.chips.min_labelled == 0 and settings.chips.max_nodata == 1
+        chips, size = settings.chips, settings.train.batch_size
+        for reading in survey.of(*LEARNED):
+            if lacks_labels(survey, reading, chips):
+                needed = math.ceil(chips.min_labelled * chips.size**2)
+                labelled = max(sum(labels.pixels.values()) for labels in reading.labels.values() if labels)
+                yield Problem(
+                    "scene_without_chips",
+                    reading.image,
+                    f"chips.min_labelled: {chips.min_labelled:g}",
+                    f"{labelled:,} labelled pixels in scene {reading.id}",
+                    f"{needed:,} on one chip at least: no chip comes from this scene",
+                    "lower `chips.min_labelled`, choose smaller chips, or leave the scene out",
+                )
+        numbers = number_of_chips(survey, chips)
+        few = [split for split, least in (("train", 2), ("validation", 1)) if numbers[split] < least]
+        if few and not any(reading.header is None for reading in survey.of(*LEARNED)):
+            yield Problem(
+                "chips_missing",
+                survey.place("chips"),
+                "chips",
+                f"{numbers[few[0]]} {few[0]} chips",
+                "at least 2 train chips and 1 validation chip",
+                "cut more or smaller chips, lower `chips.min_labelled`, or widen the areas of interest",
+            )
+            continue
+        number = numbers["train"]
+        whole = chips.min_labelled == 0 and chips.max_nodata == 1
         if 0 < number < size:
             yield Problem(
                 "too_few_chips",
@@ -81,12 +124,12 @@ def boxes(survey: Survey) -> Iterator[Problem]:
             continue
         for reading in survey.of(*LEARNED):
             largest = max((labels.largest_box for labels in reading.labels.values() if labels), default=0.0)
-            if round(largest) > chips.size:
+            if largest > chips.size + 1e-3:
                 yield Problem(
                     "box_larger_than_chip",
                     reading.labels_entry,
                     "chips.size",
-                    f"a box of {largest:.0f} pixels, chips of {chips.size}",
+                    f"a box of {largest:.4g} pixels, chips of {chips.size}",
                     "chips that hold the largest box",
                     "choose larger chips, or take `chips.negative_ratio` out: chips then are drawn anywhere",
                 )

@@ -18,6 +18,7 @@ from swath.config.train import Train
 from swath.plan.plan import Plan
 from swath.scenes.facts import ScenesSpec
 from swath.scenes.scene import Scene
+from swath.scenes.table import PassedOver, passed_over
 
 LEARNED = ("train", "validation")
 """Splits that chips are cut from."""
@@ -45,6 +46,8 @@ class CheckRequest:
         colours: Class → colour.
         trials: The settings of the trials.
         allow: Names of the warnings that are allowed.
+        passed_over: What no scene came of.
+        twice: Trial that the sweep names more than once → how often.
     """
 
     experiment: str
@@ -54,6 +57,8 @@ class CheckRequest:
     colours: dict[str, str]
     trials: tuple[TrialSettings, ...]
     allow: tuple[str, ...]
+    passed_over: PassedOver
+    twice: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -118,4 +123,6 @@ def request_of(plan: Plan, config: Sequence[str | Path]) -> CheckRequest:
             for trial in plan.trials
         ),
         allow=tuple(plan.experiment.checks.allow),
+        passed_over=passed_over(plan.experiment.scenes, plan.scenes),
+        twice=plan.twice,
     )

@@ -10,7 +10,7 @@ from swath.checks.context import Survey
 from swath.checks.readings import Reading, Sample, Spread, SurveyedImage
 from swath.config.imagery import MEASURED, Imagery, Range
 from swath.errors import Problem, UserError
-from swath.scenes.manifest import channel_order, check_imagery
+from swath.scenes.manifest import channel_order, check_imagery, scaling_text
 
 MOSTLY = 0.9
 """Share without data that is too much."""
@@ -96,7 +96,7 @@ def _zeros(reading: Reading, header: SurveyedImage, share: float) -> Iterator[Pr
             "values",
             f"0 in all bands in {share:.1%} of the sample, no nodata value declared",
             "zeros where there is no data",
-            "",
+            "if so, declare them with `imagery.nodata: 0`: then nothing is labelled there, and maps are empty",
         )
     else:
         yield Problem(
@@ -202,6 +202,18 @@ def _ranges(survey: Survey, imagery: Imagery, normalize: Range) -> Iterator[Prob
         wanted = limits * len(bands) if len(limits) == 1 else limits
         if len(wanted) != len(bands):
             continue  # told by bands_and_types
+        there = [(band, low, high) for band, (low, high) in zip(bands, wanted, strict=True) if band]
+        if there and all((band.max - low) / (high - low) < 1 / 255 for band, low, high in there):
+            top, bottom = max(band.max for band, _, _ in there), min(low for _, low, _ in there)
+            yield Problem(
+                "range_hides_image",
+                reading.image,
+                "imagery.normalize",
+                f"values up to {top:g}, a range from {bottom:g} on: all become 0, which counts as no data",
+                "a range that the values fill",
+                "correct it, or take `statistics`",
+            )
+            continue
         for number, (band, (low, high)) in enumerate(zip(bands, wanted, strict=True), start=1):
             if band and not _fills(band, low, high):
                 yield Problem(
@@ -235,20 +247,22 @@ def _order(header: SurveyedImage, imagery: Imagery) -> list[int]:
 
 
 def constant_bands(survey: Survey) -> Iterator[Problem]:
-    """Find bands that the model sees and that hold one value in all training scenes."""
+    """Find bands that the model sees and that hold one value, or no data, in all training scenes."""
     training = list(survey.with_sample("train"))
-    constant = {
-        index: values[0].min
-        for settings in survey.settings("imagery")
-        for index, values in _columns(training, settings.imagery)
-        if len({band.min for band in values} | {band.max for band in values}) == 1
-    }
+    constant: dict[int, float | None] = {}
+    for settings in survey.settings("imagery"):
+        for index, bands in _columns(training, settings.imagery):
+            values = {value for band in bands for value in (band.min, band.max)}
+            if len(values) < 2:
+                constant[index] = next(iter(values), None)
+    if all(value is None for value in constant.values()) and all(sample.nodata == 1 for _, _, sample in training):
+        return  # images without any data are told as such
     for index, value in sorted(constant.items()):
         yield Problem(
             "constant_band",
             training[0][0].image,
             f"band {index + 1}",
-            f"{value:g} everywhere, in {_scenes(len(training))}",
+            f"{'no data' if value is None else f'{value:g}'} everywhere, in {_scenes(len(training))}",
             "values that differ",
             "leave the band out with `imagery.bands`",
         )
@@ -257,12 +271,60 @@ def constant_bands(survey: Survey) -> Iterator[Problem]:
 def _columns(
     training: Sequence[tuple[Reading, SurveyedImage, Sample]], imagery: Imagery
 ) -> Iterator[tuple[int, list[Spread]]]:
-    """Go through the bands that the model sees: its index in the first scene, and its spreads in all of them."""
+    """Go through the bands that the model sees: the index in the first scene, and the spreads where there is data."""
     orders = [_order(header, imagery) for _, header, _ in training]
     for place in range(min(map(len, orders), default=0)):
         bands = [sample.bands[order[place]] for order, (_, _, sample) in zip(orders, training, strict=True)]
-        if held := [band for band in bands if band]:
-            yield orders[0][place], held
+        yield orders[0][place], [band for band in bands if band]
+
+
+def kinds_of_values(survey: Survey) -> Iterator[Problem]:
+    """Find values that are numbers of colours, and pages that nobody reads."""
+    choices = [settings.imagery for settings in survey.settings("imagery")]
+    for reading, header in survey.with_header():
+        seen = {index for imagery in choices for index in _order(header, imagery)}
+        for index in sorted(seen & set(header.palettes)):
+            yield Problem(
+                "palette_indices",
+                reading.image,
+                f"band {index + 1}",
+                "values that are numbers of colours in a table",
+                "red, green and blue, or brightness",
+                "expand it: `gdal_translate -expand rgb`; numbers of classes are labels, not imagery",
+            )
+        for path in header.paged:
+            yield Problem(
+                "further_pages",
+                path,
+                "pages",
+                "further pages, which are not read",
+                "one image in a file",
+                "write the pages as files, for instance with `gdal_translate GTIFF_DIR:2:…`; name them with "
+                "`imagery.files: bands`, if they are bands",
+            )
+
+
+def _scalings(survey: Survey) -> Iterator[Problem]:
+    """Find scenes whose headers name another scale or offset for a band than most do."""
+    for settings in survey.settings("imagery"):
+        bands = [
+            (reading, [header.scaling[index] for index in _order(header, settings.imagery)])
+            for reading, header in survey.with_header()
+        ]
+        usual = _most_common([tuple(scaling) for _, scaling in bands])
+        for reading, scaling in bands:
+            other = [i for i, (one, most) in enumerate(zip(scaling, usual, strict=False)) if one != most]
+            if other:
+                found, expected = (scaling_text(values[other[0]]) for values in (scaling, usual))
+                example = next(one.image for one, values in bands if tuple(values) == usual)
+                yield Problem(
+                    "scaling_differs",
+                    reading.image,
+                    f"band {other[0] + 1} of those the model sees",
+                    found,
+                    f"{expected}, as in {example}",
+                    "bring all images to one scale and offset: what their headers say is not applied",
+                )
 
 
 def differences(survey: Survey) -> Iterator[Problem]:
@@ -274,6 +336,7 @@ def differences(survey: Survey) -> Iterator[Problem]:
     yield from _crs(pairs)
     yield from _scales(survey)
     yield from _resolutions(pairs)
+    yield from _scalings(survey)
     if any(not _by_name(settings.imagery.bands) for settings in survey.settings("imagery")):
         yield from _band_order(pairs)
 
@@ -328,15 +391,22 @@ def _resolutions(pairs: Sequence[tuple[Reading, SurveyedImage]]) -> Iterator[Pro
 def _band_order(pairs: Sequence[tuple[Reading, SurveyedImage]]) -> Iterator[Problem]:
     usual = _most_common([header.bands for _, header in pairs])
     for reading, header in pairs:
-        named = all(header.bands) and all(usual)
-        if named and len(header.bands) == len(usual) and header.bands != usual:
+        names = header.bands
+        if not (all(names) and all(usual)) or len(names) != len(usual) or names == usual:
+            continue
+        moved = any(one != other and one in usual for one, other in zip(names, usual, strict=True))
+        # what a file is called says which band it is where others have the same name elsewhere, and else nothing
+        other = [i for i, (one, most) in enumerate(zip(names, usual, strict=True)) if one != most]
+        if moved or not set(other) <= set(header.named_by_files):
             yield Problem(
                 "band_order_differs",
                 reading.image,
                 "band names",
-                ", ".join(map(str, header.bands)),
+                ", ".join(map(str, names)),
                 ", ".join(usual) + ", as most images have",
-                "name the bands in `imagery.bands`",
+                "name the bands in `imagery.bands`"
+                if set(names) == set(usual)
+                else "give all scenes the same bands, or name those that all have in `imagery.bands`",
             )
 
 
@@ -352,4 +422,4 @@ def _scenes(number: int) -> str:
     return f"{number} training scene{'s' * (number != 1)}"
 
 
-CHECKS = (bands_and_types, grids, nodata, transparency, values, constant_bands, differences)
+CHECKS = (bands_and_types, grids, nodata, transparency, values, constant_bands, kinds_of_values, differences)

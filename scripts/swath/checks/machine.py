@@ -10,8 +10,9 @@ from pathlib import Path
 
 from swath.checks.chips import number_of_chips
 from swath.checks.context import Survey
-from swath.config.library_names import weights_name
+from swath.config.model import NAMED_WEIGHTS
 from swath.errors import Problem
+from swath.plan.inputs import first_weights
 
 RESULTS, WEIGHTS = Path("results"), Path("resources/weights")
 PICKLE, ONE_MORE_COPY = b"\x80", 2
@@ -52,8 +53,10 @@ def weights(survey: Survey) -> Iterator[Problem]:
     """Find files that are no weights, and weights that have to be fetched."""
     for settings in survey.settings("model"):
         start, model = settings.model.weights, settings.model
-        if start == "imagenet":
-            file = WEIGHTS / f"{weights_name(model.architecture, model.encoder)}.pth"
+        if start == "none":
+            continue
+        if start in NAMED_WEIGHTS:
+            file = Path(first_weights(model.model_dump(mode="json"), str(RESULTS), str(WEIGHTS))[0])
             if not file.exists():
                 yield Problem(
                     "weights_to_fetch",
@@ -63,7 +66,7 @@ def weights(survey: Survey) -> Iterator[Problem]:
                     "",
                     "where there is no network, run `snakemake --cores 1 weights` on a node that has one, before",
                 )
-        elif isinstance(start, str) and start != "none" and not looks_like_weights(Path(start)):
+        elif isinstance(start, str) and not looks_like_weights(Path(start)):
             yield Problem(
                 "weights_unreadable",
                 start,

@@ -6,25 +6,33 @@ import json
 import os
 import subprocess
 import sys
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from swath.checks import chips, images, labels, machine, splits
+from swath.checks import chips, images, labels, machine, meanings, passed_over, splits
 from swath.checks.context import CheckRequest, Survey
 from swath.checks.findings import Finding, PreflightError, judged, tally, text_of
 from swath.checks.readings import Reading
 from swath.checks.report import write_page
 from swath.config.records import of_json, to_json
 from swath.errors import Problem
-from swath.files import read_json, short_hash, write_json
+from swath.files import read_state, short_hash, write_json
 from swath.scenes.facts import ScenesSpec
 from swath.scenes.paths import local_paths_of
 from swath.scenes.scene import Scene
+from swath.scenes.states import Files
 from swath.versions import READINGS
 
-CHECKS = (*images.CHECKS, *labels.CHECKS, *splits.CHECKS, *chips.CHECKS, *machine.CHECKS)
+CHECKS = (
+    *passed_over.CHECKS,
+    *images.CHECKS,
+    *labels.CHECKS,
+    *meanings.CHECKS,
+    *splits.CHECKS,
+    *chips.CHECKS,
+    *machine.CHECKS,
+)
 REMEMBERED = Path(".snakemake/swath-readings")
 """What was read of every scene, by experiment: a scene that has not changed is not read again."""
 SCRIPTS = Path(__file__).parents[2]
@@ -106,10 +114,11 @@ def look_at(request: CheckRequest, read: Read = read_in_a_process) -> Survey:
     pending = [scene.id for scene in request.scenes if not all(Path(path).exists() for path in _paths(scene))]
     scenes = {scene.id: scene for scene in request.scenes if scene.id not in set(pending)}
     memory = REMEMBERED / f"{request.experiment}.json"
-    beside = _files_by_stem(path for scene in scenes.values() for path in _paths(scene))
+    files = Files()
     specs = {key: to_json(spec) for key, spec in request.labels.items()}
-    keys = {scene.id: short_hash([scene.row(), specs, _state(scene, beside), READINGS]) for scene in scenes.values()}
-    remembered = read_json(memory) if memory.exists() else {}
+    keys = {scene.id: short_hash([scene.row(), specs, files.state([scene]), READINGS]) for scene in scenes.values()}
+    files.remember()
+    remembered = read_state(memory) or {}
     known = {key: of_json(Reading, remembered[key]) for key in keys.values() if key in remembered}
     unknown = [scene for scene in scenes.values() if keys[scene.id] not in known]
     found = read(unknown, request.labels) if unknown else []
@@ -122,23 +131,6 @@ def look_at(request: CheckRequest, read: Read = read_in_a_process) -> Survey:
 
 def _paths(scene: Scene) -> list[str]:
     return [path for entry in (scene.image, scene.labels, scene.aoi) for path in local_paths_of(entry)]
-
-
-def _state(scene: Scene, beside: Mapping[Path, Sequence[os.DirEntry[str]]]) -> list[tuple[str, int, int]]:
-    """Return name, size and time of a scene's files and of those beside them (.prj, .ovr)."""
-    files = [entry for path in _paths(scene) for entry in beside[Path(path).with_suffix("")]]
-    return sorted((entry.name, entry.stat().st_size, entry.stat().st_mtime_ns) for entry in files)
-
-
-def _files_by_stem(paths: Iterable[str]) -> dict[Path, list[os.DirEntry[str]]]:
-    """List the folders of files once: path up to any of its dots → files."""
-    found: dict[Path, list[os.DirEntry[str]]] = defaultdict(list)
-    for folder in {Path(path).parent for path in paths}:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                for dot in (place for place, letter in enumerate(entry.name) if letter == "." and place):
-                    found[folder / entry.name[:dot]].append(entry)
-    return found
 
 
 def _python_path() -> list[str]:

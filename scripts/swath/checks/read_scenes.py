@@ -72,11 +72,11 @@ def read_scene(scene: Scene, specs: Mapping[str, ScenesSpec]) -> Reading:
         if header:
             sampler = partial(sample_pixels, header.image, header.alpha)
             sample = _told(found, "image_unreadable", scene.image, "image", sampler)
-            header = replace(header, image=scene.image)
-    if header and scene.labels:
-        for key, spec in specs.items():
-            survey = partial(survey_labels, scene, spec, header)
-            labels[key] = _told(found, "labels_unreadable", scene.labels, "labels", survey)
+        if header and sample and scene.labels:
+            for key, spec in specs.items():
+                survey = partial(survey_labels, scene, spec, header, sample)
+                labels[key] = _told(found, "labels_unreadable", scene.labels, "labels", survey)
+    header = replace(header, image=scene.image) if header else None
     if header and scene.aoi:
         aoi = _told(found, "aoi_unreadable", scene.aoi, "aoi", partial(read_area, scene.aoi, header))
     return Reading(scene, header, sample, labels, aoi, tuple(found))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from swath.errors import Problem
-from swath.scenes.facts import SceneImage
+from swath.scenes.facts import LabelCounts, SceneImage
 from swath.scenes.scene import Scene
 
 
@@ -68,6 +68,8 @@ class LabelStats:
         invalid: How many of them have been repaired.
         largest_box: Object detection: the longest side of a box in pixels.
         uncovered: Share of the image that no label raster covers.
+        counts: What else was counted in what lies on the image.
+        place: Where a file lies, and its CRS, that many scenes have in common and that has nothing here; else "".
     """
 
     pixels: dict[str, int]
@@ -77,6 +79,8 @@ class LabelStats:
     invalid: int
     largest_box: float
     uncovered: float
+    counts: LabelCounts
+    place: str
 
 
 @dataclass(frozen=True)

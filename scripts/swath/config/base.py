@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Annotated, Any
+from functools import cache
+from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
 
 DESCRIBED = "SWATH_DESCRIBED" in os.environ
@@ -16,7 +17,35 @@ DESCRIBED = "SWATH_DESCRIBED" in os.environ
 class Section(BaseModel):
     """A part of the config: no unknown keys, no silent conversions, no changes after validation."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=DESCRIBED)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=DESCRIBED, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse what pydantic would quietly convert: true for 1, and 1, "yes" or "on" for true."""
+        kinds = _kinds_of(cls, str(info.field_name))
+        if bool not in kinds and kinds & {int, float} and _holds_truth(value):
+            raise mistake("wrong_type", "a number" if str not in kinds else "a number or text", "give one")
+        if bool in kinds and Any not in kinds and not isinstance(value, bool | None):
+            raise mistake("wrong_type", "true or false", "write true or false, without quotes")
+        return value
+
+
+@cache
+def _kinds_of(section: type[BaseModel], field: str) -> set[Any]:
+    """Collect the plain types that a field's values can have, at any depth; those of inner sections are their own."""
+    waiting, found = [section.model_fields[field].annotation], set()
+    while waiting:
+        kind = waiting.pop()
+        inner = get_args(kind)
+        waiting += inner
+        found |= set() if inner else {kind}
+    return {kind for kind in found if kind in (bool, int, float, str, Any)}
+
+
+def _holds_truth(value: Any) -> bool:
+    """Tell whether a value is true or false, or a list of some."""
+    return isinstance(value, bool) or (isinstance(value, list) and any(map(_holds_truth, value)))
 
 
 Key = str | int
@@ -40,12 +69,13 @@ def mistake(
     return PydanticCustomError(code, "expected: {expected}; cure: {cure}", parts)
 
 
-FILE_SAFE = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+FILE_SAFE = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 
 def _file_safe(name: str) -> str:
     if not re.fullmatch(FILE_SAFE, name):
-        raise mistake("not_file_safe", "letters, digits, `.`, `_`, `-`, the first one a letter or digit")
+        expected = "letters, digits, `.`, `_`, `-`, the first one a letter or digit, at most 100"
+        raise mistake("not_file_safe", expected)
     return name
 
 

@@ -39,7 +39,8 @@ class Chips(Section):
     fall anywhere."""
 
     min_box_overlap: Annotated[float, Field(ge=0, le=1)] = 0.8
-    """Object detection: a box counts on a chip that shows at least this share of it; the rest is cut off."""
+    """Object detection: a box counts on a chip that shows at least this share of it, and in a scene that holds it; the
+    rest is cut off."""
 
     max_negative_overlap: Annotated[float, Field(ge=0, le=1)] = 0.2
     """Object detection: a window without boxes may show up to this share of one."""

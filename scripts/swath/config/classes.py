@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Annotated
 
 from PIL import ImageColor
@@ -11,6 +12,8 @@ from swath.config.base import mistake
 
 NULL_CLASS = "null"
 NULL_CLASS_ID = 0
+MOST_BYTES = 100
+"""Of a class's name."""
 
 
 def _hex_colour(colour: str) -> str:
@@ -27,6 +30,15 @@ def _class_names(classes: dict[str, str]) -> dict[str, str]:
     if NULL_CLASS in classes:
         expected = f"other names: the class {NULL_CLASS!r} is added by itself, for what has no label"
         raise mistake("null_class_named", expected, "leave it out", field=NULL_CLASS)
+    for name in classes:
+        if not name.strip() or name != name.strip() or any(unicodedata.category(letter) == "Cc" for letter in name):
+            expected = "a name in one line, without spaces around it"
+            raise mistake("unusable_class_name", expected, "rename the class", field=name, found=repr(name))
+        if len(name.encode()) > MOST_BYTES:
+            expected = f"at most {MOST_BYTES} bytes: a folder has this name"
+            raise mistake(
+                "unusable_class_name", expected, "shorten it", field=name, found=f"{len(name.encode())} bytes"
+            )
     return classes
 
 

@@ -32,6 +32,8 @@ from swath.config.tasks import (
 from swath.config.train import Train, loss_weights
 from swath.errors import did_you_mean
 
+DEEPEST = 5
+"""How often an encoder halves its input, at most."""
 NEEDS_DIVISIBLE_WINDOWS = ("unet", "unetplusplus", "manet", "linknet")
 
 
@@ -123,14 +125,18 @@ class Experiment(Section):
     @model_validator(mode="after")
     def _windows_fit_the_network(self) -> Self:
         if self.model.architecture in NEEDS_DIVISIBLE_WINDOWS:
-            factor = 2 ** int(self.model.arguments.get("encoder_depth", 5))
+            depth = self.model.arguments.get("encoder_depth", 5)
+            if not isinstance(depth, int) or isinstance(depth, bool) or depth < 1:
+                field = ("model", "arguments", "encoder_depth")
+                raise mistake("wrong_value", "a whole number above 0", field=field, found=repr(depth))
+            factor = 2 ** min(depth, DEEPEST)  # what is deeper, the preflight tells
             window = self.predict.chip_size or self.chips.size
             sizes = {("chips", "size"): self.chips.size, ("predict", "chip_size"): window}
-            for field, size in sizes.items():
+            for place, size in sizes.items():
                 if size % factor:
                     nearest = max(round(size / factor), 1) * factor
                     expected = f"a size divisible by {factor}, for {self.model.architecture}"
-                    raise mistake("window_not_divisible", expected, f"try {nearest}", field=field, found=str(size))
+                    raise mistake("window_not_divisible", expected, f"try {nearest}", field=place, found=str(size))
         return self
 
     @model_validator(mode="after")

@@ -53,9 +53,10 @@ class Imagery(Section):
 
     files: Literal["mosaic", "bands"] | None = None
     """How several files of one scene belong together: `mosaic` (tiles of one image, on one grid; where they overlap,
-    the last one is seen) or `bands` (bands in separate files, stacked on the finest file's grid, coarser ones by
-    nearest neighbour). A scene has several files where its image is a list with `;` between the paths, or a path with
-    `*` or `?`."""
+    the last one is seen; bands are joined by name where all tiles have names, else by number) or `bands` (bands in
+    separate files, stacked on the finest file's grid, coarser ones by nearest neighbour). A scene has several files
+    where its image is a list with `;` between the paths, or a path with `*` or `?`, which stands for the files sorted
+    by name, numbers as numbers: B2 before B10."""
 
     nodata: Annotated[float | Literal["nan"] | None, BeforeValidator(_as_word)] = None
     """The value of pixels without data, instead of what the files say: a number, or `nan`. In floating-point images,

@@ -25,8 +25,9 @@ class Labels(Section):
     """The attribute of vector labels that holds the class. Left out: every feature is of `default_class`."""
 
     mapping: dict[str, str | None] = {}
-    """Value of the attribute → class. A value mapped to `null` counts as unlabelled. Values that are
-    class names already need no entry. Without `attribute`, the labels are rasters and these are their values."""
+    """Value of the attribute → class. What is mapped to `null` counts as unlabelled (see `unlabelled`), and hides
+    larger polygons below. Values that are class names already need no entry. Without `attribute`, the labels are
+    rasters and these are their values."""
 
     colours: Annotated[dict[Colour, str | None], BeforeValidator(_colours_as_text)] = {}
     """For label rasters that hold colours: colour → class, such as `{"#ff0000": building}`; `null` is unlabelled."""
@@ -63,7 +64,8 @@ class Labels(Section):
 
     unlabelled: str = "ignore"
     """What lies outside every label: `ignore` (left out of loss and evaluation), or a class, such as background.
-    Not for object detection, where it is background in any case."""
+    Not for object detection, where it is background in any case. Where the image has no data, and under features whose
+    attribute is empty, nothing is labelled in either case."""
 
     @property
     def are_rasters(self) -> bool:

@@ -31,6 +31,9 @@ ENCODERS = frozenset(
     vgg16 vgg16_bn vgg19 vgg19_bn xception
     """.split()
 )
+SENTINEL2_WEIGHTS = ("sentinel2-4b-l1c", "sentinel2-4b-l2a", "sentinel2-6b-l1c", "sentinel2-6b-l2a")
+"""Weights of the catalogue that were trained on Sentinel-2, for the encoder `SENTINEL2_ENCODER`."""
+SENTINEL2_ENCODER = "efficientnet-b4"
 AUGMENTATIONS = frozenset(
     """
     AdditiveNoise AdvancedBlur Affine AtLeastOneBBoxRandomCrop AutoContrast BBoxSafeRandomCrop Blur CLAHE

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from swath.config.experiment import Experiment
+from swath.config.plain_yaml import problems_in
 from swath.errors import Problem, UserError, did_you_mean
 
 Location = tuple[str | int, ...]
@@ -29,6 +30,8 @@ def load_experiment(config: Config, files: Sequence[str | Path] = ()) -> Experim
     Raises:
         UserError: With one problem per mistake.
     """
+    if misread := problems_in(files):
+        raise UserError(misread)
     try:
         return Experiment.model_validate(without_empty_sections(config))
     except ValidationError as error:
@@ -50,7 +53,10 @@ def read_yaml(path: str | Path) -> Config:
     if not path.is_file():
         raise UserError(Problem("file_missing", str(path), "", "no such file", "a YAML config file", "check the path"))
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        found = f"byte 0x{error.object[error.start]:02x}, which is no UTF-8"
+        raise UserError(Problem("invalid_yaml", str(path), "", found, "YAML in UTF-8", "save it as UTF-8")) from None
     except yaml.YAMLError as error:
         raise UserError(_no_yaml(path, error)) from None
     if not isinstance(content, dict):
@@ -253,8 +259,8 @@ def where(files: Sequence[str | Path], place: Location) -> str:
 
 def _line_of(file: Path, place: Location) -> int | None:
     try:
-        node = yaml.compose(file.read_text())
-    except (OSError, yaml.YAMLError):
+        node = yaml.compose(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return None
     line = None
     for part in place:

@@ -7,9 +7,18 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, NonNegativeInt, model_validator
 
 from swath.config.base import FileSafeName, Section, mistake
-from swath.config.library_names import ARCHITECTURES, ENCODERS, EXTERNAL, PLACEHOLDERS, TORCHVISION_BACKBONES
+from swath.config.library_names import (
+    ARCHITECTURES,
+    ENCODERS,
+    EXTERNAL,
+    PLACEHOLDERS,
+    SENTINEL2_ENCODER,
+    SENTINEL2_WEIGHTS,
+    TORCHVISION_BACKBONES,
+)
 from swath.errors import did_you_mean
 
+NAMED_WEIGHTS = ("none", "imagenet", *SENTINEL2_WEIGHTS)
 WEIGHT_FILES = (".pth", ".pt", ".ckpt", ".safetensors", ".zip")
 
 
@@ -27,8 +36,9 @@ class TrialWeights(Section):
 
 
 def _known_weights(weights: str) -> str:
-    if weights not in ("none", "imagenet") and not weights.endswith(WEIGHT_FILES):
-        raise mistake("unknown_weights", f"none, imagenet, a file ({', '.join(WEIGHT_FILES)}) or {{trial: ...}}")
+    if weights not in NAMED_WEIGHTS and not weights.endswith(WEIGHT_FILES):
+        expected = f"{', '.join(NAMED_WEIGHTS)}, a file ({', '.join(WEIGHT_FILES)}) or {{trial: ...}}"
+        raise mistake("unknown_weights", expected, did_you_mean(weights, NAMED_WEIGHTS))
     return weights
 
 
@@ -43,13 +53,14 @@ class Model(Section):
 
     encoder: str = "resnet18"
     """The backbone: resnet50 or resnet101 with `deeplabv3`; resnet18, 34, 50, 101 or 152 with `faster_rcnn` and
-    `classifier`; else any encoder of segmentation-models-pytorch. Except for the torchvision networks `deeplabv3` and
-    `faster_rcnn`: also `tu-` and the name of any timm model. Not with `external`."""
+    `classifier`; else any encoder of segmentation-models-pytorch. Except with torchvision's `deeplabv3`: also `tu-` and
+    the name of any timm model. Not with `external`."""
 
     weights: Annotated[str, AfterValidator(_known_weights)] | TrialWeights = "none"
-    """The first weights: `none` (random), `imagenet` (the encoder's; fetched once by `snakemake --cores 1 weights`), a
-    file (state dict, or a Raster Vision bundle), or a trained trial, `{trial: learning_rate=0.001}`, of this or, with
-    `experiment:`, of another experiment."""
+    """The first weights: `none` (random), `imagenet` (the encoder's), `sentinel2-6b-l2a`, `sentinel2-6b-l1c`,
+    `sentinel2-4b-l2a` or `sentinel2-4b-l1c` (a U-Net trained on Sentinel-2, with `encoder: efficientnet-b4`), a file
+    (state dict, or a Raster Vision bundle), or a trained trial, `{trial: learning_rate=0.001}`, of this or, with
+    `experiment:`, of another experiment. Those with a name are fetched once, by `snakemake --cores 1 weights`."""
 
     arguments: dict[str, Any] = {}
     """Further arguments of the architecture, such as `encoder_depth: 4`. With `external`, all arguments of the
@@ -69,7 +80,7 @@ class Model(Section):
             return self
         backbones = TORCHVISION_BACKBONES.get(self.architecture)
         if backbones:
-            timm = self.architecture == "classifier" and self.encoder.startswith("tu-")
+            timm = self.architecture != "deeplabv3" and self.encoder.startswith("tu-")
             if self.encoder not in backbones and not timm:
                 expected = f"{' or '.join(backbones)}, with {self.architecture}"
                 raise mistake("unknown_encoder", expected, field="encoder", found=repr(self.encoder))
@@ -80,6 +91,14 @@ class Model(Section):
         if self.encoder not in ENCODERS and not self.encoder.startswith("tu-"):
             expected = "an encoder of segmentation-models-pytorch, or `tu-` and the name of a timm model"
             raise mistake("unknown_encoder", expected, did_you_mean(self.encoder, ENCODERS), field="encoder")
+        return self
+
+    @model_validator(mode="after")
+    def _weights_fit_the_encoder(self) -> Self:
+        if self.weights in SENTINEL2_WEIGHTS and self.encoder != SENTINEL2_ENCODER:
+            expected = f"`encoder: {SENTINEL2_ENCODER}`, to which the weights belong"
+            cure = f"set `model.encoder: {SENTINEL2_ENCODER}`, or other weights"
+            raise mistake("weights_do_not_fit", expected, cure, field="weights")
         return self
 
     @model_validator(mode="after")
@@ -100,7 +119,7 @@ class Model(Section):
             expected = "nothing with `architecture: external`, whose network is whole"
             cure = "leave it out (if its entrypoint takes such a name, put it into `model.arguments`)"
             raise mistake("settings_conflict", expected, cure, field="encoder")
-        if self.weights == "imagenet":
+        if self.weights in NAMED_WEIGHTS[1:]:
             expected = "none, a file or a trial with `architecture: external`"
             raise mistake("settings_conflict", expected, "fetch the weights into a file", field="weights")
         for name, value in self.arguments.items():

@@ -66,14 +66,16 @@ class Scenes(Section):
     """Either a table with one row per scene, or path patterns."""
 
     table: str | None = None
-    """CSV or GeoParquet file with the columns scene, image, labels, split and, optionally, aoi.
+    """CSV (commas, semicolons or tabs; UTF-8 or UTF-16) or GeoParquet file with the columns scene, image, labels, split
+    and, optionally, aoi, in any capitalisation. A scene has any name that a file can have, but for `;`.
     Paths in it start at the table's folder. An entry can hold several paths with `;` between them, and wildcards: see
     `imagery.files`. Test scenes can do without labels: they are predicted, not evaluated. With `split` here, the column
     split may have empty entries or be absent."""
 
     image: str | None = None
     """Instead of a table: the images' paths with `{split}` and `{scene}` as placeholders, such as
-    `data/{split}/img{scene}.tif`. `{split}` finds folders named train, val (or validation, valid) and test.
+    `data/{split}/img{scene}.tif`. `{split}` finds folders named train (or training), val (or
+    validation, valid) and test (or testing), in any capitalisation.
     With `split` here, patterns may do without `{split}`."""
 
     labels: str | None = None

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, Final, Literal
 
+from swath.config.library_names import EXTERNAL
+
 Task = Literal["semantic_segmentation", "object_detection", "chip_classification"]
 SEGMENTATION: Final = "semantic_segmentation"
 DETECTION: Final = "object_detection"
@@ -15,11 +17,15 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     DETECTION: {
         "model.architecture": "faster_rcnn",
         "train.monitor": "mAP50",
+        "train.channels_last": False,
         "sweep.select.metric": "mAP50",
     },
     CLASSIFICATION: {"model.architecture": "classifier", "chips.sampling": "sliding"},
 }
 """Task → dotted setting → its default there, where it is another one than elsewhere."""
+
+DEFAULTS_OF_EXTERNAL = {"train.channels_last": False}
+"""The same for networks of the user's own, whatever the task."""
 
 BELONGS_TO: dict[str, tuple[str, ...]] = {
     "labels.cells": (CLASSIFICATION,),
@@ -67,8 +73,11 @@ LOSSES = {
 
 
 def with_task_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Fill in what the task's defaults are, where the config says nothing."""
-    defaults = DEFAULTS.get(str(config.get("task")), {})
+    """Fill in what the task's defaults are, and those of the user's own network, where the config says nothing."""
+    defaults = dict(DEFAULTS.get(str(config.get("task")), {}))
+    model = config.get("model")
+    if isinstance(model, Mapping) and model.get("architecture") == EXTERNAL:
+        defaults |= DEFAULTS_OF_EXTERNAL
     filled = deepcopy(dict(config)) if defaults else dict(config)
     for setting, value in defaults.items():
         *parents, last = setting.split(".")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -31,10 +34,60 @@ def _known_augmentations(augmentations: list[str | dict[str, dict[str, Any]]]) -
     return augmentations
 
 
-Augmentations = Annotated[list[str | dict[str, dict[str, Any]]], AfterValidator(_known_augmentations)]
+FLIPS: list[str | dict[str, dict[str, Any]]] = ["HorizontalFlip", "VerticalFlip", "RandomRotate90"]
+PRESETS: Mapping[str, list[str | dict[str, dict[str, Any]]]] = {
+    "aerial": [
+        *FLIPS,
+        {"Affine": {"scale": [0.8, 1.25], "rotate": [-20, 20], "p": 0.5}},
+        {"RandomBrightnessContrast": {"brightness_limit": 0.2, "contrast_limit": 0.2, "p": 0.5}},
+        {"HueSaturationValue": {"hue_shift_limit": 8, "sat_shift_limit": 20, "val_shift_limit": 10, "p": 0.3}},
+        {"GaussianBlur": {"blur_limit": [3, 3], "p": 0.1}},
+    ],
+    "satellite": [
+        *FLIPS,
+        {"RandomBrightnessContrast": {"brightness_limit": 0.1, "contrast_limit": 0.15, "p": 0.5}},
+        {"ChannelDropout": {"p": 0.1}},
+    ],
+}
+"""Lists of augmentations by name: for images from aeroplanes in red, green and blue, and for satellites' of any bands,
+whose values mean something and whose size on the ground is fixed."""
+
+
+def _of_preset(augmentations: Any) -> Any:
+    if not isinstance(augmentations, str):
+        return augmentations
+    if augmentations not in PRESETS:
+        expected = f"{' or '.join(PRESETS)}, or a list of Albumentations' transforms"
+        raise mistake("unknown_augmentation", expected, did_you_mean(augmentations, PRESETS))
+    return PRESETS[augmentations]
+
+
+Augmentations = Annotated[
+    list[str | dict[str, dict[str, Any]]],
+    BeforeValidator(
+        _of_preset, json_schema_input_type=list[str | dict[str, dict[str, Any]]] | Literal["aerial", "satellite"]
+    ),
+    AfterValidator(_known_augmentations),
+]
 
 
 Loss = Literal["cross_entropy", "focal", "dice", "jaccard"]
+
+
+def _as_many_as_cores(threads: Any) -> Any:
+    return available_cores() if threads == "auto" else threads
+
+
+def available_cores() -> int:
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+Threads = Annotated[
+    PositiveInt,
+    BeforeValidator(_as_many_as_cores),
+    WithJsonSchema({"anyOf": [{"type": "integer", "exclusiveMinimum": 0}, {"const": "auto"}]}, mode="validation"),
+]
 
 
 class Train(Section):
@@ -76,11 +129,20 @@ class Train(Section):
     """Class → weight in the cross-entropy; classes not named weigh 1. `balanced`: the rarer a class is in the training
     chips, the more it weighs."""
 
-    augmentations: Augmentations = ["HorizontalFlip", "VerticalFlip", "RandomRotate90"]
-    """Albumentations transforms for training chips, by name or as `{Name: {argument: value}}`."""
+    augmentations: Augmentations = FLIPS
+    """Albumentations transforms for training chips, by name or as `{Name: {argument: value}}`; or the name of a list:
+    `aerial` (flips, turns, sizes, light and colour of red-green-blue images from aeroplanes) or `satellite` (flips,
+    quarter turns, a little light, now and then a band missing; any bands)."""
 
     freeze_encoder: NonNegativeInt = 0
     """For so many epochs the encoder's weights stay as they are."""
+
+    encoder_rate: PositiveFloat = 1.0
+    """The encoder's learning rate, in times of `learning_rate`: 0.1 is usual for first weights that are worth
+    keeping."""
+
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of every label that the cross-entropy spreads over all classes: for labels that are not all right."""
 
     clip_gradients: PositiveFloat | None = None
     """The largest norm of all gradients together; larger ones are scaled down to it."""
@@ -99,18 +161,20 @@ class Train(Section):
     """Stop after so many hours on the GPU (hours × GPUs, over all interruptions), with the best model so far. How far
     a training comes then depends on the machine."""
 
-    mixed_precision: Literal["none", "bf16", "fp16"] = "none"
-    """Compute in 16 bits where it does no harm: faster on GPUs. On a CPU, bf16 is used where it has instructions for
-    it, fp16 never."""
+    mixed_precision: Literal["auto", "none", "bf16", "fp16"] = "auto"
+    """Compute in 16 bits where it does no harm: faster on GPUs. `auto` is bf16 on GPUs that have it, and none
+    elsewhere. On a CPU, bf16 is used where it is asked for and the CPU has instructions for it, fp16 never."""
 
-    channels_last: bool = False
-    """Keep bands innermost in memory: often faster."""
+    channels_last: bool = True
+    """Keep bands innermost in memory, in training and prediction: faster. The default is `false` for object detection,
+    and with `model.architecture: external`, since not every network of one's own can do with it."""
 
     compile: bool = False
     """Compile the network with torch.compile: a minute or more at the start, faster steps. Needs a C++ compiler."""
 
     deterministic: bool = False
-    """Ask torch for deterministic GPU kernels, where there are any. On a CPU training repeats to the byte anyway."""
+    """Ask torch for deterministic GPU kernels, where there are any, and do without those that prove fastest when it
+    starts. On a CPU training repeats to the byte anyway."""
 
     gpus: PositiveInt = 1
     """GPUs that train one model together, exactly so many; on a machine without any, as many processes."""
@@ -118,9 +182,10 @@ class Train(Section):
     seed: NonNegativeInt = 0
     """First weights, order of chips, augmentation. Repeats count up from here."""
 
-    threads: PositiveInt = 2
+    threads: Threads = 2
     """CPU threads that compute, per GPU. Sums in another order are other numbers, so this is part of the result, on
-    whatever machine; GPUs do not care."""
+    whatever machine; GPUs do not care. `auto` stands for the number of cores of the machine where Snakemake is started,
+    and counts as that number: started on a machine with more or fewer cores, it asks for other models."""
 
     num_workers: NonNegativeInt = 0
     """Processes that load chips, per GPU; changes speed, not results."""
@@ -130,6 +195,10 @@ class Train(Section):
 
     checkpoint_minutes: NonNegativeFloat | None = None
     """Write a checkpoint every so many minutes within an epoch, too, for epochs that last hours; changes no result."""
+
+    keep_checkpoints: bool = False
+    """Keep the checkpoints of a training that is done, with the optimizer's state; they are removed otherwise once the
+    model has been read back."""
 
     @model_validator(mode="after")
     def _milestones_belong_to_multi_step(self) -> Self:
@@ -155,6 +224,13 @@ class Train(Section):
         return self
 
     @model_validator(mode="after")
+    def _smoothing_needs_cross_entropy(self) -> Self:
+        if self.label_smoothing and "cross_entropy" not in loss_weights(self.loss):
+            expected = "none without cross_entropy, which `loss` does not have"
+            raise mistake("settings_conflict", expected, field="label_smoothing")
+        return self
+
+    @model_validator(mode="after")
     def _the_encoder_thaws(self) -> Self:
         if self.freeze_encoder >= self.epochs:
             raise mistake("out_of_range", f"fewer than `epochs` ({self.epochs})", field="freeze_encoder")
@@ -173,5 +249,5 @@ def loss_weights(loss: str | Mapping[Any, float]) -> dict[str, float]:
     return {loss: 1.0} if isinstance(loss, str) else dict(loss)
 
 
-RUNTIME_ONLY = ("num_workers", "cache_gb", "checkpoint_minutes")
-"""Settings that change speed, not results."""
+RUNTIME_ONLY = ("num_workers", "cache_gb", "checkpoint_minutes", "keep_checkpoints")
+"""Settings that change no result: speed, and what stays beside it."""

@@ -5,8 +5,8 @@ There is no server. Every state is a file, written whole and renamed; the first 
 ========================== ================================ =================== ================== ====================
 file                       what it says                     written by          read by            removed by
 ========================== ================================ =================== ================== ====================
-swath-runs/<host>-<pid>    a run lives (`run_registry`)     the run, touched at later runs, the    the run at its end; a
-                                                            every heartbeat     doctor             later one once dead
+swath-runs/<host>-<pid>    a run lives, reads and makes     the run, touched at later runs, the    the run at its end; a
+                           files (`run_registry`)           every heartbeat     doctor             later one once dead
 swath-jobs/<name>          what a run's SLURM jobs are      the run             later runs         the run that cancels
                            called (`run_registry`)                                                 a dead one's jobs
 swath-tokens/<hash>        which job may publish some       every job, when it  the same jobs, at  nobody: the next job
@@ -19,5 +19,6 @@ models/<key>/checkpoints/  who trains there: a lease, of    the training, at    
                            (`lease`)
 ========================== ================================ =================== ================== ====================
 
-A sign of life is a file that changes while somebody watches (`heartbeat`): clocks of machines are never compared.
+A file that cannot be read, as a power cut leaves them, is not there. A sign of life is a file that changes while
+somebody watches (`heartbeat`): clocks of machines are never compared.
 """

@@ -12,9 +12,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from swath.coordination.process_identity import describe, this_process
+from swath.coordination.process_identity import describe, read_identity, this_process
 from swath.errors import Problem, UserError
-from swath.files import TOKEN, publish_only_while, read_json, remove_temporary, short_hash, write_json
+from swath.files import TOKEN, flush, publish_only_while, read_state, remove_temporary, short_hash, temporary_name
 
 TOKENS = Path(".snakemake/swath-tokens")
 VARIABLE = "SWATH_FENCING_TOKEN"
@@ -39,8 +39,8 @@ class FencingToken:
 
     def acquire(self) -> None:
         """Take the right away from whoever has it, and remove what that one has left unfinished."""
-        former = read_json(self.path)["token"] if self.path.exists() else None
-        write_json(self.path, {**this_process(), "token": self.token})
+        former = (read_state(self.path, token=str) or {}).get("token")
+        self._write()
         publish_only_while(self.check)
         os.environ[VARIABLE] = json.dumps([self.outputs, self.token])
         if former:
@@ -53,12 +53,22 @@ class FencingToken:
         Raises:
             TokenLostError: If it has not.
         """
-        holder = read_json(self.path)
-        if holder["token"] != self.token:
+        holder = read_state(self.path, token=str)
+        if holder is None:  # gone, or damaged: nobody else has taken it
+            self._write()
+        elif holder["token"] != self.token:
+            identity = read_identity(self.path)
+            found = f"{describe(identity) if identity else 'another job'} works on it by now"
             expected, cure = "this job to be the only one", "none needed: this one publishes nothing"
-            raise TokenLostError(
-                Problem("job_superseded", self.outputs[0], "", f"{describe(holder)} works on it by now", expected, cure)
-            )
+            raise TokenLostError(Problem("job_superseded", self.outputs[0], "", found, expected, cure))
+
+    def _write(self) -> None:
+        """Write the token; whether this process may publish is what it decides, and nothing that it asks."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = temporary_name(self.path)
+        temporary.write_text(json.dumps({**this_process(), "token": self.token}))
+        flush(temporary)
+        os.replace(temporary, self.path)
 
 
 def work_for_job() -> None:

@@ -5,6 +5,7 @@ A job on a cluster node speaks into SLURM's log. What a user has to know belongs
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -32,8 +33,11 @@ def clear_all() -> None:
 
 def read_all() -> list[str]:
     """List the messages of jobs that have failed for good, each once."""
-    texts = [file.read_text(encoding="utf-8") for file in sorted(FOLDER.glob("*.txt"))]
-    return list(dict.fromkeys(texts))
+    found = []
+    for file in sorted(FOLDER.glob("*.txt")):
+        with contextlib.suppress(OSError, UnicodeDecodeError):  # what a power cut has left says nothing
+            found.append(file.read_text(encoding="utf-8"))
+    return [text for text in dict.fromkeys(found) if text.strip()]
 
 
 def _file(outputs: Iterable[str]) -> Path:

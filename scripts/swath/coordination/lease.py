@@ -15,11 +15,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 from swath.coordination import heartbeat as signs_of_life
 from swath.coordination.process_identity import Identity, describe, is_dead, this_process
 from swath.errors import Problem, UserError
-from swath.files import check_right_to_publish, temporary_name
+from swath.files import check_right_to_publish, flush, flush_folder, read_state, temporary_name
 
 log = logging.getLogger("swath.train")
 
@@ -141,8 +142,10 @@ class Lease:
         """Create the claim, if nobody else was faster."""
         temporary = temporary_name(self.claim)
         temporary.write_text(json.dumps(self._content()))
+        flush(temporary)
         try:
             os.link(temporary, self.claim)
+            flush_folder(self.folder)
         except FileExistsError:
             return False
         finally:
@@ -163,6 +166,7 @@ class Lease:
         """Rewrite the claim; its number says whose it is, so that a job that lost its outputs can still let go."""
         temporary = temporary_name(self.claim)
         temporary.write_text(json.dumps(self._content(released)))
+        flush(temporary)
         os.replace(temporary, self.claim)
 
     def _content(self, released: bool = False) -> Claim:
@@ -199,17 +203,25 @@ def _claim(folder: Path, number: int) -> Path:
 
 
 def read_claim(folder: Path, number: int) -> Claim | None:
-    """Read a claim; None for one that vanishes at this moment, because a newer one has replaced it."""
-    try:
-        content: Claim = json.loads(_claim(folder, number).read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
-        return None
-    return content
+    """Read a claim; None for one that vanishes at this moment, because a newer one has replaced it.
+
+    One that cannot be read is what a power cut has left: nobody holds it any more.
+    """
+    path = _claim(folder, number)
+    if content := read_state(path, host=str, pid=int, started=float):
+        return cast(Claim, content)
+    return {"host": "", "pid": 0, "started": 0.0, "slurm_job": None, "released": True} if path.exists() else None
 
 
 def is_gone(claim: Claim | None) -> bool:
     """Tell whether a claim's holder is known to be gone: released, or dead on this very machine."""
     return claim is not None and (bool(claim.get("released")) or is_dead(claim))
+
+
+def is_held(folder: Path) -> bool:
+    """Tell whether somebody may still write into a folder: its newest claim is neither released nor a dead one's."""
+    number = newest_claim(folder)
+    return bool(number) and not is_gone(read_claim(folder, number))
 
 
 def _name(claim: Claim | None) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import TypedDict
+from pathlib import Path
+from typing import TypedDict, cast
 
 import psutil
+
+from swath.files import read_state
 
 SAME_START = 2.0  # seconds: a corrected clock moves a process's reported start a little
 
@@ -36,6 +39,12 @@ def this_process() -> Identity:
         "started": process.create_time(),
         "slurm_job": os.environ.get("SLURM_JOB_ID"),
     }
+
+
+def read_identity(path: Path) -> Identity | None:
+    """Read which process a state file names; None if it is not there, or cannot be read."""
+    content = read_state(path, host=str, pid=int, started=float)
+    return cast(Identity, content) if content else None
 
 
 def describe(*identities: Identity) -> str:

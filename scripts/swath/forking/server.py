@@ -92,6 +92,8 @@ def preload(settings: dict[str, Any]) -> None:
     for name in settings["without"]:
         os.environ.pop(name, None)
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))  # none are started
+    for name, value in settings["computing"].items():  # as every script does before it imports anything
+        os.environ.setdefault(name, value)
     for name in settings["modules"]:
         importlib.import_module(name)
     threads = [Path(f"/proc/self/task/{task}/comm").read_text().strip() for task in os.listdir("/proc/self/task")]

@@ -8,13 +8,14 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
 
 from swath.job.container import HOST_DATA
+from swath.job.environment import COMPUTING
+from swath.job.temporary import new_folder
 
 MODULES = (
     *("torch", "rastervision.pytorch_learner", "rastervision.pytorch_backend", "rastervision.core.rv_pipeline"),
@@ -36,8 +37,8 @@ class ForkServer:
     def __init__(self, modules: Sequence[str] = MODULES):
         from swath.training.processes import LAUNCHERS  # not while parsing: tqdm comes with it
 
-        self.folder = Path(tempfile.mkdtemp(prefix="swath-fork-"))
-        settings = json.dumps({"modules": modules, "without": (*HOST_DATA, *LAUNCHERS)})
+        self.folder = new_folder("fork-")
+        settings = json.dumps({"modules": modules, "without": (*HOST_DATA, *LAUNCHERS), "computing": COMPUTING})
         program = str(Path(__file__).with_name("server.py"))
         descriptor = os.open(self.folder, os.O_RDONLY)
         with socket.socket(socket.AF_UNIX) as listener, (self.folder / "log.txt").open("w") as log:

@@ -23,7 +23,7 @@ def continue_attempt_log(path: Path) -> None:
         path: Where attempts add what they say.
     """
     if path.exists():
-        print(path.read_text(), file=sys.stderr, end="", flush=True)
+        print(path.read_text(errors="replace"), file=sys.stderr, end="", flush=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     os.environ[VARIABLE] = str(path.absolute())
     go_on()

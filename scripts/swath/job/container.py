@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -24,6 +25,25 @@ HOST_DATA = ("PROJ_DATA", "PROJ_LIB", "GDAL_DATA", "GDAL_DRIVER_PATH")
 """Variables of conda and modules that name the data of another PROJ and GDAL than those rasterio brings along."""
 
 
+NO_CONTAINER = (
+    "use this Python instead of a container: add `--software-deployment-method env-modules` at the end of the command, "
+    "or change that line of the profile"
+)
+
+
+def check_program() -> None:
+    """Make sure that Apptainer is there.
+
+    Raises:
+        UserError: If it is not.
+    """
+    if not any(map(shutil.which, ("apptainer", "singularity"))):
+        modules = any(os.environ.get(variable) for variable in ("MODULEPATH", "MODULESHOME", "LMOD_CMD"))
+        cure = f"`module load apptainer`, and the same command again; or {NO_CONTAINER}" if modules else NO_CONTAINER
+        expected = "the program that the image of every step runs in"
+        raise UserError(Problem("apptainer_missing", "PATH", "", "no program apptainer or singularity", expected, cure))
+
+
 def check_image(image: Path) -> None:
     """Make sure that the image is there.
 
@@ -31,10 +51,7 @@ def check_image(image: Path) -> None:
         UserError: If it is not.
     """
     if not image.is_file():
-        cure = (
-            "build it with `make image`, or copy one there; or use this Python instead of a container: add "
-            "`--software-deployment-method env-modules`, or change that line of the profile"
-        )
+        cure = f"build it with `make image`, or copy one there; or {NO_CONTAINER}"
         raise UserError(
             Problem("image_file_missing", str(image), "", "no such file", "the image that every step runs in", cure)
         )
@@ -50,6 +67,10 @@ def mount(repository: Path, places: Iterable[str | Path]) -> None:
     Raises:
         UserError: If a folder's name cannot be said to Apptainer.
     """
+    if " " in str(repository):
+        cure = "move the repository, or reach it by a link without one; or " + NO_CONTAINER
+        expected = "a name that Snakemake takes for an image's"
+        raise UserError(Problem("unmountable_folder", str(repository), "", "a space in its name", expected, cure))
     temporary = {tempfile.gettempdir()} - ALWAYS_THERE
     folders = folders_to_mount([repository, *temporary, *places], Path.cwd())
     for folder in folders:

@@ -20,11 +20,14 @@ from typing import Any
 
 import yaml
 
+from swath.checksums import write_record
 from swath.coordination import job_messages
 from swath.coordination.fencing import FencingToken, TokenLostError
 from swath.errors import Problem, ToBeContinuedError, UserError
-from swath.files import publish, replace, temporary_name
+from swath.files import publish, published, replace, temporary_name
 from swath.job.attempt_log import FORMAT, add
+from swath.job.environment import set_up_computing
+from swath.job.temporary import own_temporary_folder
 from swath.job.terminal import show_on
 
 LIBRARIES = (
@@ -34,7 +37,6 @@ LIBRARIES = (
 TO_BE_CONTINUED = 75  # EX_TEMPFAIL: try again
 KEEP_STREAMS = "SWATH_KEEP_STREAMS"
 """Set where a debugger needs the terminal: nothing goes to the rule's log then."""
-GDAL_CACHE = "512"  # MB; GDAL would take a twentieth of the machine's memory, whatever the job was given
 
 
 @contextmanager
@@ -52,7 +54,7 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
     its traceback and to the terminal as one line. Both end the process with exit status 1; ``ToBeContinuedError``
     ends it with 75: the same command goes on.
     """
-    os.environ.setdefault("GDAL_CACHEMAX", GDAL_CACHE)
+    set_up_computing()
     log_path = Path(str(snakemake.log[0]))
     log_path.parent.mkdir(parents=True, exist_ok=True)
     terminal = os.fdopen(os.dup(2), "w", buffering=1)
@@ -67,7 +69,10 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
             os.dup2(log_file.fileno(), stream)
     _configure_logging(terminal)
     try:
-        yield snakemake.input, SimpleNamespace(**temporary), snakemake.params
+        with own_temporary_folder():
+            yield snakemake.input, SimpleNamespace(**temporary), snakemake.params
+        beside = [path for path in published if path not in temporary.values()]
+        write_record({str(path): temporary[name] for name, path in outputs.items()}, beside)
         _describe_folder(snakemake, outputs.values())
         for name, path in outputs.items():
             replace(temporary[name], path)
@@ -125,9 +130,18 @@ def _describe_folder(snakemake: Any, outputs: Iterable[Path]) -> None:
     if spec is not None:
         _write_yaml(folder / "spec.yaml", spec)
     file = folder / "libraries.yaml"
-    known = yaml.safe_load(file.read_text()) if file.exists() else []
+    known = _read_list(file)
     if (used := library_versions()) not in known:
         _write_yaml(file, [*known, used])
+
+
+def _read_list(file: Path) -> list[Any]:
+    """Read a list; one that is not there or damaged is empty."""
+    try:
+        content = yaml.safe_load(file.read_text())
+    except (OSError, ValueError, yaml.YAMLError):
+        return []
+    return content if isinstance(content, list) else []
 
 
 def library_versions() -> dict[str, str]:

@@ -26,6 +26,13 @@ def files_of(folder: str | Path) -> list[Path]:
     return sorted(path for path in found if not any(map(_is_left_out, path.relative_to(folder).parts)))
 
 
+def links_that_lead_out(folder: str | Path) -> list[Path]:
+    """List a definition's links, of files and of folders, that lead out of it."""
+    folder = Path(folder)
+    links = (path for path in sorted(folder.rglob("*")) if path.is_symlink())
+    return [link for link in links if not link.resolve().is_relative_to(folder.resolve())]
+
+
 def _is_left_out(name: str) -> bool:
     return name.startswith(".") or name == "__pycache__" or name.endswith(".pyc")
 
@@ -60,6 +67,9 @@ def problems_of_definition(folder: str, entrypoint: str, place: str) -> Iterator
             "check the path; docs/training.md says how to get one",
         )
         return
+    for link in links_that_lead_out(folder):
+        found, expected = f"{link}, a link to {link.resolve()}", f"links within {folder}: its files end up in bundles"
+        yield Problem("link_leads_out", place, "model.definition", found, expected, "put a copy in the link's place")
     try:
         names = set(_names(ast.parse(file.read_bytes()).body))
     except SyntaxError as error:

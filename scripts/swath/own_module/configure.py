@@ -24,6 +24,7 @@ from swath.config.train import RUNTIME_ONLY as SPEED_ONLY
 from swath.config.train import Train
 from swath.errors import Problem, UserError, did_you_mean
 from swath.files import read_json, sha256, short_hash, write_json
+from swath.own_module.network import unreachable_address
 from swath.own_module.signature import ROOT_URI
 from swath.own_module.table import ConfiguredRun, Table
 from swath.rv.pipeline import write_config
@@ -165,6 +166,15 @@ def told_as_mistake_of(module: str, field: str) -> Iterator[None]:
         ]
         found = f"{type(error).__name__}: {' '.join(str(error).split())}"
         place = f"{module}:{lines[-1]}" if lines else module
+        if address := unreachable_address(error):
+            expected = "a network, or files that are there"
+            cure = (
+                "run this stage once where there is a network, or have the module take a file: "
+                "compute nodes often have none"
+            )
+            raise UserError(
+                Problem("no_network", place, field, f"no network: {address} ({found})", expected, cure)
+            ) from None
         cure = "correct the module or its arguments; the log has the traceback"
         raise UserError(Problem("module_failed", place, field, found, "what Raster Vision takes", cure)) from None
 

@@ -15,6 +15,7 @@ from pydantic import JsonValue, ValidationError
 from swath.config.experiment import Experiment
 from swath.config.load import Config, Location, problems_of, where, without_empty_sections
 from swath.config.pipeline import PipelineExperiment
+from swath.config.plain_yaml import problems_in
 from swath.errors import Problem, UserError, did_you_mean, ending_the_program
 from swath.files import sha256, short_hash
 from swath.own_module.signature import Signature, modules_behind, read_signature
@@ -99,6 +100,8 @@ def load_pipeline_experiment(config: Config, files: Sequence[str | Path] = ()) -
     Raises:
         UserError: With one problem per mistake.
     """
+    if misread := problems_in(files):
+        raise UserError(misread)
     config = without_empty_sections(config)
     known = PipelineExperiment.model_fields
     foreign = [_foreign_key(key, files) for key in config if key not in known]

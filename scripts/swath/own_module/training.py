@@ -117,6 +117,8 @@ def train_settings(solver: SolverConfig, workers: int, seed: int) -> Train:
         schedule=schedule,
         milestones=solver.multi_stage if schedule == "multi_step" else [],
         keep="last",
+        mixed_precision="none",  # as in Raster Vision
+        channels_last=False,  # not every network can do with it
         monitor="train_loss",  # there in every task; no epoch is chosen by it
         num_workers=workers,
         seed=seed,

@@ -40,7 +40,7 @@ class Winner:
         trial: The trial with the best mean.
         run: Of its folds and repeats, the run with the best score.
         metric: The metric that decided.
-        mean, std: Over the trial's folds and repeats.
+        mean, std: Over the trial's folds and repeats; a single one has no standard deviation.
         score: The run's.
     """
 
@@ -48,5 +48,5 @@ class Winner:
     run: str
     metric: str
     mean: float
-    std: float
+    std: float | None
     score: float

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pydantic import JsonValue
 
 from swath.config.library_names import weights_name
 from swath.config.load import where
+from swath.config.model import NAMED_WEIGHTS
 from swath.errors import Problem, UserError
 from swath.networks.definition import problems_of_definition
 from swath.plan.plan import Plan
 from swath.scenes.paths import local_paths_of
+from swath.scenes.states import Files
 
 WEIGHTS = "resources/weights"
 """Folder of fetched weights."""
@@ -31,9 +33,9 @@ def first_weights(model: JsonValue, results: str, weights: str) -> list[str]:
     start = model["weights"]
     if start == "none":
         return []
-    if start == "imagenet":
-        name = weights_name(str(model["architecture"]), str(model["encoder"]))
-        return [f"{weights}/{name}.pth", f"{weights}/{name}.json"]
+    if start in NAMED_WEIGHTS:
+        name = weights_name(str(model["architecture"]), str(model["encoder"])) if start == "imagenet" else start
+        return [f"{weights}/{name}.safetensors", f"{weights}/{name}.json"]
     if isinstance(start, str):
         return [start]
     assert isinstance(start, dict)
@@ -48,22 +50,45 @@ def files_behind(paths: Sequence[str]) -> list[str]:
     return [os.path.relpath(os.path.realpath(path)) for path in paths]
 
 
-def places_of(plan: Plan, results: str, files: Sequence[str | Path]) -> list[str]:
-    """List what stages read besides what other stages make: scenes' files, first weights, networks, config files.
+def places_of(plan: Plan, results: str, files: Sequence[str | Path]) -> Iterator[str]:
+    """Go through what stages read besides what other stages make: scenes' files, weights, networks, config files.
 
     Args:
         plan: The plan.
         results: Folder of the results, which can be a link to a larger disk.
         files: The config files.
     """
-    entries = [entry for scene in plan.scenes for entry in (scene.image, scene.labels, scene.aoi)]
-    return [
-        results,
-        *map(str, files),
-        *(path for entry in entries for path in local_paths_of(entry)),
-        *(path for spec in plan.specs["models"].values() for path in first_weights(spec["model"], results, WEIGHTS)),
-        *(folder for trial in plan.trials if (folder := trial.settings.model.definition)),
+    scenes = Files()
+    yield from (results, *map(str, files))
+    for entry in {entry for scene in plan.scenes for entry in (scene.image, scene.labels, scene.aoi)}:
+        yield from (*local_paths_of(entry), *scenes.of(entry))
+    for spec in plan.specs["models"].values():
+        yield from first_weights(spec["model"], results, WEIGHTS)
+    yield from (folder for trial in plan.trials if (folder := trial.settings.model.definition))
+
+
+def check_paths(plan: Plan, files: Sequence[str | Path]) -> None:
+    """Make sure that Snakemake can be told where first weights and networks of the user's own are.
+
+    Raises:
+        UserError: For braces, which it takes for wildcards.
+    """
+    models = [trial.settings.model for trial in plan.trials]
+    named = {("weights", model.weights) for model in models} | {("definition", model.definition) for model in models}
+    problems = [
+        Problem(
+            "not_file_safe",
+            where(files, ("model", setting)),
+            f"model.{setting}",
+            path,
+            "a path without braces, which Snakemake takes for wildcards",
+            "rename the folder or file",
+        )
+        for setting, path in sorted(named, key=str)
+        if isinstance(path, str) and set(path) & set("{}")
     ]
+    if problems:
+        raise UserError(problems)
 
 
 def check_weights(plan: Plan, files: Sequence[str | Path]) -> None:
@@ -77,7 +102,7 @@ def check_weights(plan: Plan, files: Sequence[str | Path]) -> None:
         model = spec["model"]
         assert isinstance(model, dict)
         start = model["weights"]
-        if start in ("none", "imagenet") or (isinstance(start, dict) and "model" in start):
+        if start in NAMED_WEIGHTS or (isinstance(start, dict) and "model" in start):
             continue  # a rule makes them
         path = Path(first_weights(model, "results", "")[0])
         if not path.exists():

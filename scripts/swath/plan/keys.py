@@ -121,7 +121,7 @@ def plan_run(
         "scenes",
         task=experiment.task,
         classes=[*class_names(experiment.classes)],
-        imagery={name: imagery[name] for name in ("files", "nodata")},
+        imagery={name: imagery[name] for name in ("files", "nodata", "bands")},
         labels=settings(experiment.labels),
     )
     stats = None

@@ -37,6 +37,7 @@ class Plan:
         trials: The sweep's points, in the order given.
         runs: Trials × folds × repeats.
         keyring: The specs of all stages.
+        twice: Trial that the sweep names more than once → how often.
     """
 
     experiment: Experiment
@@ -44,6 +45,7 @@ class Plan:
     trials: list[Trial] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
     keyring: Keyring = field(default_factory=Keyring)
+    twice: dict[str, int] = field(default_factory=dict)
     _parts: dict[tuple[str, int | None], list[list[Scene]]] = field(default_factory=dict)
     _runs: dict[str, dict[str, Run]] = field(default_factory=dict)
 
@@ -116,7 +118,7 @@ def make_plan(
         UserError: For swept settings or values that the config does not allow.
     """
     plan = Plan(experiment, list(scenes))
-    plan.trials = list(trials_of(experiment, config, files))
+    plan.trials, plan.twice = trials_of(experiment, config, files)
     plan.runs = list(_runs(plan, files))
     return plan
 

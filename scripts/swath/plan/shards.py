@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 from collections.abc import Collection, Sequence
+from functools import cache
 from pathlib import Path
 
 from swath.files import short_hash
@@ -25,14 +26,19 @@ def shards(scenes: Sequence[Scene], number: int) -> dict[str, list[Scene]]:
     A scene's shard follows from a hash of its id, so that a new scene disturbs one shard only. A shard's name
     carries a hash of what it holds, so that another table never overwrites it. Empty shards are left out.
     """
+    return {name: list(held) for name, held in _spread(tuple(scenes), number)}
+
+
+@cache  # thousands of models cut, or predict, the same scenes
+def _spread(scenes: tuple[Scene, ...], number: int) -> list[tuple[str, list[Scene]]]:
     members: dict[int, list[Scene]] = {}
     for scene in scenes:
         digest = hashlib.sha256(scene.id.encode()).digest()
         members.setdefault(int.from_bytes(digest[:8], "big") % number, []).append(scene)
-    return {
-        f"{index + 1}-of-{number}-{short_hash([scene.row() for scene in held], 6)}": held
+    return [
+        (f"{index + 1}-of-{number}-{short_hash([scene.row() for scene in held], 6)}", held)
         for index, held in sorted(members.items())
-    }
+    ]
 
 
 def shards_to_use(parts: Sequence[Sequence[Scene]], number: int, made: Collection[str] = ()) -> dict[str, list[Scene]]:

@@ -18,8 +18,10 @@ from swath.config.experiment import Experiment
 from swath.config.load import Config, Location, problems_of, where, without_empty_sections
 from swath.config.sweep import Distribution, Sweep
 from swath.errors import Problem, UserError, did_you_mean
-from swath.files import short_hash
+from swath.files import cut_to_bytes, short_hash
 
+MOST_BYTES = 120
+"""Of a trial's name, in a file system that takes 255: fold, seed, endings and temporary names come behind it."""
 SWEEPABLE = ("imagery", "labels", "chips", "model", "train", "predict")
 
 
@@ -38,8 +40,10 @@ class Trial:
     settings: Experiment
 
 
-def trials_of(experiment: Experiment, config: Config, files: Sequence[str | Path]) -> Iterator[Trial]:
-    """Make the trials of an experiment's sweep, in the order given.
+def trials_of(
+    experiment: Experiment, config: Config, files: Sequence[str | Path]
+) -> tuple[list[Trial], dict[str, int]]:
+    """Make the trials of an experiment's sweep, in the order given; and tell how often points are there more than once.
 
     Args:
         experiment: The checked config.
@@ -54,14 +58,21 @@ def trials_of(experiment: Experiment, config: Config, files: Sequence[str | Path
     if problems:
         raise UserError(problems)
     swept = sorted({setting for _, values in points for setting in values})
-    seen: set[str] = set()
+    trials: dict[str, Trial] = {}
+    twice: dict[str, int] = {}
+    values_of: dict[str, str] = {}  # name → values: the same name for other values gets a hash
     for place, values in points:
         resolved = _with_values(experiment, config, files, place, values)
         values = {setting: _value_of(resolved, setting) for setting in values}
+        canonical = short_hash(values, 64)
+        if canonical in trials:
+            twice[canonical] = twice.get(canonical, 1) + 1
+            continue
         name = trial_name(values, swept)
-        if name not in seen:
-            seen.add(name)
-            yield Trial(name, values, resolved)
+        if values_of.setdefault(name, canonical) != canonical:
+            name = f"{cut_to_bytes(name, MOST_BYTES - 9)}~{short_hash(values, 8)}"
+        trials[canonical] = Trial(name, values, resolved)
+    return list(trials.values()), {trials[key].name: number for key, number in twice.items()}
 
 
 def sweep_points(sweep: Sweep) -> Iterator[tuple[Location, dict[str, JsonValue]]]:
@@ -170,7 +181,8 @@ def trial_name(values: Mapping[str, JsonValue], swept: Sequence[str] = ()) -> st
         short = setting.rpartition(".")[2]
         parts.append(f"{short if last.count(short) <= 1 else setting}={readable(value)}")
     name = ",".join(parts) or "default"
-    return name if len(name) <= 120 else f"{name[:100]}~{short_hash(dict(values), 6)}"
+    long = len(name.encode()) > MOST_BYTES
+    return f"{cut_to_bytes(name, 100)}~{short_hash(dict(values), 6)}" if long else name
 
 
 def readable(value: JsonValue) -> str:

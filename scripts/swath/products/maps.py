@@ -63,7 +63,9 @@ def write_label_raster(
     Path(f"{path}.aux.xml").write_text(sidecar + "\n")
 
 
-def label_polygons(labels: LabelRaster, image: str, classes: Sequence[str], scene: str) -> gpd.GeoDataFrame:
+def label_polygons(
+    labels: LabelRaster, image: str, classes: Sequence[str], scene: str, background: int = NULL_CLASS_ID
+) -> gpd.GeoDataFrame:
     """Turn class ids into polygons of equal class.
 
     Args:
@@ -71,37 +73,17 @@ def label_polygons(labels: LabelRaster, image: str, classes: Sequence[str], scen
         image: The image they belong to.
         classes: Class names by id.
         scene: The scene's id.
+        background: Id of the class of everything that is nothing in particular, if there is one.
 
     Returns:
-        Columns scene, class_id, class_name, geometry, in the image's CRS; the null class is left out.
+        Columns scene, class_id, class_name, geometry, in the image's CRS; the null class and background are left out.
     """
     with rasterio.open(image) as source:
         crs, transform = source.crs, source.transform
-    found = list(shapes(labels, mask=labels != NULL_CLASS_ID, transform=transform))
+    found = list(shapes(labels, mask=(labels != NULL_CLASS_ID) & (labels != background), transform=transform))
     ids = [int(value) for _, value in found]
     return gpd.GeoDataFrame(
         {"scene": scene, "class_id": ids, "class_name": [classes[index] for index in ids]},
         geometry=[shape(geometry) for geometry, _ in found],
         crs=crs,
     )
-
-
-def without_data(image: str, bands: Sequence[int]) -> NDArray[np.bool_]:
-    """Find the pixels where no band has data.
-
-    Args:
-        image: The image.
-        bands: 0-based indices of the bands the model sees.
-
-    Returns:
-        Height × width; True where every band is masked, or not a number. All False when the image declares no nodata
-        value and no mask, and has no such values.
-    """
-    with rasterio.open(image) as dataset:
-        empty = np.ones(dataset.shape, bool)
-        for band in bands:
-            masked = dataset.read_masks(band + 1) == 0
-            if np.dtype(dataset.dtypes[band]).kind == "f":
-                masked |= np.isnan(dataset.read(band + 1))
-            empty &= masked
-    return empty

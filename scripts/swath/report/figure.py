@@ -21,9 +21,12 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
+matplotlib.rcParams["text.parse_math"] = False  # a $ in a name is a dollar
 TRUE_COLOUR = (("B04", "B03", "B02"), ("red", "green", "blue"))
-RASTER, BOXES = "labels.tif", "boxes.parquet"
+RASTER, BOXES = "prediction.tif", "boxes.parquet"
 UNLABELLED = (0.92, 0.92, 0.92)
+SIDE = 1000
+"""Most pixels of a panel's side: no more can be seen in a picture of this size, and a scene can have any number."""
 
 
 def draw_prediction(
@@ -39,18 +42,19 @@ def draw_prediction(
         path: PNG to write.
     """
     figure, axes = plt.subplots(1, 3, figsize=(13, 5), constrained_layout=True)
-    imagery = true_colour(facts)
+    imagery = true_colour(facts, SIDE)
     legend = [Patch(color=colour, label=name) for name, colour in zip(classes[1:], colours[1:], strict=True)]
     if (prediction / RASTER).exists():
-        with rasterio.open(prediction / RASTER) as dataset:
-            predicted = dataset.read(1)
-        panels = {"Labels": _coloured(label_raster(facts), colours), "Prediction": _coloured(predicted, colours)}
+        shape = imagery.shape[:2]
+        predicted = read_ids(prediction / RASTER, shape)
+        panels = {"Labels": _coloured(label_raster(facts, shape), colours), "Prediction": _coloured(predicted, colours)}
         legend.append(Patch(color=UNLABELLED, label="unlabelled"))
     else:
         panels = dict.fromkeys(("Labels", "Prediction"), imagery)
+        scale = imagery.shape[0] / facts.height
         if facts.labels is not None:
-            _outline(axes[1], gpd.read_file(facts.labels, engine="pyogrio"), facts, colours)
-        _outline(axes[2], gpd.read_parquet(prediction / BOXES), facts, colours)
+            _outline(axes[1], gpd.read_file(facts.labels, engine="pyogrio"), facts, colours, scale)
+        _outline(axes[2], gpd.read_parquet(prediction / BOXES), facts, colours, scale)
     for axis, (name, panel) in zip(axes, {"Imagery": imagery, **panels}.items(), strict=True):
         axis.imshow(panel, interpolation="nearest")
         axis.set_title(name)
@@ -76,7 +80,7 @@ def _outline(
         axis.plot(scale * columns - 0.5, scale * rows - 0.5, color=colours[index], linewidth=1)
 
 
-def true_colour(facts: SceneFacts, most: int | None = None) -> NDArray[np.float64]:
+def true_colour(facts: SceneFacts, most: int) -> NDArray[np.float32]:
     """Read an image as red, green and blue in 0..1, each band stretched from its 2nd to its 98th percentile.
 
     Args:
@@ -88,9 +92,9 @@ def true_colour(facts: SceneFacts, most: int | None = None) -> NDArray[np.float6
     """
     bands = [index + 1 for index in shown_bands(facts.bands)]
     with rasterio.open(facts.image) as dataset:
-        factor = max(1.0, max(dataset.shape) / most) if most else 1.0
+        factor = max(1.0, max(dataset.shape) / most)
         shape = (len(bands), max(1, round(dataset.height / factor)), max(1, round(dataset.width / factor)))
-        image = dataset.read(bands, masked=True, out_shape=shape).astype(float)
+        image = dataset.read(bands, masked=True, out_shape=shape).astype(np.float32)
     image = np.where(np.isfinite(image.filled(np.nan)), image.data, np.nan)
     low, high = np.nan_to_num(np.nanpercentile(image, [2, 98], axis=(1, 2), keepdims=True))
     stretched = np.nan_to_num(np.clip((image - low) / np.maximum(high - low, 1e-9), 0, 1))
@@ -122,8 +126,7 @@ def draw_labels(axis: Axes, facts: SceneFacts, shape: tuple[int, ...], colours: 
         labels = gpd.read_file(facts.labels, engine="pyogrio")
         _outline(axis, labels, facts, colours, shape[0] / facts.height)
         return
-    with rasterio.open(facts.label_raster) as dataset:
-        lay_over(axis, dataset.read(1, out_shape=shape), colours)
+    lay_over(axis, read_ids(facts.label_raster, shape), colours)
 
 
 def lay_over(axis: Axes, ids: NDArray[Any], colours: Sequence[str]) -> None:
@@ -133,12 +136,20 @@ def lay_over(axis: Axes, ids: NDArray[Any], colours: Sequence[str]) -> None:
     axis.imshow(overlay[ids], interpolation="nearest")
 
 
-def label_raster(facts: SceneFacts) -> NDArray[np.uint8]:
-    """Read a scene's class ids, height × width; all unlabelled for a scene without labels."""
+def label_raster(facts: SceneFacts, shape: Sequence[int]) -> NDArray[np.uint8]:
+    """Read a scene's class ids, height × width as asked for; all unlabelled for a scene without labels."""
     if facts.label_raster is None:
-        return np.zeros((facts.height, facts.width), np.uint8)
-    with rasterio.open(facts.label_raster) as dataset:
-        return np.asarray(dataset.read(1))
+        return np.zeros(shape, np.uint8)
+    return read_ids(facts.label_raster, shape)
+
+
+def read_ids(path: str | Path, shape: Sequence[int]) -> NDArray[np.uint8]:
+    """Read a raster of class ids in another size, height × width: every pixel is one of the raster's, none a mixture.
+
+    Overviews are used where the file has them; no more than what is shown is in memory.
+    """
+    with rasterio.open(path) as dataset:
+        return np.asarray(dataset.read(1, out_shape=tuple(shape)))
 
 
 def _coloured(raster: NDArray[np.uint8], colours: Sequence[str]) -> NDArray[Any]:

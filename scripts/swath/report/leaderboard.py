@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ def _row(run: FinishedRun) -> dict[str, Any]:
 def rank(table: pd.DataFrame, runs: Sequence[FinishedRun], metric: str) -> pd.DataFrame:
     """Average over folds and repeats and sort, the best trial first; ties go to the trial listed first.
 
-    A metric that is undefined in a fold, such as F1 of a class that does not occur in it, is left out of the mean.
+    A metric that is undefined in a fold, such as F1 of a class that does not occur in it, is left out of the mean. The
+    standard deviation is that of a sample (its squares are divided by n - 1): of a single run there is none.
     """
     scores = [column for column in table.columns if column in SCORES or column.startswith("f1.")]
     rows = []
@@ -64,7 +66,7 @@ def rank(table: pd.DataFrame, runs: Sequence[FinishedRun], metric: str) -> pd.Da
         row = {"trial": trial, **values, **folds, "repeats": group["seed"].nunique()}
         for score in scores:
             known = group[score].astype(float)
-            row[f"{score}_mean"], row[f"{score}_std"] = known.mean(), known.std(ddof=0)
+            row[f"{score}_mean"], row[f"{score}_std"] = known.mean(), known.std(ddof=1)
         rows.append({**row, "epochs": group["epochs"].max(), "seconds": round(group["seconds"].mean(), 1)})
     ranked = pd.DataFrame(rows).sort_values(f"{metric}_mean", ascending=False, kind="stable")
     ranked.insert(0, "rank", range(1, len(ranked) + 1))
@@ -83,5 +85,6 @@ def select_winner(trials: str | Path, leaderboard: str | Path, metric: str, winn
     runs = pd.read_csv(trials)
     runs = runs[runs["trial"] == best["trial"]]
     run = runs.loc[runs[metric].astype(float).idxmax()]
-    mean, std = float(best[f"{metric}_mean"]), float(best[f"{metric}_std"])
+    mean, deviation = float(best[f"{metric}_mean"]), float(best[f"{metric}_std"])
+    std = None if math.isnan(deviation) else deviation
     write_json(winner, to_json(Winner(best["trial"], run["run"], metric, mean, std, float(run[metric]))))

@@ -138,11 +138,12 @@ def _text(
     trials = leaderboard["trial"].nunique()
     lines = [f"{folder.name}: {trials} trials, {len(runs)} trainings", ""]
     shown = [column for column in leaderboard.columns if not column.startswith("f1.")]
-    lines += [leaderboard[shown].to_string(index=False, float_format="{:.4g}".format), ""]
+    lines += [leaderboard[shown].to_string(index=False, float_format="{:.4g}".format, na_rep=""), ""]
     if run.fold is None:
         lines.append(f"Winner by validation {metric}: {chosen.run} ({chosen.score:.3f})")
     else:
-        mean = f"{chosen.mean:.3f} ± {chosen.std:.3f} over all folds"
+        deviation = "" if chosen.std is None else f" ± {chosen.std:.3f}"
+        mean = f"{chosen.mean:.3f}{deviation} over all folds"
         lines.append(f"Winner by validation {metric}: {chosen.trial} ({mean})")
         lines.append(f"Its model, the best in its own fold: {chosen.run} ({chosen.score:.3f})")
     test = _metrics(run, "test")

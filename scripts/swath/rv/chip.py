@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,15 @@ from typing import Any
 from rastervision.core.rv_pipeline import ChipOptions
 
 from swath.config.chips import Chips
+from swath.config.tasks import DETECTION
 from swath.errors import Problem, UserError
-from swath.files import short_hash, unzip, zip_directory
+from swath.files import file_name, short_hash, unzip, zip_directory
 from swath.rv.chip_files import CHIP_FILES, FOLDERS
 from swath.rv.cutting import CUTTING, Cutting
-from swath.rv.datasets import parts_of
 from swath.rv.label_sources import label_source
 from swath.rv.pipeline import SceneOptions, class_config, pipeline_config, scene_config
 from swath.rv.seeds import seed_everything
+from swath.rv.upstream import prepare_before_cutting, set_windows, write_exact_boxes
 from swath.scenes.facts import SceneFacts
 from swath.scenes.manifest import check_imagery
 
@@ -57,8 +59,9 @@ def cut_chips(
     with tempfile.TemporaryDirectory() as temporary:
         samples = Path(temporary) / "samples"
         for facts in scenes:
-            number = _cut_scene(facts, split, chips, options, classes, Path(temporary) / facts.id, samples)
-            log.info("%s: %d chips", facts.id, number)
+            number = _cut_scene(facts, split, chips, options, classes, Path(temporary), samples)
+            tell = log.info if number else log.warning
+            tell("%s: %d chips", facts.id, number)
         zip_directory(samples, output)
 
 
@@ -72,18 +75,23 @@ def _cut_scene(
     samples: Path,
 ) -> int:
     """Let Raster Vision cut one scene's chips, then name them after the scene; return how many."""
-    cutting = CUTTING[options.task]
+    cutting, name = CUTTING[options.task], file_name(facts.id)
+    work = work / name  # Raster Vision names chips after their scene
+    named = replace(facts, id=name)
+    scene = scene_config(named, options, labels=label_source(facts, options), aoi=facts.aoi)
     config = pipeline_config(
         options.task,
         classes=class_config(classes, ["black"] * len(classes)),
-        **{split: [scene_config(facts, options, labels=label_source(facts, options), aoi=facts.aoi)]},
+        **{split: [scene]},
         root_uri=str(work),
-        chip_options=cutting.chip_options(chips, facts, classes),
+        chip_options=cutting.chip_options(chips, scene, classes),
     )
     work.mkdir()
     seed_everything(int(short_hash([chips.seed, facts.id], 8), 16))
     backend = config.backend.build(config, str(work))
-    backend.chip_pytorch_dataset = partial(_cut_prepared, cutting, options, backend.chip_pytorch_dataset)
+    if options.task == DETECTION:
+        write_exact_boxes(backend)
+    prepare_before_cutting(backend, partial(_prepare, cutting, facts, config.chip_options, options))
     try:
         backend.chip_dataset(config.dataset, config.chip_options)
     except ValueError as error:  # such as a box that is larger than a chip
@@ -100,23 +108,16 @@ def _cut_scene(
     for archive in (work / "chip").glob("*.zip"):
         unzip(archive, work / "unzipped")
     files = CHIP_FILES[options.task]
-    return files.adopt(work / "unzipped" / FOLDERS[split], facts.id, samples / FOLDERS[split], classes)
+    return files.adopt(work / "unzipped" / FOLDERS[split], name, samples / FOLDERS[split], classes)
 
 
-def _cut_prepared(
-    cutting: Cutting,
-    options: SceneOptions,
-    cut: Callable[..., None],
-    dataset: Any,
-    chip_options: ChipOptions,
-    **arguments: Any,
+def _prepare(
+    cutting: Cutting, facts: SceneFacts, chip_options: ChipOptions, options: SceneOptions, dataset: Any
 ) -> None:
-    """Stand in for Raster Vision's `chip_pytorch_dataset`: get every scene ready first, with its own windows if any."""
-    for part in parts_of(dataset):
-        windows = cutting.prepare_scene(part.scene, chip_options, options)
-        if windows is not None:
-            part.windows = windows
-        cut(part, chip_options=chip_options, **arguments)
+    """Get a scene's dataset ready to be cut, with its own windows if it has some."""
+    windows = cutting.prepare_scene(dataset.scene, facts, chip_options, options)
+    if windows is not None:
+        set_windows(dataset, windows)
 
 
 def _check_sizes(scenes: Sequence[SceneFacts], chips: Chips) -> None:

@@ -105,8 +105,8 @@ class ClassificationChips(ChipFiles):
         """Leave them where they are: that is where Raster Vision reads them."""
 
     def count(self, folder: Path) -> int:
-        """Count the cells' images."""
-        return len(list(folder.glob("*/*")))
+        """Count the cells' images, wherever they lie: a class whose name has a slash is a folder in a folder."""
+        return sum(path.is_file() for path in folder.rglob("*"))
 
 
 CHIP_FILES: Mapping[Task, ChipFiles] = {

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from copy import copy
 
-import geopandas as gpd
 import numpy as np
 from rastervision.core.box import Box
-from rastervision.core.data import GeoJSONVectorSource, Scene
+from rastervision.core.data import Scene, SceneConfig
 from rastervision.core.data.label import ChipClassificationLabels
 from rastervision.core.rv_pipeline import ChipOptions, SemanticSegmentationChipOptions, WindowSamplingConfig
 from rastervision.core.rv_pipeline.object_detection_config import (
@@ -20,18 +19,23 @@ from rastervision.core.rv_pipeline.object_detection_config import (
 from swath.config.chips import Chips
 from swath.config.classes import NULL_CLASS_ID
 from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION, Task
-from swath.rv.pipeline import SceneOptions
+from swath.rv.label_sources import emptiness
+from swath.rv.pipeline import SceneOptions, class_config
+from swath.rv.upstream import set_box_overlap, set_labels
 from swath.scenes.facts import SceneFacts
+from swath.scenes.manifest import channel_order
 
 
 class Cutting(ABC):
     """How a task's scenes are cut."""
 
     @abstractmethod
-    def chip_options(self, chips: Chips, facts: SceneFacts, classes: Sequence[str]) -> ChipOptions:
+    def chip_options(self, chips: Chips, scene: SceneConfig, classes: Sequence[str]) -> ChipOptions:
         """Turn the `chips` settings into Raster Vision's, for one scene."""
 
-    def prepare_scene(self, scene: Scene, chips: ChipOptions, options: SceneOptions) -> Sequence[Box] | None:
+    def prepare_scene(
+        self, scene: Scene, facts: SceneFacts, chips: ChipOptions, options: SceneOptions
+    ) -> Sequence[Box] | None:
         """Get a scene ready to be cut.
 
         Returns:
@@ -43,7 +47,7 @@ class Cutting(ABC):
 class SegmentationCutting(Cutting):
     """Windows anywhere."""
 
-    def chip_options(self, chips: Chips, facts: SceneFacts, classes: Sequence[str]) -> ChipOptions:
+    def chip_options(self, chips: Chips, scene: SceneConfig, classes: Sequence[str]) -> ChipOptions:
         """Sample windows; leave out those with too few labelled pixels."""
         sampling = _sampling_options(chips)
         if not chips.min_labelled:
@@ -60,9 +64,9 @@ class SegmentationCutting(Cutting):
 class DetectionCutting(Cutting):
     """Windows anywhere, or around boxes."""
 
-    def chip_options(self, chips: Chips, facts: SceneFacts, classes: Sequence[str]) -> ChipOptions:
+    def chip_options(self, chips: Chips, scene: SceneConfig, classes: Sequence[str]) -> ChipOptions:
         """Sample windows, boxes among them as often as `negative_ratio` says; a scene without boxes has no such."""
-        has_boxes = any(list((facts.labelled_pixels or {}).values())[1:])
+        has_boxes = chips.negative_ratio is not None and _has_boxes(scene, classes)
         sampling = ObjectDetectionWindowSamplingConfig(
             **_sampling_options(chips),
             ioa_thresh=chips.min_box_overlap,
@@ -72,32 +76,39 @@ class DetectionCutting(Cutting):
         )
         return ObjectDetectionChipOptions(sampling=sampling, nodata_threshold=chips.max_nodata)
 
-    def prepare_scene(self, scene: Scene, chips: ChipOptions, options: SceneOptions) -> Sequence[Box] | None:
+    def prepare_scene(
+        self, scene: Scene, facts: SceneFacts, chips: ChipOptions, options: SceneOptions
+    ) -> Sequence[Box] | None:
         """Cut boxes off at the edges of sliding windows, too: Raster Vision does so for random ones only."""
-        scene.label_source.ioa_thresh = chips.sampling.ioa_thresh
-        scene.label_source.clip = chips.sampling.clip
+        set_box_overlap(scene.label_source, chips.sampling.ioa_thresh, chips.sampling.clip)
         return None
 
 
 class ClassificationCutting(Cutting):
     """The grid's cells, random windows, or cells that are given."""
 
-    def chip_options(self, chips: Chips, facts: SceneFacts, classes: Sequence[str]) -> ChipOptions:
+    def chip_options(self, chips: Chips, scene: SceneConfig, classes: Sequence[str]) -> ChipOptions:
         """Take the grid's cells, or random windows."""
         return ChipOptions(sampling=WindowSamplingConfig(**_sampling_options(chips)), nodata_threshold=chips.max_nodata)
 
-    def prepare_scene(self, scene: Scene, chips: ChipOptions, options: SceneOptions) -> Sequence[Box] | None:
+    def prepare_scene(
+        self, scene: Scene, facts: SceneFacts, chips: ChipOptions, options: SceneOptions
+    ) -> Sequence[Box] | None:
         """Take the given cells where they are, if labels are cells: around their centres, as large as a chip."""
         if options.labels is None or options.labels.cells != "given":
             return None
-        table, size = _in_exact_pixels(scene.label_source.vector_source), chips.get_chip_sz()
+        table, size = scene.label_source.labels_df, chips.get_chip_sz()
         left, top, right, bottom = table.geometry.bounds.to_numpy().T
         corners = np.column_stack([(top + bottom) / 2, (left + right) / 2]) - size / 2
         windows = [Box(y, x, y + size, x + size) for y, x in np.rint(corners.round(3)).astype(int).tolist()]
-        scene.label_source.labels = ChipClassificationLabels(
-            {window: (int(index), None) for window, index in zip(windows, table["class_id"], strict=True)}
-        )
-        return windows
+        is_empty = emptiness(facts, channel_order(facts, options.imagery.bands))
+        ids = [
+            NULL_CLASS_ID if is_empty(window) else int(index)
+            for window, index in zip(windows, table["class_id"], strict=True)
+        ]
+        cells = {window: (index, None) for window, index in zip(windows, ids, strict=True)}
+        set_labels(scene.label_source, ChipClassificationLabels(cells))
+        return list(cells)
 
 
 CUTTING: Mapping[Task, Cutting] = {
@@ -115,8 +126,9 @@ def _sampling_options(chips: Chips) -> dict[str, str | int]:
     return options | {"stride": chips.stride or chips.size}
 
 
-def _in_exact_pixels(vectors: GeoJSONVectorSource) -> gpd.GeoDataFrame:
-    """Take labels to pixel coordinates without Raster Vision's rounding down, which can be off by a whole pixel."""
-    exact = copy(vectors.crs_transformer)
-    exact.round_pixels = False
-    return GeoJSONVectorSource(vectors.uris, exact, vectors.vector_transformers).get_dataframe()
+def _has_boxes(scene: SceneConfig, classes: Sequence[str]) -> bool:
+    """Tell whether a scene has boxes to draw windows around: in its area of interest, if it has one."""
+    with tempfile.TemporaryDirectory() as folder:
+        built = scene.build(class_config(classes, ["black"] * len(classes)), folder)
+    boxes = built.label_source.get_labels()
+    return bool(len(boxes.filter_by_aoi(built.aoi_polygons) if built.aoi_polygons else boxes))

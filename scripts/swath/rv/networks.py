@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pydantic import JsonValue
@@ -17,6 +18,29 @@ from swath.config.model import Model
 from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION, Task
 
 
+@dataclass(frozen=True)
+class NetworkShape:
+    """A network's inputs and outputs.
+
+    Attributes:
+        bands: Number of input channels.
+        classes: Number of classes, the null class included.
+        size: Width and height of the chips in pixels.
+    """
+
+    bands: int
+    classes: int
+    size: int
+
+
+@dataclass(frozen=True)
+class InputScaling:
+    """What a network's first layer makes of values of 0..1: (value − mean) / std, channel by channel."""
+
+    mean: list[float]
+    std: list[float]
+
+
 class Networks(ABC):
     """The networks of a task.
 
@@ -28,29 +52,51 @@ class Networks(ABC):
     config: type[ModelConfig]
     background: int = 0
 
-    def describe(self, model: Model, bands: int, classes: int, size: int, definition: str) -> ModelConfig:
+    def describe(self, model: Model, shape: NetworkShape, definition: str, expects: InputScaling | None) -> ModelConfig:
         """Describe a network.
 
         Args:
             model: The `model` settings.
-            bands: Number of input channels.
-            classes: Number of classes, the null class included.
-            size: Width and height of the chips in pixels.
+            shape: Its inputs and outputs.
             definition: Folder with ``hubconf.py``; it travels in the bundle.
+            expects: What first weights expect of the network's input, if that is known.
         """
         if model.architecture != EXTERNAL:
-            return self.describe_known(model, bands, classes, definition)
-        values = {"{classes}": classes + self.background, "{bands}": bands, "{size}": size}
+            return self.describe_known(model, shape, definition, {"expects": asdict(expects)} if expects else {})
+        values = {"{classes}": shape.classes + self.background, "{bands}": shape.bands, "{size}": shape.size}
         arguments = {name: _filled(value, values) for name, value in model.arguments.items()}
         return self.defined(definition, str(model.entrypoint), arguments)
 
     @abstractmethod
-    def describe_known(self, model: Model, bands: int, classes: int, definition: str) -> ModelConfig:
-        """Describe one of the networks that Swath knows; see :meth:`describe`."""
+    def describe_known(
+        self, model: Model, shape: NetworkShape, definition: str, expects: dict[str, JsonValue]
+    ) -> ModelConfig:
+        """Describe one of the networks that Swath knows; see :meth:`describe`.
+
+        Args:
+            model, shape, definition: As there.
+            expects: The argument `expects` of ``hubconf.py``'s functions, if there is something to expect.
+        """
 
     def of_torchvision(self, model: Model) -> ModelConfig:
         """Describe a network that Raster Vision takes from torchvision."""
         return self.config(backbone=model.encoder, pretrained=False, extra_args=model.arguments)
+
+    def of_raster_vision(
+        self, model: Model, task: Task, shape: NetworkShape, definition: str, expects: dict[str, JsonValue]
+    ) -> ModelConfig:
+        """Describe the same, with what first weights expect of its input in front of it, if they expect something."""
+        if not expects:
+            return self.of_torchvision(model)
+        arguments = {
+            "task": task,
+            "backbone": model.encoder,
+            "in_channels": shape.bands,
+            "classes": shape.classes,
+            **expects,
+            **model.arguments,
+        }
+        return self.defined(definition, "raster_vision_model", arguments)
 
     def defined(self, definition: str, entrypoint: str, arguments: dict[str, JsonValue]) -> ModelConfig:
         """Describe a network that a ``hubconf.py`` builds."""
@@ -63,15 +109,18 @@ class SegmentationNetworks(Networks):
 
     config = SemanticSegmentationModelConfig
 
-    def describe_known(self, model: Model, bands: int, classes: int, definition: str) -> ModelConfig:
+    def describe_known(
+        self, model: Model, shape: NetworkShape, definition: str, expects: dict[str, JsonValue]
+    ) -> ModelConfig:
         """Describe torchvision's DeepLabV3, or a network of segmentation-models-pytorch by its hubconf.py."""
         if model.architecture == "deeplabv3":
-            return self.of_torchvision(model)
+            return self.of_raster_vision(model, SEGMENTATION, shape, definition, expects)
         arguments = {
             "architecture": model.architecture.removeprefix("smp-"),
             "encoder": model.encoder,
-            "in_channels": bands,
-            "classes": classes,
+            "in_channels": shape.bands,
+            "classes": shape.classes,
+            **expects,
             **model.arguments,
         }
         return self.defined(definition, "segmentation_model", arguments)
@@ -83,9 +132,24 @@ class DetectionNetworks(Networks):
     config = ObjectDetectionModelConfig
     background = 1  # torchvision's detectors have theirs first
 
-    def describe_known(self, model: Model, bands: int, classes: int, definition: str) -> ModelConfig:
-        """Describe torchvision's Faster R-CNN."""
-        return self.of_torchvision(model)
+    def describe_known(
+        self, model: Model, shape: NetworkShape, definition: str, expects: dict[str, JsonValue]
+    ) -> ModelConfig:
+        """Describe torchvision's Faster R-CNN: Raster Vision's on a ResNet, or one on a network of timm.
+
+        Raster Vision's own scales its input as torchvision's weights expect it.
+        """
+        if not model.encoder.startswith("tu-"):
+            return self.of_torchvision(model)
+        arguments = {
+            "encoder": model.encoder.removeprefix("tu-"),
+            "in_channels": shape.bands,
+            "classes": shape.classes + self.background,
+            "size": shape.size,
+            **expects,
+            **model.arguments,
+        }
+        return self.defined(definition, "detection_model", arguments)
 
 
 class ClassificationNetworks(Networks):
@@ -93,12 +157,19 @@ class ClassificationNetworks(Networks):
 
     config = ClassificationModelConfig
 
-    def describe_known(self, model: Model, bands: int, classes: int, definition: str) -> ModelConfig:
+    def describe_known(
+        self, model: Model, shape: NetworkShape, definition: str, expects: dict[str, JsonValue]
+    ) -> ModelConfig:
         """Describe a ResNet of torchvision, or a network of timm by its hubconf.py."""
         if not model.encoder.startswith("tu-"):
-            return self.of_torchvision(model)
-        encoder = model.encoder.removeprefix("tu-")
-        arguments = {"encoder": encoder, "in_channels": bands, "classes": classes, **model.arguments}
+            return self.of_raster_vision(model, CLASSIFICATION, shape, definition, expects)
+        arguments = {
+            "encoder": model.encoder.removeprefix("tu-"),
+            "in_channels": shape.bands,
+            "classes": shape.classes,
+            **expects,
+            **model.arguments,
+        }
         return self.defined(definition, "classification_model", arguments)
 
 

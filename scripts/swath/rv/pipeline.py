@@ -49,7 +49,7 @@ from swath.config.labels import Labels
 from swath.config.stage import StageSettings
 from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION, Task
 from swath.config.train import Augmentations, Train
-from swath.files import publish
+from swath.files import publish, read_json
 from swath.scenes.facts import SceneFacts
 from swath.scenes.manifest import channel_order
 
@@ -107,6 +107,7 @@ class SceneOptions:
         labels: The `labels` settings, where labels are read.
         unlabelled: Class id of what lies outside every label.
         cell: Chip classification: side of a cell in pixels, where labels are read.
+        min_box_overlap: Object detection: the share of a box that has to lie in the scene, where labels are read.
     """
 
     task: Task
@@ -115,6 +116,7 @@ class SceneOptions:
     labels: Labels | None = None
     unlabelled: int = NULL_CLASS_ID
     cell: int | None = None
+    min_box_overlap: float | None = None
 
 
 def scene_options(
@@ -134,6 +136,7 @@ def scene_options(
         labels=settings.labels,
         unlabelled=settings.labels.unlabelled_id(classes) if settings.labels and classes else NULL_CLASS_ID,
         cell=settings.chips.size if settings.chips else None,
+        min_box_overlap=settings.chips.min_box_overlap if settings.chips else None,
     )
 
 
@@ -266,4 +269,4 @@ def write_config(config: RVPipelineConfig, path: str | Path) -> None:
 
 def read_config(path: str | Path) -> RVPipelineConfig:
     """Read a pipeline config."""
-    return build_config(upgrade_config(json.loads(Path(path).read_text())))
+    return build_config(upgrade_config(read_json(path)))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import rasterio
 import torch
 
 from swath.config.predict import Window
-from swath.files import publish_directory, sha256, write_json
+from swath.files import publish_directory, published, read_state, sha256, write_json
 from swath.job.gpus import warn_of_unseen_gpus
 from swath.rv.bundle import bundle_for_window
 from swath.rv.pipeline import SceneOptions, read_config, scene_config
@@ -23,10 +22,25 @@ from swath.scenes.facts import SceneFacts
 from swath.scenes.manifest import channel_order, check_imagery
 
 MADE_FROM = "made-from.json"
-"""Lies beside a scene's maps: checksums of the model and of the image's files."""
+"""Lies beside a scene's maps: checksums of the model, of the image's files, and of the maps."""
 BUNDLE = "model-bundle.zip"
 
 log = logging.getLogger("swath.predict")
+
+
+@dataclass(frozen=True)
+class Computing:
+    """How a model computes.
+
+    Attributes:
+        batch_size: Windows per step.
+        channels_last: Keep bands innermost in memory, as the training did.
+        deterministic: Whether the training asked for deterministic GPU kernels; otherwise the fastest ones are taken.
+    """
+
+    batch_size: int
+    channels_last: bool
+    deterministic: bool
 
 
 def predict_scenes(
@@ -34,7 +48,7 @@ def predict_scenes(
     options: SceneOptions,
     model: Path,
     window: Window,
-    batch_size: int,
+    computing: Computing,
     colours: Sequence[str],
     folder: Path,
     manifest: Path,
@@ -46,10 +60,10 @@ def predict_scenes(
 
     Args:
         scenes: Facts of the scenes.
-        options: Imagery settings and statistics.
+        options: Imagery settings, statistics and unlabelled class.
         model: The model's folder: train bundle and pipeline config.
         window: The resolved prediction window.
-        batch_size: Windows per step.
+        computing: How the model computes.
         colours: Colours by class id.
         folder: Where the scenes' folders go.
         manifest: JSON to write: scene id → folder, and files with their SHA-256.
@@ -59,18 +73,20 @@ def predict_scenes(
     config = read_config(model / "pipeline-config.json")
     store = STORES[options.task]
     with tempfile.TemporaryDirectory() as temporary:
-        config.predict_options = store.predict_options(store.candidates(window), batch_size)
+        config.predict_options = store.predict_options(store.candidates(window), computing.batch_size)
         config.backend.data.num_workers = 0
         pipeline = config.build(temporary)
         pipeline.build_backend(str(bundle_for_window(model, window, Path(temporary) / "bundle")))
-        published = {}
+        _set_up(pipeline.backend.learner.model, computing)
+        written = {}
         for facts in scenes:
-            target, made_from = folder / facts.maps, Path(temporary) / MADE_FROM
-            write_json(made_from, {"model": sha256(model / BUNDLE), "image": checksums_of_image(facts.image)})
+            target = folder / facts.maps
+            made_from = {"model": sha256(model / BUNDLE), "image": sorted(facts.inputs["image"].values())}
             if is_made_from(target, made_from):
                 log.info("%s: its maps are there already", facts.id)
+                published.append(target)  # they are this job's, too
             else:
-                raw = str(Path(temporary) / "predictions" / facts.id)
+                raw = str(Path(temporary) / "predictions" / facts.maps)
                 scene = scene_config(facts, options, store=store.label_store(raw, window))
                 built = scene.build(config.dataset.class_config, temporary)
                 prediction = Prediction(
@@ -81,30 +97,40 @@ def predict_scenes(
                     colours=colours,
                     bands=channel_order(facts, options.imagery.bands),
                     window=window,
+                    background=options.unlabelled,
                 )
                 with publish_directory(target) as unfinished:
                     write_products(options.task, prediction, unfinished)
-                    shutil.copy(made_from, unfinished)
+                    write_json(unfinished / MADE_FROM, {**made_from, "maps": checksums_of_maps(unfinished)})
                 log.info("%s: predicted", facts.id)
-            files = {file.name: sha256(file) for file in sorted(target.iterdir())}
-            published[facts.id] = {"folder": target.name, "files": files}
-    write_json(manifest, {"scenes": published})
+            files = {file.name: sha256(file) for file in sorted(target.iterdir()) if file.is_file()}
+            written[facts.id] = {"folder": target.name, "files": files}
+    write_json(manifest, {"scenes": written})
 
 
-def checksums_of_image(image: str) -> list[str]:
-    """List the checksums of the files that an image stands on, whatever they are called; none of what is elsewhere."""
-    with rasterio.open(image) as dataset:
-        files = [Path(file) for file in dataset.files]
-    return sorted(sha256(file) for file in files if file.is_file())
+def _set_up(model: torch.nn.Module, computing: Computing) -> None:
+    """Have a model compute as it is told to; what its convolutions get is laid out as their weights are."""
+    if computing.channels_last:
+        model.to(memory_format=torch.channels_last)
+    torch.backends.cudnn.benchmark = not computing.deterministic  # windows are of one size
+    torch.backends.cudnn.deterministic = computing.deterministic
 
 
-def is_made_from(folder: Path, made_from: Path) -> bool:
-    """Tell whether a scene's maps were made from the very same model and image.
+def checksums_of_maps(folder: Path) -> dict[str, str]:
+    """Return the checksums of a scene's maps by name."""
+    return {file.name: sha256(file) for file in sorted(folder.iterdir()) if file.is_file() and file.name != MADE_FROM}
+
+
+def is_made_from(folder: Path, made_from: Mapping[str, Any]) -> bool:
+    """Tell whether a scene's maps were made from the very same model and image, and are all there.
 
     Args:
         folder: The scene's folder of maps.
-        made_from: What they would be made from now.
+        made_from: Checksums of what they would be made from now.
     """
-    before = folder / MADE_FROM
-    known = json.loads(made_from.read_text())["image"]  # nothing is known of an image on another machine
-    return bool(known) and before.is_file() and before.read_bytes() == made_from.read_bytes()
+    if not made_from["image"]:  # nothing is known of an image on another machine
+        return False
+    before = read_state(folder / MADE_FROM, maps=dict)
+    if before is None or {**made_from, "maps": before["maps"]} != before:
+        return False
+    return bool(before["maps"].items() <= checksums_of_maps(folder).items())

@@ -18,12 +18,15 @@ from swath.config.predict import Window
 from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION, Task
 from swath.metrics.boxes import EDGES
 from swath.products.boxes import box_table
-from swath.products.maps import label_polygons, without_data, write_label_raster
-from swath.rv.stores import CANDIDATES, FOR_RASTER_VISION
+from swath.products.maps import label_polygons, write_label_raster
+from swath.products.tables import write_table
+from swath.rv.stores import BOXES, CANDIDATES, FOR_RASTER_VISION, LINK, LINKS, RASTER
+from swath.scenes.boxes import have_data
 from swath.scenes.facts import SceneFacts
+from swath.scenes.no_data import no_data, without_data
 
-RASTER, POLYGONS = "labels.tif", "polygons.parquet"
-BOXES, GEOJSON = "boxes.parquet", "boxes.geojson"
+POLYGONS = "polygons.parquet"
+GEOJSON = "boxes.geojson"
 CELLS = "cells.parquet"
 
 
@@ -39,6 +42,7 @@ class Prediction:
         colours: Colours by class id.
         bands: 0-based indices of the bands the model sees.
         window: The resolved prediction window.
+        background: Id of the class that lies outside every label; the null class's if there is none.
     """
 
     facts: SceneFacts
@@ -48,6 +52,7 @@ class Prediction:
     colours: Sequence[str]
     bands: Sequence[int]
     window: Window
+    background: int = NULL_CLASS_ID
 
     @property
     def classes(self) -> list[str]:
@@ -66,28 +71,30 @@ def write_products(task: Task, prediction: Prediction, folder: Path) -> None:
 
 
 def _write_pixels(prediction: Prediction, folder: Path) -> None:
-    """Write labels.tif (Cloud Optimized GeoTIFF of class ids) and polygons.parquet (GeoParquet)."""
+    """Write prediction.tif (Cloud Optimized GeoTIFF of class ids), and polygons of all classes but the background."""
     facts, classes, store = prediction.facts, prediction.classes, prediction.scene.label_store
     store.save(prediction.labels)
-    with rasterio.open(Path(store.root_uri) / RASTER) as dataset:
+    with rasterio.open(store.label_uri) as dataset:
         labels = dataset.read(1)
     labels[without_data(facts.image, prediction.bands)] = NULL_CLASS_ID
     write_label_raster(labels, facts.image, classes, prediction.colours, folder / RASTER)
-    label_polygons(labels, facts.image, classes, facts.id).to_parquet(folder / POLYGONS)
+    (folder / LINKS).mkdir()
+    (folder / LINKS / LINK).symlink_to(Path("..", RASTER))
+    write_table(label_polygons(labels, facts.image, classes, facts.id, prediction.background), folder / POLYGONS)
 
 
 def _write_boxes(prediction: Prediction, folder: Path) -> None:
-    """Write boxes as GeoParquet and GeoJSON in the scene's CRS, and for Raster Vision.
+    """Write boxes as GeoParquet, GeoPackage and GeoJSON in the scene's CRS, and for Raster Vision.
 
-    ``boxes.parquet`` and ``boxes.geojson`` hold those with at least the threshold's score, ``candidates.parquet``
-    all, for average precision.
+    ``boxes.parquet``, ``boxes.gpkg`` and ``boxes.geojson`` hold those with at least the threshold's score,
+    ``candidates.parquet`` all, for average precision.
     """
     facts, classes = prediction.facts, prediction.classes
-    labels = within_scene(prediction.labels, facts)
+    labels = over_data(within_scene(prediction.labels, facts), facts, prediction.bands)
     table = box_table(labels.get_npboxes(), labels.get_class_ids(), labels.get_scores(), facts, classes)
     table.to_parquet(folder / CANDIDATES)
     chosen = table[table["score"] >= prediction.window.score_threshold].reset_index(drop=True)
-    chosen.to_parquet(folder / BOXES)
+    write_table(chosen, folder / BOXES)
     chosen.to_file(folder / GEOJSON, driver="GeoJSON", engine="pyogrio")
     edges, ids, scores = (chosen[columns].to_numpy() for columns in (EDGES, "class_id", "score"))
     prediction.save(ObjectDetectionLabels(edges, ids, scores), folder)
@@ -104,14 +111,24 @@ def within_scene(labels: ObjectDetectionLabels, facts: SceneFacts) -> ObjectDete
     )
 
 
+def over_data(labels: ObjectDetectionLabels, facts: SceneFacts, bands: Sequence[int]) -> ObjectDetectionLabels:
+    """Leave out boxes that lie wholly where the image has no data, as among the labels."""
+    with no_data(facts.image, bands) as hidden:
+        if hidden is None or not len(labels):
+            return labels
+        top, left, bottom, right = labels.get_npboxes().T
+        kept = have_data(np.column_stack([left, top, right, bottom]), facts, hidden)
+    return ObjectDetectionLabels(labels.get_npboxes()[kept], labels.get_class_ids()[kept], labels.get_scores()[kept])
+
+
 def _write_cells(prediction: Prediction, folder: Path) -> None:
-    """Write cells.parquet (GeoParquet: class, and a score per class) and labels.tif (raster of class ids).
+    """Write cells (class, and a score per class) as tables, and prediction.tif (raster of class ids).
 
     Cells in which the image has no data are left out.
     """
     facts, classes, labels = prediction.facts, prediction.classes, prediction.labels
-    no_data = without_data(facts.image, prediction.bands)
-    cells = [cell for cell in labels.get_cells() if not no_data[_within(cell, facts)].all()]
+    empty = without_data(facts.image, prediction.bands)
+    cells = [cell for cell in labels.get_cells() if not empty[_within(cell, facts)].all()]
     logits = torch.tensor([labels.get_cell_scores(cell) for cell in cells]).reshape(-1, len(classes))
     logits[:, NULL_CLASS_ID] = -torch.inf
     scores = logits.softmax(dim=1).numpy()
@@ -120,11 +137,11 @@ def _write_cells(prediction: Prediction, folder: Path) -> None:
     for index, name in enumerate(classes):
         if index != NULL_CLASS_ID:
             table[f"score.{name}"] = scores[:, index]
-    table.drop(columns=EDGES).to_parquet(folder / CELLS)
+    write_table(table.drop(columns=EDGES), folder / CELLS)
     raster = np.full((facts.height, facts.width), NULL_CLASS_ID, np.uint8)
     for cell, index in zip(cells, ids, strict=True):
         raster[_within(cell, facts)] = index
-    raster[no_data] = NULL_CLASS_ID
+    raster[empty] = NULL_CLASS_ID
     write_label_raster(raster, facts.image, classes, prediction.colours, folder / RASTER)
     found = {cell: (int(index), row.tolist()) for cell, index, row in zip(cells, ids, scores, strict=True)}
     prediction.save(ChipClassificationLabels(found), folder)

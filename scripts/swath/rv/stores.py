@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
+import pandas as pd
+from rastervision.core.box import Box
 from rastervision.core.data import (
     ChipClassificationGeoJSONStoreConfig,
+    ClassConfig,
+    CRSTransformer,
     LabelStoreConfig,
+    ObjectDetectionGeoJSONStore,
     ObjectDetectionGeoJSONStoreConfig,
+    ObjectDetectionLabels,
     SemanticSegmentationLabelStoreConfig,
 )
 from rastervision.core.rv_pipeline import PredictOptions, SemanticSegmentationPredictOptions
@@ -16,9 +24,14 @@ from rastervision.core.rv_pipeline.object_detection_config import ObjectDetectio
 
 from swath.config.predict import Window
 from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION, Task
+from swath.metrics.boxes import EDGES
 
 FOR_RASTER_VISION = "raster-vision.json"
 """Boxes or cells of a predicted scene, as Raster Vision reads them."""
+BOXES = "boxes.parquet"
+"""Boxes of a predicted scene with at least the threshold's score."""
+RASTER, LINKS, LINK = "prediction.tif", "raster-vision", "labels.tif"
+"""Class ids of a predicted scene; the folder beside them where Raster Vision finds them, and what it calls them."""
 CANDIDATES = "candidates.parquet"
 """Boxes of a predicted scene with any score, in its folder."""
 LOWEST_SCORE = 0.05
@@ -45,8 +58,10 @@ class SegmentationStore(Store):
     """A raster of class ids."""
 
     def label_store(self, folder: str, window: Window | None = None) -> LabelStoreConfig:
-        """Keep a raster of class ids."""
-        return SemanticSegmentationLabelStoreConfig(uri=folder, smooth_output=bool(window and window.smooth))
+        """Keep a raster of class ids; what Raster Vision finds there is a link to the map."""
+        return SemanticSegmentationLabelStoreConfig(
+            uri=f"{folder}/{LINKS}", smooth_output=bool(window and window.smooth)
+        )
 
     def predict_options(self, window: Window, batch_size: int) -> PredictOptions:
         """Slide a window, and cut its edges off."""
@@ -55,12 +70,35 @@ class SegmentationStore(Store):
         )
 
 
+class ExactBoxesStore(ObjectDetectionGeoJSONStore):
+    """Boxes as they were found: in Raster Vision's own file, edges are whole pixels."""
+
+    def get_labels(self) -> ObjectDetectionLabels:
+        """Read the boxes from the table beside the file, if there is one."""
+        table = Path(self.uri).with_name(BOXES)
+        if not table.exists():
+            return super().get_labels()
+        boxes = pd.read_parquet(table, columns=[*EDGES, "class_id", "score"])
+        edges, ids, scores = (boxes[columns].to_numpy() for columns in (EDGES, "class_id", "score"))
+        return ObjectDetectionLabels(edges, ids, scores)
+
+
+class ExactBoxesStoreConfig(ObjectDetectionGeoJSONStoreConfig):
+    """Keeps boxes as :class:`ExactBoxesStore` does. Written as JSON, this is Raster Vision's own config."""
+
+    def build(
+        self, class_config: ClassConfig, crs_transformer: CRSTransformer, bbox: Box | None = None, **_: Any
+    ) -> ExactBoxesStore:
+        """Build the store."""
+        return ExactBoxesStore(self.uri, class_config, crs_transformer, bbox)
+
+
 class DetectionStore(Store):
     """Boxes with their scores."""
 
     def label_store(self, folder: str, window: Window | None = None) -> LabelStoreConfig:
-        """Keep boxes as GeoJSON in EPSG:4326, Raster Vision's way."""
-        return ObjectDetectionGeoJSONStoreConfig(uri=f"{folder}/{FOR_RASTER_VISION}")
+        """Keep boxes as GeoJSON in EPSG:4326, Raster Vision's way, and read them with exact edges."""
+        return ExactBoxesStoreConfig(uri=f"{folder}/{FOR_RASTER_VISION}")
 
     def predict_options(self, window: Window, batch_size: int) -> PredictOptions:
         """Slide a window, and merge what it sees twice."""

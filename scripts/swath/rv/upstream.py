@@ -19,6 +19,8 @@ from swath.patches import WRITTEN_FOR, replace
 from swath.rv.datasets import parts_of
 
 LIBRARY = "rastervision-core"
+PLACES = 4
+"""Decimal places of pixels to which boxes are exact."""
 
 
 def apply() -> None:
@@ -85,8 +87,29 @@ def set_box_overlap(source: Any, ioa_thresh: float, clip: bool) -> None:
     _put(source, "clip", clip)
 
 
-def set_cells(source: Any, labels: Any) -> None:
-    """Have a label source of chip classification know these cells: Raster Vision infers those of its own grid."""
+def write_exact_boxes(backend: Any) -> None:
+    """Have a backend write boxes on chips with the edges they have: Raster Vision cuts fractions of pixels off."""
+    make = _get(backend, "get_sample_writer")
+
+    def get_sample_writer() -> Any:
+        writer = make()
+        update = _get(writer, "update_coco_data")
+
+        def update_coco_data(sample: Any, path: str) -> None:
+            annotations = writer.splits[sample.split or "default"]["annotations"]
+            known = len(annotations)
+            update(sample, path)
+            for entry, box in zip(annotations[known:], sample.label.convert_boxes("xywh"), strict=True):
+                entry["bbox"] = [round(float(value), PLACES) for value in box]
+
+        writer.update_coco_data = update_coco_data
+        return writer
+
+    backend.get_sample_writer = get_sample_writer
+
+
+def set_labels(source: Any, labels: Any) -> None:
+    """Have a label source know these labels: Raster Vision rounds boxes, and infers the cells of its own grid."""
     _put(source, "labels", labels)
 
 

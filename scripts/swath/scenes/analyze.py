@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from swath.config.imagery import Imagery, Range
-from swath.errors import Problem, UserError
 from swath.files import write_json
 from swath.scenes.facts import SceneFacts
 from swath.scenes.manifest import band_name, channel_order, check_imagery
@@ -47,7 +46,7 @@ def analyze(scenes: Sequence[SceneFacts], imagery: Imagery, output: Path) -> Non
             of pixels that are 0 among those that have data).
 
     Raises:
-        UserError: If a scene does not have the bands, or a band has no data at all.
+        UserError: If a scene does not have the bands.
     """
     normalize = imagery.normalize
     if isinstance(normalize, Range):
@@ -61,14 +60,14 @@ def analyze(scenes: Sequence[SceneFacts], imagery: Imagery, output: Path) -> Non
             for band, values in zip(moments, pixels, strict=True):
                 band.add(values.compressed())
     names = [band_name(scenes[0], index) for index in channel_order(scenes[0], imagery.bands)]
-    _check_data(moments, names)
+    _fill(moments, names)
     low, high = (np.array([getattr(band, edge) for band in moments]) for edge in ("low", "high"))
     if normalize == "min_max":
         statistics = _from_range(low, high)
     else:
-        deviations = [math.sqrt(band.squares / band.count) for band in moments]
+        deviations = [math.sqrt(band.squares / max(band.count, 1)) for band in moments]
         statistics = {"means": [band.mean for band in moments], "stds": [value or 1.0 for value in deviations]}
-    zeros = [band.zeros / (band.zeros + band.count) for band in moments]
+    zeros = [band.zeros / max(band.zeros + band.count, 1) for band in moments]
     _tell_zeros(zeros, statistics, names, scenes[0].dtype)
     counts = [band.count for band in moments]
     extremes = {"minima": low.tolist(), "maxima": high.tolist()}
@@ -129,21 +128,12 @@ def _from_range(low: NDArray[Any], high: NDArray[Any]) -> dict[str, list[float]]
     return {"means": ((low + high) / 2).tolist(), "stds": (span / (2 * STANDARD_DEVIATIONS)).tolist()}
 
 
-def _check_data(moments: Sequence[Moments], names: Sequence[str]) -> None:
-    problems = [
-        Problem(
-            "band_without_data",
-            "scenes",
-            f"band {name}",
-            "no pixel with data (not 0, finite, not nodata) in the training scenes",
-            "values to normalise with",
-            "leave the band out of `imagery.bands`, or check `imagery.nodata` and the files",
-        )
-        for name, band in zip(names, moments, strict=True)
-        if not band.count
-    ]
-    if problems:
-        raise UserError(problems)
+def _fill(moments: Sequence[Moments], names: Sequence[str]) -> None:
+    """Take a band without any data for one of zeros, which it stays: there is nothing to normalise."""
+    for name, band in zip(names, moments, strict=True):
+        if not band.count:
+            log.warning("band %s: no pixel with data in the training scenes (not 0, finite, not nodata)", name)
+            band.low = band.high = 0.0
 
 
 def _tell_zeros(
@@ -154,7 +144,7 @@ def _tell_zeros(
         return
     for name, share, mean, std in zip(names, zeros, statistics["means"], statistics["stds"], strict=True):
         brightness = 0.5 - mean / std / (2 * STANDARD_DEVIATIONS)
-        if share > MANY_ZEROS and brightness > DARK:
+        if MANY_ZEROS < share < 1 and brightness > DARK:
             log.warning(
                 "band %s: %.0f %% of the values are 0, which Raster Vision takes for pixels without data. If they are, "
                 "say `imagery.nodata: 0`; if 0 is a value, `imagery.normalize` with a range that starts at 0 is exact.",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from swath.errors import Problem, UserError
-from swath.files import read_json, write_json
+from swath.files import read_state, write_json
 
 MEMORY = Path("results/footprints.json")
 EARTH_RADIUS = 6_371_007.2
@@ -93,10 +93,13 @@ def overlapping(footprints: Mapping[str, Footprint]) -> list[list[str]]:
         The scenes, sorted, in lists of one or more.
     """
     from shapely import STRtree
+    from shapely.affinity import translate
     from shapely.geometry import Polygon
 
     names = sorted(footprints)
-    polygons = [Polygon(footprints[name]) for name in names]
+    whole = [Polygon(footprints[name]) for name in names]
+    # across the antimeridian, longitudes go on beyond 180°, and meet those that begin anew at -180°
+    polygons = [translate(one, 360) if _far_west(one) and any(map(_across, whole)) else one for one in whole]
     root = list(range(len(names)))
 
     def root_of(index: int) -> int:
@@ -115,6 +118,14 @@ def overlapping(footprints: Mapping[str, Footprint]) -> list[list[str]]:
     return list(joined.values())
 
 
+def _across(footprint: Any) -> bool:
+    return bool(footprint.bounds[2] > 180)
+
+
+def _far_west(footprint: Any) -> bool:
+    return bool(footprint.bounds[2] < 0)
+
+
 # --- footprints, remembered -----------------------------------------------------------------------
 
 
@@ -128,7 +139,7 @@ def read_footprints(images: Sequence[str], memory: Path = MEMORY) -> list[Footpr
     Raises:
         UserError: As :func:`blocks_of`.
     """
-    known: dict[str, Any] = read_json(memory) if memory.is_file() else {}
+    known = read_state(memory) or {}
     stamps = {image: _stamp(image) for image in images}
     new = [image for image, stamp in stamps.items() if image not in known or known[image]["stamp"] != stamp]
     problems = []

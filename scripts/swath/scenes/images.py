@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,16 +18,14 @@ from shapely.geometry import box
 from swath.config.imagery import Imagery
 from swath.errors import Problem, UserError
 from swath.scenes.facts import Bounds, ImageHeader, SceneImage, Transform
+from swath.scenes.ground import WGS84
 from swath.scenes.paths import is_remote, paths_of
-from swath.scenes.vrt import Band, Grid, Rectangle, Source, write_vrt
+from swath.scenes.several_files import SHIFT, mosaic, stacked
+from swath.scenes.vrt import Band, Grid, write_vrt
 
-WGS84 = "EPSG:4326"
 VRT = "image.vrt"
 TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 """Types of pixels that can be read; 64-bit integers and complex numbers cannot be normalised without loss."""
-
-SHIFT = 0.05
-"""Pixels by which two files' grids may differ: coordinates are rounded somewhere."""
 
 
 def read_image(entry: str, imagery: Imagery, folder: Path, published: Path) -> SceneImage:
@@ -59,12 +56,33 @@ def read_image(entry: str, imagery: Imagery, folder: Path, published: Path) -> S
         )
     one = headers[0]
     if len(paths) == 1 and imagery.nodata is None and not is_remote(paths[0]) and _has_one_nodata_value(one):
-        return SceneImage(**vars(one), image=paths[0], files=tuple(paths))
+        return SceneImage(
+            **vars(one), image=paths[0], files=tuple(paths), named_by_files=(), paged=_paged(paths, headers)
+        )
     bands = len(paths) > 1 and imagery.files == "bands"
-    grid, dtype, stack = _stacked(paths, headers) if bands else _mosaic(paths, headers)
+    grid, dtype, stack = stacked(paths, headers) if bands else mosaic(paths, headers)
     stack, nodata = _with_nodata(stack, headers, imagery.nodata, grid, dtype, entry)
     write_vrt(folder / VRT, grid, stack, dtype, nodata, published)
-    return SceneImage(**vars(read_header(str(folder / VRT))), image=str(published / VRT), files=tuple(paths))
+    header = read_header(str(folder / VRT))
+    of_files = dict(zip(paths, headers, strict=True))
+    first = [band.sources[0] for band in stack]
+    known = replace(
+        header,
+        palettes=tuple(i for i, source in enumerate(first) if source.band - 1 in of_files[source.file].palettes),
+        scaling=tuple(of_files[source.file].scaling[source.band - 1] for source in first),
+    )
+    unnamed = [i for i, source in enumerate(first) if not of_files[source.file].bands[source.band - 1]]
+    return SceneImage(
+        **vars(known),
+        image=str(published / VRT),
+        files=tuple(paths),
+        named_by_files=tuple(unnamed) if bands else (),
+        paged=_paged(paths, headers),
+    )
+
+
+def _paged(paths: Sequence[str], headers: Sequence[ImageHeader]) -> tuple[str, ...]:
+    return tuple(path for path, header in zip(paths, headers, strict=True) if header.pages)
 
 
 def _read_headers(paths: Sequence[str], bands: bool) -> list[ImageHeader]:
@@ -100,6 +118,7 @@ def read_header(image: str, others: Sequence[ImageHeader] = ()) -> ImageHeader:
     """
     try:
         with rasterio.open(image) as dataset:
+            _check_bands(image, dataset)
             crs, transform, bounds = _place_in_the_world(image, dataset, others)
             _check_types(image, dataset)
             return ImageHeader(
@@ -116,6 +135,9 @@ def read_header(image: str, others: Sequence[ImageHeader] = ()) -> ImageHeader:
                 alpha=tuple(i for i, meaning in enumerate(dataset.colorinterp) if meaning == ColorInterp.alpha),
                 masked=any(MaskFlags.per_dataset in flags for flags in dataset.mask_flag_enums),
                 gdal_path=dataset.files[0] if "://" in image and dataset.files else image,
+                palettes=tuple(i for i, one in enumerate(dataset.colorinterp) if one == ColorInterp.palette),
+                scaling=tuple(zip(map(float, dataset.scales), map(float, dataset.offsets), strict=True)),
+                pages=max(len(dataset.subdatasets) - 1, 0),
             )
     except rasterio.errors.RasterioError as error:
         raise UserError(
@@ -146,11 +168,39 @@ def _place_in_the_world(image: str, dataset: Any, others: Sequence[ImageHeader])
                 "set them, for instance with `rio edit-info --crs --transform`",
             )
         )
-    return (
-        dataset.crs.to_wkt(),
-        tuple(dataset.transform)[:6],
-        tuple(transform_bounds(dataset.crs, WGS84, *dataset.bounds)),
-    )
+    try:
+        left, bottom, right, top = dataset.bounds  # of a grid that runs south to north, the bottom is above
+        edges = (min(left, right), min(bottom, top), max(left, right), max(bottom, top))
+        bounds = tuple(transform_bounds(dataset.crs, WGS84, *edges))
+    except Exception:  # rasterio's and PROJ's errors for a CRS that leads nowhere
+        bounds = (math.nan,)
+    if not all(map(math.isfinite, bounds)):
+        raise UserError(
+            Problem(
+                "no_georeference",
+                image,
+                "georeference",
+                f"a CRS that leads to no place on the ground: {_name(dataset.crs)}",
+                "a CRS with a place on the ground, in which the image lies",
+                "set the right one, for instance with `rio edit-info --crs`",
+            )
+        )
+    return dataset.crs.to_wkt(), tuple(dataset.transform)[:6], bounds
+
+
+def _name(crs: Any) -> str:
+    """Name a CRS by what stands first between quotation marks in its WKT."""
+    wkt = str(crs.to_wkt())
+    return (wkt.split('"')[1] if '"' in wkt else wkt)[:60]
+
+
+def _check_bands(image: str, dataset: Any) -> None:
+    if dataset.count:
+        return
+    names = [name.split(":")[-1] for name in dataset.subdatasets]
+    found = f"no bands, but {len(names)} images within: {', '.join(names[:5])}" if names else "no bands"
+    cure = f"name one of them, such as {dataset.subdatasets[0]}" if names else "check the file, copy it again"
+    raise UserError(Problem("image_unreadable", image, "image", found, "a raster with bands", cure))
 
 
 def _check_types(image: str, dataset: Any) -> None:
@@ -222,156 +272,3 @@ def _has_gaps(band: Band, grid: Grid) -> bool:
     rectangles = [box(x, y, x + width, y + height) for x, y, width, height in (s.place for s in band.sources)]
     whole = box(SHIFT, SHIFT, grid.width - SHIFT, grid.height - SHIFT)
     return not union_all([rectangle.buffer(SHIFT) for rectangle in rectangles]).covers(whole)
-
-
-# --- several files -----------------------------------------------------------------------------------
-
-
-def _stacked(paths: Sequence[str], headers: Sequence[ImageHeader]) -> tuple[Grid, str, list[Band]]:
-    """Stack bands of separate files on the grid of the finest."""
-    _check_files(paths, headers, ("crs",))
-    finest = min(headers, key=lambda header: abs(header.transform[0] * header.transform[4]))
-    grid = _grid(finest)
-    problems, bands = [], []
-    for path, header, name in zip(paths, headers, _distinguishing(paths), strict=True):
-        place = _place(header, grid)
-        x, y, width, height = place
-        if x >= grid.width or y >= grid.height or x + width <= 0 or y + height <= 0:
-            found = "bounds " + ", ".join(f"{value:.5f}" for value in header.bounds)
-            expected = "some within " + ", ".join(f"{value:.5f}" for value in finest.bounds)
-            problems.append(
-                Problem("files_apart", path, "bands of one scene", found, expected + " (EPSG:4326)", "check the files")
-            )
-        for index in range(header.count):  # transparency too: it can be a band that GDAL mistakes for such
-            number = f"_{index + 1}" if header.count > 1 else ""
-            alpha = index in header.alpha
-            bands.append(Band(header.bands[index] or name + number, [_source(header, index, place)], alpha))
-    if problems:
-        raise UserError(problems)
-    return grid, str(np.result_type(*(np.dtype(header.dtype) for header in headers))), bands
-
-
-def _mosaic(paths: Sequence[str], headers: Sequence[ImageHeader]) -> tuple[Grid, str, list[Band]]:
-    """Put tiles of one image side by side; a single file is a mosaic of one tile."""
-    first = headers[0]
-    if len(paths) > 1:
-        _check_files(paths, headers, ("crs", "dtype", "count", "resolution"))
-    places = [_place(header, _grid(first)) for header in headers]
-    problems = [
-        Problem(
-            "tiles_off_grid",
-            path,
-            "tiles of one scene",
-            f"shifted by {_off_grid(place):.2f} pixels against the grid of {paths[0]}",
-            "tiles on one grid",
-            "resample them first, for instance with `rio warp --like`",
-        )
-        for path, place in zip(paths, places, strict=True)
-        if _off_grid(place) > SHIFT
-    ]
-    if problems:
-        raise UserError(problems)
-    if len(paths) > 1:
-        places = [(round(x), round(y), round(width), round(height)) for x, y, width, height in places]
-    left, top = min(place[0] for place in places), min(place[1] for place in places)
-    right, bottom = max(x + width for x, _, width, _ in places), max(y + height for _, y, _, height in places)
-    transform = rasterio.Affine(*first.transform) @ rasterio.Affine.translation(left, top)
-    grid = Grid(int(right - left), int(bottom - top), first.crs, list(transform)[:6])
-    moved = [(x - left, y - top, width, height) for x, y, width, height in places]
-    indices = [index for index in range(first.count) if index not in first.alpha]
-    bands = [
-        Band(
-            first.bands[index],
-            [_source(header, index, place) for header, place in zip(headers, moved, strict=True)],
-        )
-        for index in indices
-    ]
-    return grid, first.dtype, bands
-
-
-def _check_files(paths: Sequence[str], headers: Sequence[ImageHeader], equal: Sequence[str]) -> None:
-    """Check that files of one scene are north-up, and alike in some respects."""
-    problems = []
-    for path, header in zip(paths, headers, strict=True):
-        _, shear, _, skew, _, _ = header.transform
-        if shear or skew:
-            cure = "resample it to a grid that points north, for instance with `rio warp`"
-            problems.append(
-                Problem("rotated_files", path, "geotransform", "a rotated grid", "a grid that points north", cure)
-            )
-        for name in equal:
-            if _differ(name, header, headers[0]):
-                found, expected = (_said(name, one) for one in (header, headers[0]))
-                cure = f"bring the files of a scene to one {_WORDS[name]} first"
-                problems.append(
-                    Problem("files_differ", path, _WORDS[name], found, f"{expected}, as in {paths[0]}", cure)
-                )
-    if problems:
-        raise UserError(problems)
-
-
-_WORDS = {"crs": "CRS", "dtype": "pixel type", "count": "number of bands", "resolution": "resolution"}
-
-
-def _differ(name: str, one: ImageHeader, other: ImageHeader) -> bool:
-    if name == "crs":
-        return bool(rasterio.crs.CRS.from_wkt(one.crs) != rasterio.crs.CRS.from_wkt(other.crs))
-    if name != "resolution":
-        return bool(getattr(one, name) != getattr(other, name))
-    size = max(one.width, one.height)
-    return any(abs(one.transform[i] / other.transform[i] - 1) * size > SHIFT for i in (0, 4))
-
-
-def _said(name: str, header: ImageHeader) -> str:
-    if name == "crs":
-        return str(rasterio.crs.CRS.from_wkt(header.crs).to_string())[:80]
-    if name == "resolution":
-        return f"{header.transform[0]:g} × {-header.transform[4]:g}"
-    return str(getattr(header, name))
-
-
-def _grid(header: ImageHeader) -> Grid:
-    return Grid(header.width, header.height, header.crs, header.transform)
-
-
-def _place(header: ImageHeader, grid: Grid) -> Rectangle:
-    """Say where a file lies on a grid, in the grid's pixels."""
-    if header.transform == tuple(grid.transform):
-        return 0, 0, header.width, header.height
-    own, onto = rasterio.Affine(*header.transform), ~rasterio.Affine(*grid.transform)
-    left, top = onto @ (own.c, own.f)
-    right, bottom = onto @ (own @ (header.width, header.height))
-    left, top, right, bottom = (_snapped(value) for value in (left, top, right, bottom))
-    return left, top, right - left, bottom - top
-
-
-def _snapped(value: float) -> float:
-    """Take what is a whole pixel but for rounding for a whole pixel."""
-    return round(value) if math.isclose(value, round(value), abs_tol=1e-3) else value
-
-
-def _off_grid(place: Rectangle) -> float:
-    return max(abs(value - round(value)) for value in place[:2])
-
-
-def _source(header: ImageHeader, index: int, place: Rectangle) -> Source:
-    return Source(
-        header.gdal_path,
-        index + 1,
-        header.width,
-        header.height,
-        header.dtype,
-        place,
-        header.nodata_of_bands[index],
-    )
-
-
-def _distinguishing(paths: Sequence[str]) -> list[str]:
-    """Name files by what their names do not have in common: ``T33_2017_B02.jp2``, ``…_B03.jp2`` → B02, B03."""
-    stems = [Path(path).stem for path in paths]
-    words = [re.split(r"[_\-. ]", stem) for stem in stems]
-    shortest = min(len(parts) for parts in words)
-    start = next((i for i in range(shortest) if len({parts[i] for parts in words}) > 1), shortest)
-    end = next((i for i in range(shortest - start) if len({parts[-1 - i] for parts in words}) > 1), shortest - start)
-    names = ["_".join(parts[start : len(parts) - end]) for parts in words]
-    return names if len(set(names)) == len(names) and all(names) else stems

@@ -1,4 +1,4 @@
-"""Class ids on an image's grid, whatever the labels were: ``labels.tif`` of a scene."""
+"""Class ids on an image's grid, whatever the labels were: ``truth.tif`` of a scene."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from shapely.geometry import box, shape
 
 from swath.config.classes import NULL_CLASS_ID
 from swath.scenes.facts import ImageHeader
+from swath.scenes.no_data import NoData
 
+TRUTH = "truth.tif"
+"""Class ids of a scene's labels."""
 WINDOW = 1024  # pixels, of a side; a multiple of the file's blocks
 Ids = NDArray[np.uint8]
 IdsOfWindow = Callable[[Window], Ids]
@@ -74,6 +77,27 @@ def burned(labels: gpd.GeoDataFrame, header: ImageHeader, values: Sequence[int],
         return np.asarray(rasterize(burning, out_shape=size, fill=fill, dtype=np.uint8, transform=place))
 
     return ids_of
+
+
+class Blanked:
+    """Class ids without those at which the image has no data: there, nothing is labelled.
+
+    Attributes:
+        hidden: How many labelled pixels were blanked so far.
+    """
+
+    def __init__(self, ids_of: IdsOfWindow, no_data: NoData | None):
+        self.ids_of, self.no_data = ids_of, no_data
+        self.hidden = 0
+
+    def __call__(self, window: Window) -> Ids:
+        """Give the ids of a window."""
+        ids = self.ids_of(window)
+        if self.no_data is not None:
+            empty = self.no_data(window)
+            self.hidden += int(np.count_nonzero(ids[empty] != NULL_CLASS_ID))
+            ids[empty] = NULL_CLASS_ID
+        return ids
 
 
 def evaluated_area(label_raster: Path | None, aoi: gpd.GeoDataFrame | None, header: ImageHeader) -> gpd.GeoDataFrame:

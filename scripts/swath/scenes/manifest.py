@@ -52,6 +52,11 @@ def band_name(facts: ImageHeader, index: int) -> str:
     return str(facts.bands[index] or index + 1)
 
 
+def scaling_text(scaling: tuple[float, float]) -> str:
+    """Write a band's scale and offset."""
+    return f"scale {scaling[0]:g}, offset {scaling[1]:g}"
+
+
 def _index(facts: SceneImage, band: str | int) -> int:
     names = facts.bands
     if isinstance(band, int) and 1 <= band <= facts.count:

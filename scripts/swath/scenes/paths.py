@@ -34,15 +34,22 @@ def each_part(entry: str, change: Callable[[str], str]) -> str:
 def paths_of(entry: str | None) -> list[str]:
     """List the files an entry stands for, each once, in the order given; those a wildcard matches sorted by name.
 
+    Numbers in names are sorted as numbers: B2 stands before B10.
+
     A path that matches nothing stays as it is, so that somebody misses the file.
     """
     found: list[str] = []
     for part in parts_of(entry or ""):
         if has_wildcards(part) and not Path(part).exists():
-            found += sorted(glob.glob(as_glob(part))) or [part]
+            found += sorted(glob.glob(as_glob(part)), key=_by_number) or [part]
         else:
             found.append(part)
     return list(dict.fromkeys(found))
+
+
+def _by_number(path: str) -> list[tuple[bool, int, str]]:
+    words = re.split(r"(\d+)", path)
+    return [(word.isdecimal(), int(word) if word.isdecimal() else 0, word) for word in words]
 
 
 def local_paths_of(entry: str | None) -> list[str]:

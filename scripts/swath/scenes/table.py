@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-import csv
-import glob
 import os
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from swath.config.scenes import Scenes
 from swath.demo import data_sets
 from swath.errors import Problem, UserError, did_you_mean
-from swath.scenes.paths import as_glob, each_part, is_remote, local_paths_of, parts_of, paths_of
-from swath.scenes.scene import SPLITS, Scene
+from swath.scenes.paths import each_part, local_paths_of
+from swath.scenes.patterns import SPLIT_WORDS, filled, left_over, match_patterns, split_of
+from swath.scenes.rows import COLUMNS, read_rows, unread_columns
+from swath.scenes.scene import SPLITS, Scene, problem_of_name
 from swath.scenes.splits import split_scenes
 
-SPLIT_WORDS = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "val"),
-    "test": ("test", "testing"),
-}
-COLUMNS = ("scene", "image", "labels", "split", "aoi")
-SCENE_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+
+@dataclass(frozen=True)
+class PassedOver:
+    """What lies where scenes are looked for, and is none.
+
+    Attributes:
+        nearly: Files that are named nearly as the image pattern says.
+        others: Other files in the folders that it searches.
+        columns: Column of the table that nobody reads → the one that it looks like.
+    """
+
+    nearly: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    columns: dict[str, str] = field(default_factory=dict)
 
 
 def read_scenes(scenes: Scenes) -> list[Scene]:
@@ -39,7 +45,7 @@ def read_scenes(scenes: Scenes) -> list[Scene]:
     if scenes.table is not None:
         source, found = scenes.table, _read_table(Path(scenes.table), scenes.labels, scenes.split is not None)
     else:
-        source, found = "config: scenes", list(_match_patterns(scenes))
+        source, found = "config: scenes", match_patterns(scenes)
     found = _with_common_labels(found)
     problems = [*_double_ids(source, found), *_missing_files(source, found)]
     if not problems and scenes.split is not None and found:
@@ -51,13 +57,21 @@ def read_scenes(scenes: Scenes) -> list[Scene]:
     return sorted(found, key=lambda scene: scene.id)
 
 
+def passed_over(scenes: Scenes, found: Sequence[Scene]) -> PassedOver:
+    """Tell what no scene came of: columns of the table that nobody reads, files in the folders that match nothing."""
+    if scenes.table is None:
+        nearly, others = left_over(scenes, found)
+        return PassedOver(tuple(nearly), tuple(others))
+    return PassedOver(columns=unread_columns(read_rows(_file_of(Path(scenes.table)))[0]))
+
+
 def _with_common_labels(scenes: Sequence[Scene]) -> list[Scene]:
     uses = Counter(scene.labels or "" for scene in scenes)
     return [replace(scene, common_labels=bool(scene.labels) and uses[scene.labels or ""] > 1) for scene in scenes]
 
 
 def _read_table(table: Path, labels: str | None, splits_later: bool) -> list[Scene]:
-    file = data_sets.SETS[str(table)].shipped_table if not table.exists() and str(table) in data_sets.SETS else table
+    file = _file_of(table)
     if not file.is_file():
         raise UserError(
             Problem(
@@ -69,14 +83,13 @@ def _read_table(table: Path, labels: str | None, splits_later: bool) -> list[Sce
                 "check the path",
             )
         )
-    rows = _parquet_rows(file) if file.suffix in (".parquet", ".geoparquet") else _csv_rows(file)
+    has, rows = read_rows(file)
     if not rows:
         raise UserError(Problem("table_empty", str(table), "", "no rows", "one row per scene", "add scenes"))
     optional = {"labels": labels is not None, "split": splits_later}
     wanted = [column for column in COLUMNS[:4] if not optional.get(column)]
-    missing = [column for column in wanted if column not in rows[0]]
+    missing = [column for column in wanted if column not in rows[0].entries]
     if missing:
-        has = [str(column) for column in rows[0]]
         cure = "; ".join(f"{column}: {did_you_mean(column, has)}" for column in missing)
         if "split" in missing:
             cure += "; or let `scenes.split` in the config deal the scenes out"
@@ -91,25 +104,16 @@ def _read_table(table: Path, labels: str | None, splits_later: bool) -> list[Sce
             )
         )
     scenes, problems = [], []
-    for number, row in enumerate(rows, start=2):
+    for number, row in ((row.number, row.entries) for row in rows):
         word = row.get("split", "")
-        split = "" if splits_later and not word else _split_of(word)
+        split = "" if splits_later and not word else split_of(word)
         if split is None:
             cure = "correct the row" if word else "fill the entry, or let `scenes.split` in the config deal it out"
             problems.append(
                 Problem("unknown_split", f"{table}:{number}", "split", repr(word), "train, validation or test", cure)
             )
-        elif not SCENE_ID.match(row["scene"]):
-            problems.append(
-                Problem(
-                    "not_file_safe",
-                    f"{table}:{number}",
-                    "scene",
-                    repr(row["scene"]),
-                    "letters, digits, `.`, `_`, `-`",
-                    "rename the scene",
-                )
-            )
+        elif problem := problem_of_name(row["scene"], f"{table}:{number}"):
+            problems.append(problem)
         else:
             scene = _scene_of_row(table, row, split, labels)
             if not scene.image or (not scene.labels and split != "test"):
@@ -131,28 +135,16 @@ def _read_table(table: Path, labels: str | None, splits_later: bool) -> list[Sce
     return scenes
 
 
+def _file_of(table: Path) -> Path:
+    """Return the file to read: of a demo's table that is not there yet, the one that it will be."""
+    return data_sets.SETS[str(table)].shipped_table if not table.exists() and str(table) in data_sets.SETS else table
+
+
 def _scene_of_row(table: Path, row: Mapping[str, str], split: str, labels: str | None) -> Scene:
     """Make a scene of a row; ``labels`` are the config's, for rows that name none."""
     beside = {key: _beside(table, row.get(key)) for key in ("image", "labels", "aoi")}
-    common = _filled(labels, split, row["scene"]) if labels else None
+    common = filled(labels, split, row["scene"]) if labels else None
     return Scene(row["scene"], split, beside["image"] or "", beside["labels"] or common, beside["aoi"])
-
-
-def _csv_rows(file: Path) -> list[dict[str, str]]:
-    with file.open(newline="", encoding="utf-8-sig") as stream:
-        return [{key: (value or "").strip() for key, value in row.items() if key} for row in csv.DictReader(stream)]
-
-
-def _parquet_rows(file: Path) -> list[dict[str, str]]:
-    import pyarrow.parquet
-
-    names = [name for name in pyarrow.parquet.read_schema(file).names if name in COLUMNS]
-    rows = pyarrow.parquet.read_table(file, columns=names).to_pylist()
-    return [{key: "" if value is None else str(value) for key, value in row.items()} for row in rows]
-
-
-def _split_of(word: str) -> str | None:
-    return next((split for split, words in SPLIT_WORDS.items() if word.lower() in words), None)
 
 
 def _beside(table: Path, entry: str | None) -> str | None:
@@ -164,38 +156,6 @@ def _named(table: Path, path: str) -> str:
     beside = str(table.parent / path)
     plain = os.path.normpath(beside)
     return plain if plain in data_sets.made_files() else beside
-
-
-def _match_patterns(scenes: Scenes) -> Iterable[Scene]:
-    """Find scenes in folders: the `{scene}` of every image that the pattern matches, split by split, if it has any."""
-    assert scenes.image is not None and scenes.labels is not None
-    for split, words in (SPLIT_WORDS if "{split}" in scenes.image else {"": ("",)}).items():
-        for word in words:
-            for scene in _scenes_matching(parts_of(scenes.image)[0].replace("{split}", word)):
-                image, labels, aoi = (
-                    _filled(pattern, word, scene) if pattern else None
-                    for pattern in (scenes.image, scenes.labels, scenes.aoi)
-                )
-                assert image is not None
-                missing = split == "test" and not any(is_remote(p) or Path(p).exists() for p in paths_of(labels))
-                yield Scene(scene, split, image, None if missing else labels, aoi)
-
-
-def _filled(pattern: str, split: str, scene: str) -> str:
-    return pattern.replace("{split}", split).replace("{scene}", scene)
-
-
-def _scenes_matching(pattern: str) -> list[str]:
-    """List the scenes of a pattern with `{scene}`, wherever that stands, and wildcards."""
-    first, *others = re.split(r"\{scene\}", pattern)
-    rest = "(?P=scene)".join(map(_as_regex, others))
-    matcher = re.compile(f"{_as_regex(first)}(?P<scene>[^/]+?){rest}$")
-    matches = (matcher.match(path) for path in glob.glob(as_glob(pattern.replace("{scene}", "*"))))
-    return sorted({match["scene"] for match in matches if match and SCENE_ID.match(match["scene"])})
-
-
-def _as_regex(text: str) -> str:
-    return re.escape(text).replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
 
 
 def _double_ids(source: str, scenes: list[Scene]) -> list[Problem]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
-import logging
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +19,19 @@ from pyproj import CRS
 from rasterio.warp import transform_bounds
 from shapely.geometry import box
 
+from swath.config.classes import NULL_CLASS, NULL_CLASS_ID
 from swath.config.labels import Labels
 from swath.config.tasks import DETECTION
 from swath.errors import Problem, UserError, did_you_mean
-from swath.scenes.facts import Bounds, ImageHeader, ScenesSpec
-from swath.scenes.images import WGS84
+from swath.scenes.attributes import classes_of, counts_of
+from swath.scenes.boxes import boxes_of_features
+from swath.scenes.facts import Bounds, ImageHeader, LabelCounts, ScenesSpec
+from swath.scenes.ground import WGS84, local_crs, on_image, places_in, turned
+from swath.scenes.no_data import NoData
+from swath.scenes.polygons import in_wgs84, polygons_of
 
 PARQUET = (".parquet", ".geoparquet")
 RASTERS = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jp2", ".vrt", ".img", ".bmp")
-SEGMENTS = 64
-"""Pieces of an edge as long as the image: a straight edge in the labels' CRS is none in the image's."""
-
-log = logging.getLogger("swath.scenes")
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,52 @@ class Choice:
 EVERYTHING = Choice()
 
 
+@dataclass(frozen=True)
+class FileLabels:
+    """What one file has for an image.
+
+    Attributes:
+        frame: Polygons on the image in EPSG:4326, with `class_name` and `area`, and `feature`, the number of each
+            polygon's feature; polygons that are to count as unlabelled have the null class.
+        state: Why it is empty, if it is: empty, outside, or without a class.
+        repaired: How many geometries were invalid.
+        counts: Of the features on the image.
+    """
+
+    frame: gpd.GeoDataFrame
+    state: str
+    repaired: int = 0
+    counts: LabelCounts = field(default_factory=LabelCounts)
+
+
+@dataclass(frozen=True)
+class VectorLabels:
+    """A scene's vector labels.
+
+    Attributes:
+        frame: Polygons in EPSG:4326 that touch the image, with `class_id` and `class_name`, the largest first; for
+            object detection one rectangle of the image's grid around every feature.
+        repaired: How many geometries were invalid.
+        counts: What the preflight tells of them.
+    """
+
+    frame: gpd.GeoDataFrame
+    repaired: int = 0
+    counts: LabelCounts = field(default_factory=LabelCounts)
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether any of them has a class, and not only ground that is to count as unlabelled."""
+        return bool((self.frame["class_id"] != NULL_CLASS_ID).any())
+
+
 def read_labels(
-    paths: str | Sequence[str], spec: ScenesSpec, header: ImageHeader, elsewhere: bool = False
-) -> gpd.GeoDataFrame:
+    paths: str | Sequence[str],
+    spec: ScenesSpec,
+    header: ImageHeader,
+    elsewhere: bool = False,
+    no_data: NoData | None = None,
+) -> VectorLabels:
     """Read and harmonise a scene's labels.
 
     Args:
@@ -59,10 +103,7 @@ def read_labels(
         spec: The stage's spec.
         header: The image's header.
         elsewhere: Whether all labels may lie outside the image, as those of a file for many scenes can.
-
-    Returns:
-        Polygons in EPSG:4326 that touch the image, with `class_id` and `class_name`, the largest first; the attribute
-        `repaired` counts the features whose geometry was invalid.
+        no_data: Says where the image has no data, if anywhere.
 
     Raises:
         UserError: For unreadable files, unknown classes, lines or points without a buffer, and labels
@@ -72,20 +113,43 @@ def read_labels(
     choice = Choice(options.layer, options.where)
     files = [paths] if isinstance(paths, str) else list(paths)
     found = [_labels_of_file(path, options, choice, spec.classes, header) for path in files]
-    with_labels = [frame for frame, _ in found if not frame.empty]
+    with_labels = [file for file in found if not file.frame.empty]
+    means_something = spec.task == DETECTION or options.unlabelled != "ignore"
+    has_classes = any((file.frame["class_name"] != NULL_CLASS).any() for file in with_labels)
+    if not elsewhere and not has_classes and not (with_labels and means_something):
+        _check_nothing(files, choice, {file.state for file in found}, header, means_something)
+    counts = _sum_of([file.counts for file in found])
     if not with_labels:
-        if not elsewhere:
-            means_something = spec.task == DETECTION or options.unlabelled != "ignore"
-            _check_nothing(files, choice, {state for _, state in found}, header, means_something)
         nothing = gpd.GeoDataFrame({"class_id": [], "class_name": []}, geometry=[], crs=WGS84)
-        nothing.attrs["repaired"] = 0
-        return nothing
-    labels = pd.concat(with_labels, ignore_index=True)
-    order = np.argsort(-labels["area"].to_numpy(), kind="stable")
-    ids = [spec.classes.index(name) for name in labels["class_name"]]
-    sorted_ = labels.assign(class_id=ids).iloc[order][["class_id", "class_name", "geometry"]].reset_index(drop=True)
-    sorted_.attrs["repaired"] = sum(frame.attrs["repaired"] for frame in with_labels)
-    return sorted_
+        return VectorLabels(nothing, 0, counts)
+    joined = pd.concat([file.frame.assign(file=number) for number, file in enumerate(with_labels)], ignore_index=True)
+    ids = [spec.classes.index(name) for name in joined["class_name"]]
+    order = np.argsort(-joined["area"].to_numpy(), kind="stable")
+    labels = joined.assign(class_id=ids).iloc[order]
+    columns = ["class_id", "class_name", "geometry"]
+    if spec.task == DETECTION:
+        labels = labels[labels["class_id"] != NULL_CLASS_ID]
+        boxes = boxes_of_features(
+            labels[columns], labels.groupby(["file", "feature"]).ngroup().to_numpy(np.int64), header, no_data
+        )
+        counts = replace(
+            counts, duplicates=boxes.duplicates, empty_boxes=boxes.empty, shares_inside=boxes.shares_inside
+        )
+        return VectorLabels(boxes.frame, sum(file.repaired for file in found), counts)
+    return VectorLabels(labels[columns].reset_index(drop=True), sum(file.repaired for file in found), counts)
+
+
+def _sum_of(counts: Sequence[LabelCounts]) -> LabelCounts:
+    defaulted: Counter[str] = Counter()
+    for one in counts:
+        defaulted.update(one.defaulted)
+    return LabelCounts(
+        features=sum(one.features for one in counts),
+        classless=sum(one.classless for one in counts),
+        met=tuple(sorted({entry for one in counts for entry in one.met})),
+        defaulted=dict(sorted(defaulted.items())),
+        loose_parts=sum(one.loose_parts for one in counts),
+    )
 
 
 def read_aoi(paths: Sequence[str], header: ImageHeader) -> gpd.GeoDataFrame:
@@ -99,33 +163,31 @@ def read_aoi(paths: Sequence[str], header: ImageHeader) -> gpd.GeoDataFrame:
         files, cure = "; ".join(paths), "leave the entry empty, or fill it"
         raise UserError(Problem("aoi_empty", files, "aoi", "no features", "at least one polygon", cure))
     polygons = [
-        _in_wgs84(_polygons(frame, path, 0.0, header), header) for frame, path in zip(frames, paths, strict=True)
+        in_wgs84(polygons_of(frame, path, 0.0, header).frame, header) for frame, path in zip(frames, paths, strict=True)
     ]
-    inside = [frame[frame.intersects(box(*header.bounds))] for frame in polygons]
+    inside = [frame[on_image(frame, header)] for frame in polygons]
     if not sum(map(len, inside)):
-        bounds = _bounds_of_files(paths, EVERYTHING)
-        raise UserError(_outside("; ".join(paths), "aoi", bounds, header))
+        raise UserError(_outside(paths, "aoi", EVERYTHING, header))
     return pd.concat([frame[["geometry"]] for frame in inside if not frame.empty], ignore_index=True)
 
 
 def _labels_of_file(
     path: str, options: Labels, choice: Choice, classes: Sequence[str], header: ImageHeader
-) -> tuple[gpd.GeoDataFrame, str]:
-    """Read a file's labels, with their area; if there are none, say why: empty, outside, or without a class."""
+) -> FileLabels:
+    """Read a file's labels."""
     labels = _read_vector(path, "labels", choice, header, options.buffer)
     if labels.empty:
-        return labels, "outside" if _has_features(path, choice) else "empty"
-    labels = labels.assign(class_name=_classes_of(labels, path, options, classes))
-    labels = labels[labels["class_name"].notna()]
-    if labels.empty:
-        return labels, "without a class"
-    labels = _polygons(labels, path, options.buffer, header)
-    repaired = labels.attrs["repaired"]
+        return FileLabels(labels, "outside" if _has_features(path, choice) else "empty")
+    named = classes_of(labels, path, options, classes)
+    labels = labels.assign(class_name=named["class_name"], feature=np.arange(len(labels)))
+    polygons = polygons_of(labels, path, options.buffer, header)
     # equal-area, so that "largest" means the same everywhere
-    labels = _in_wgs84(labels.assign(area=labels.geometry.to_crs("EPSG:6933").area), header)
-    labels = labels[labels.intersects(box(*header.bounds))]
-    labels.attrs["repaired"] = repaired
-    return labels, "outside"
+    areas = polygons.frame.geometry.to_crs(local_crs(header, "laea")).area
+    labels = in_wgs84(polygons.frame.assign(area=areas), header)
+    labels = labels[on_image(labels, header)]
+    counts = counts_of(named.iloc[labels["feature"].unique()], polygons.loose_parts)
+    without = not labels.empty and bool((labels["class_name"] == NULL_CLASS).all())
+    return FileLabels(labels, "without a class" if without else "outside", polygons.repaired, counts)
 
 
 def _check_nothing(
@@ -137,7 +199,7 @@ def _check_nothing(
 ) -> None:
     """Refuse files that have no labels for an image, unless that means something."""
     if "outside" in states and "without a class" not in states:
-        raise UserError(_outside("; ".join(files), "labels", _bounds_of_files(files, choice), header))
+        raise UserError(_outside(files, "labels", choice, header))
     if not means_something:
         found = "no features" + (" with a class" if "without a class" in states else "")
         cure = "leave the scene out, or say what unlabelled means with `labels.unlabelled`"
@@ -154,14 +216,7 @@ def _read_vector(path: str, kind: str, choice: Choice, header: ImageHeader, marg
             frame = _read_parquet(path, choice.where, header, margin)
         else:
             _check_layer(path, kind, choice.layer)
-            crs = pyogrio.read_info(path, layer=choice.layer)["crs"]
-            frame = pyogrio.read_dataframe(
-                path,
-                layer=choice.layer,
-                where=choice.where,
-                bbox=bounds_in(crs, header, margin) if crs else None,
-                force_2d=True,
-            )
+            frame = _read_with_gdal(path, choice, header, margin)
     except UserError:
         raise
     except Exception as error:  # pyogrio, pyarrow and shapely each have their own
@@ -181,12 +236,34 @@ def _read_vector(path: str, kind: str, choice: Choice, header: ImageHeader, marg
     return frame
 
 
+def _read_with_gdal(path: str, choice: Choice, header: ImageHeader, margin: float) -> Any:
+    crs = pyogrio.read_info(path, layer=choice.layer)["crs"]
+    places = places_in(crs, header, margin) if crs else []
+    read = partial(pyogrio.read_dataframe, path, layer=choice.layer, where=choice.where, force_2d=True)
+    if not places:
+        return read()
+    found = _read_places(read, places)
+    if found.empty and CRS(crs).is_geographic:
+        return _read_places(read, turned(places))
+    return found
+
+
+def _read_places(read: Callable[..., Any], places: Sequence[Bounds]) -> Any:
+    if len(places) == 1:
+        return read(bbox=places[0])
+    frames = [read(bbox=place, fid_as_index=True) for place in places]
+    joined = pd.concat([frame for frame in frames if not frame.empty] or frames[:1])
+    return joined[~joined.index.duplicated()].sort_index().reset_index(drop=True)
+
+
 def _read_parquet(path: str, where: str | None, header: ImageHeader, margin: float) -> gpd.GeoDataFrame:
     frame = gpd.read_parquet(path)
     frame = frame.set_geometry(shapely.force_2d(frame.geometry.to_numpy()))
     if frame.crs is not None and not frame.empty:
-        bounds = bounds_in(frame.crs, header, margin)
-        frame = frame.iloc[np.sort(frame.sindex.query(box(*bounds)))] if bounds else frame
+        places = places_in(frame.crs, header, margin)
+        places += turned(places) if CRS(frame.crs).is_geographic else []
+        near = [frame.sindex.query(box(*place)) for place in places]
+        frame = frame.iloc[np.unique(np.concatenate(near))] if places else frame
     if where and not frame.empty:
         file = io.BytesIO()  # GDAL's condition for GDAL's format: the same SQL for every file
         pyogrio.write_dataframe(frame, file, driver="FlatGeobuf")
@@ -250,8 +327,8 @@ def _has_features(path: str, choice: Choice) -> bool:
     return bool(len(pyogrio.read_bounds(path, layer=choice.layer, where=choice.where, max_features=1)[0]))
 
 
-def _bounds_of_files(paths: Sequence[str], choice: Choice) -> str:
-    """Say where files' features lie, in EPSG:4326."""
+def place_of(paths: Sequence[str], choice: Choice) -> str:
+    """Say where files' features lie, in EPSG:4326, and which CRS they name."""
     said = []
     for path in paths:
         if Path(path).suffix.lower() in PARQUET:
@@ -260,135 +337,31 @@ def _bounds_of_files(paths: Sequence[str], choice: Choice) -> str:
         else:
             info = pyogrio.read_info(path, layer=choice.layer, force_total_bounds=True)
             bounds, crs = info["total_bounds"], info["crs"]
-        in_wgs84 = transform_bounds(CRS(crs).to_wkt(), WGS84, *bounds) if crs else bounds
-        said.append(", ".join(f"{value:.5f}" for value in in_wgs84))
+        try:
+            in_wgs84 = transform_bounds(CRS(crs).to_wkt(), WGS84, *bounds) if crs else bounds
+        except Exception:  # rasterio's and pyproj's errors for coordinates that the CRS does not have
+            in_wgs84 = bounds
+        written = ", ".join(f"{value:.5f}" for value in in_wgs84)
+        said.append(f"bounds {written}, CRS {name_of(crs)}")
     return "; ".join(said)
 
 
-def bounds_in(crs: Any, header: ImageHeader, margin: float = 0.0) -> Bounds | None:
-    """Give the image's bounds in another CRS, grown by metres; None where that CRS does not know the place."""
-    west, south, east, north = header.bounds
-    up = margin / 111_000  # metres of a degree of latitude, rounded down
-    aside = up / max(math.cos(math.radians(min(max(abs(south), abs(north)) + up, 89.9))), 1e-3)
-    grown = (west - aside, max(south - up, -90), east + aside, min(north + up, 90))
-    try:
-        bounds = transform_bounds(WGS84, CRS(crs).to_wkt(), *grown)
-    except Exception:  # rasterio's and pyproj's errors for places a projection does not reach
-        return None
-    left, bottom, right, top = bounds
-    return bounds if all(map(math.isfinite, bounds)) and left <= right and bottom <= top else None
+def name_of(crs: Any) -> str:
+    """Name a CRS shortly: by its code if it has one."""
+    if crs is None:
+        return "none"
+    known = CRS(crs)
+    authority = known.to_authority()
+    return ":".join(authority) if authority else str(known.name)[:60]
 
 
-# --- classes ---------------------------------------------------------------------------------------
-
-
-def _classes_of(labels: gpd.GeoDataFrame, path: str, options: Labels, classes: Sequence[str]) -> pd.Series[Any]:
-    """Say each feature's class; None where the feature counts as unlabelled."""
-    attribute, default = options.attribute, options.default_class
-    if attribute is None:
-        return pd.Series(default, index=labels.index, dtype=object)
-    if attribute not in labels.columns:
-        columns = [column for column in labels.columns if column != labels.geometry.name]
-        raise UserError(
-            Problem(
-                "unknown_attribute",
-                path,
-                f"attribute {attribute}",
-                "attributes " + (", ".join(columns) or "none"),
-                f"the attribute {attribute!r} named by `labels.attribute`",
-                did_you_mean(attribute, columns),
-            )
-        )
-    mapping, names = options.mapping, {}
-    problems = []
-    for value in labels[attribute].unique():
-        if pd.isna(value):
-            names[value] = default
-            continue
-        text = str(int(value)) if isinstance(value, float | np.floating) and value == int(value) else str(value)
-        if text in mapping:
-            names[value] = mapping[text]
-        elif text in classes:
-            names[value] = text
-        elif default is not None:
-            names[value] = default
-        else:
-            problems.append(_unknown_class(path, attribute, text, classes))
-    if problems:
-        raise UserError(problems)
-    return pd.Series([names.get(value, default) for value in labels[attribute]], index=labels.index, dtype=object)
-
-
-def _unknown_class(path: str, attribute: str, text: str, classes: Sequence[str]) -> Problem:
-    return Problem(
-        "unknown_class",
-        path,
-        f"attribute {attribute}",
-        f"unknown class {text!r}",
-        "one of " + ", ".join(classes[1:]),
-        f"add it to `classes`, or to `labels.mapping` ({text}: <class>, or {text}: null to ignore it); "
-        + did_you_mean(text, classes[1:]),
-    )
-
-
-# --- geometry --------------------------------------------------------------------------------------
-
-
-def _polygons(labels: gpd.GeoDataFrame, path: str, buffer: float, header: ImageHeader) -> gpd.GeoDataFrame:
-    """Repair geometries, and widen lines and points to polygons by ``buffer`` metres; the CRS stays the file's."""
-    flat = labels.geom_type.isin(["Polygon", "MultiPolygon", "GeometryCollection"])
-    invalid = ~labels.geometry.is_valid
-    if invalid.any():
-        log.info("%s: %d invalid geometries repaired", path, int(invalid.sum()))
-        labels = labels.set_geometry(labels.geometry.where(~invalid, labels.geometry.make_valid()))
-    pieces = labels.assign(_remains=invalid & flat).explode(ignore_index=True)
-    thin = pieces.geom_type != "Polygon"
-    pieces, thin = pieces[~(thin & pieces["_remains"])], thin[~(thin & pieces["_remains"])]  # edges and corners
-    if thin.any() and buffer == 0:
-        kinds = ", ".join(sorted(set(pieces.geom_type[thin])))
-        cure = "set `labels.buffer` to half their width in metres"
-        raise UserError(Problem("lines_without_width", path, "geometry", f"{kinds} features", "polygons", cure))
-    if thin.any():
-        metric = pieces.geometry.to_crs(_local_crs(header))
-        widened = metric.buffer(thin.to_numpy() * buffer).to_crs(CRS(pieces.crs))
-        pieces = pieces.set_geometry(pieces.geometry.where(~thin, widened))
-    pieces = pieces.drop(columns="_remains")
-    pieces.attrs["repaired"] = int(invalid.sum())
-    return pieces
-
-
-def _local_crs(header: ImageHeader) -> CRS:
-    """Give a projection in metres that is true around the image, wherever that is, also at a pole."""
-    west, south, east, north = header.bounds
-    return CRS.from_proj4(f"+proj=aeqd +lat_0={(south + north) / 2} +lon_0={(west + east) / 2} +datum=WGS84 +units=m")
-
-
-def _in_wgs84(labels: gpd.GeoDataFrame, header: ImageHeader) -> gpd.GeoDataFrame:
-    """Bring polygons to EPSG:4326, near the image with so many corners that their edges stay where they are.
-
-    An edge that is straight in one CRS is bent in another; with corners close together it hardly is. Far from the
-    image that would only cost memory, so that what does not matter is cut off first.
-    """
-    if labels.empty or CRS(labels.crs) == CRS(header.crs):
-        return labels.to_crs(WGS84)
-    bounds = bounds_in(labels.crs, header)
-    if bounds is None:
-        return labels.to_crs(WGS84)
-    left, bottom, right, top = bounds
-    size = max(right - left, top - bottom)
-    around = box(left - size, bottom - size, right + size, top + size)
-    near = labels.geometry.intersection(around).to_numpy()
-    dense = labels.set_geometry(shapely.segmentize(near, size / SEGMENTS)).explode(ignore_index=True)
-    return dense[dense.geom_type == "Polygon"].to_crs(WGS84)
-
-
-def _outside(path: str, kind: str, found: str, header: ImageHeader) -> Problem:
+def _outside(paths: Sequence[str], kind: str, choice: Choice, header: ImageHeader) -> Problem:
     expected = "some within the image's bounds " + ", ".join(f"{value:.5f}" for value in header.bounds)
     return Problem(
         "aoi_outside" if kind == "aoi" else "labels_outside",
-        path,
+        "; ".join(paths),
         kind,
-        f"all outside the image: bounds {found}",
+        f"all outside the image: {place_of(paths, choice)}",
         f"{expected} (EPSG:4326)",
         "check the file and its CRS",
     )

@@ -24,6 +24,7 @@ class Source:
     """A band of a file, and where it goes.
 
     Attributes:
+        file: The file as the scene table names it.
         path: The file as GDAL takes it.
         band: Number of the band, from 1.
         width, height: The file's size in pixels.
@@ -33,6 +34,7 @@ class Source:
         masked: Whether what the file's own mask hides is left out.
     """
 
+    file: str
     path: str
     band: int
     width: int

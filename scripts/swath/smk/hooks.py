@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +16,30 @@ from snakemake.iocontainers import InputFiles
 from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
 from swath.checks.context import CheckRequest
+from swath.checksums import damage_of_job, remove_damaged
 from swath.cluster.queue import cancel_lost_jobs
 from swath.cluster.site import Nodes, Request, check_requests, read_accounts, read_site, request_of
+from swath.config.load import read_yaml
+from swath.config.plain_yaml import problems_in
 from swath.coordination import job_messages
 from swath.coordination.process_identity import describe
-from swath.coordination.run_registry import live_runs, register_run, release_lock_of_dead_run
+from swath.coordination.run_registry import live_runs, register_run
 from swath.doctor.examine import examine_or_exit
-from swath.errors import ending_the_program
+from swath.errors import Problem, UserError, ending_the_program
+from swath.files import read_state
 from swath.patches import WRITTEN_FOR, other_versions
 from swath.smk import upstream
+from swath.smk.clean_up import clean_up_or_exit
+from swath.smk.folder_sharing import expect_later, share_folder
 from swath.smk.fork_server import fork_scripts
+from swath.smk.report_lines import NameOfRun, report_on_terminal
 from swath.smk.run import check_container_or_exit, check_or_exit, describe_run, rules_to_run, runs_in_container
 from swath.versions import results_without_versions
 
-UNCHECKED = {"all", "doctor", "splits", "weights", "encoder_weights", "havel", "havel_chips", "neon_trees"}
+UNCHECKED = {
+    *("all", "doctor", "verify", "clean_up", "splits", "weights"),
+    *("encoder_weights", "havel", "havel_chips", "neon_trees"),
+}
 """Rules that read no scenes: a run of these alone, such as one that fetches data, needs no preflight."""
 
 
@@ -44,9 +54,14 @@ class RunContext:
         image: The container.
         examples: Rule → wildcards of one of its jobs, to ask what its jobs ask for; `train` is among them.
         later: Checkpoint → those rules of the examples whose jobs are known once it has run.
+        known_after: Checkpoint before which it is not known which stages there are → the file that says so.
+        name_of_run: Tells which run a job belongs to, of its rule and wildcards; None where trials share it.
         weights: Files of first weights.
         request: Tells what the preflight is to check; None where nothing is known before a job has run.
         validation: Where the preflight's report goes.
+        read_while_planning: Results that say which jobs there are.
+        confirmed: Whether the command says yes to what it would ask.
+        made_later: Tells the files of jobs that are only known once a checkpoint has run.
     """
 
     name: str
@@ -55,24 +70,80 @@ class RunContext:
     image: str
     examples: Mapping[str, Mapping[str, Any]]
     later: Mapping[str, Sequence[str]]
+    known_after: Mapping[str, str] = field(default_factory=dict)
+    name_of_run: NameOfRun | None = None
     weights: Sequence[str] = ()
     request: Callable[[], CheckRequest] | None = None
     validation: str = ""
+    read_while_planning: Sequence[str] = ()
+    confirmed: bool = False
+    made_later: Callable[[], Sequence[str]] = list
 
 
 def before_planning(workflow: Any) -> None:
-    """Patch Snakemake, in a run and in each of its jobs; release the lock of a run that was killed."""
+    """Patch Snakemake, in a run and in each of its jobs."""
     upstream.apply(is_job=not workflow.is_main_process)
     gc.freeze()  # Python would look for garbage in all that is loaded when the process ends: half a second
-    release_lock_of_dead_run(is_job=not workflow.is_main_process)
+    if workflow.is_main_process:
+        share_folder()
+        for damage in remove_damaged():
+            _tell_of_damage(damage)
+        upstream.make_again(damage_of_job, _tell_of_damage)
+
+
+def checked_config(path: Path) -> str:
+    """Return a config file's path for Snakemake, which would run the Python in it and has no line for a mistake."""
+    with ending_the_program():
+        read_yaml(path)
+        if misread := problems_in([path]):
+            raise UserError(misread)
+    return str(path)
 
 
 def after_planning(workflow: Any, context: RunContext) -> None:
-    """Have a run on a cluster use Swath's executor, which Snakemake builds before it calls `on_start`."""
+    """Claim what the run makes, report on the terminal, and have a cluster use Swath's executor: before `on_start`."""
+    expect_later(context.made_later)
+    if workflow.is_main_process:
+        _forget_unreadable(context.read_while_planning)
+        if Path(workflow.main_snakefile).resolve().parent == context.repository.resolve():
+            report_on_terminal(workflow, context.name_of_run)  # another workflow's lines are its own affair
+            _check_until_or_exit(sys.argv[1:], context)  # Snakemake keeps the option to itself until it has parsed
     if workflow.is_main_process and ExecutorPluginRegistry().is_installed("slurm"):
         from swath.smk.executor import use_for  # where the plugin is not installed, there is nothing to derive from
 
         use_for(context.name)
+
+
+def until_in(arguments: Sequence[str]) -> list[str]:
+    """Read from a command line what follows ``--until``, or ``-U``: all words up to the next option."""
+    words: list[str] = []
+    reading = False
+    for argument in arguments:
+        if argument.startswith("-"):
+            name, _, value = argument.partition("=")
+            reading = name in ("--until", "-U")
+            words += [value] if reading and value else []
+        elif reading:
+            words.append(argument)
+    return words
+
+
+def _check_until_or_exit(arguments: Sequence[str], context: RunContext) -> None:
+    """Refuse `--until` a stage that nothing is known of yet: Snakemake would find "nothing to be done"."""
+    until = set(until_in(arguments))
+    for checkpoint, file in context.known_after.items():
+        if until and checkpoint not in until and not Path(file).is_file():
+            with ending_the_program():
+                raise UserError(
+                    Problem(
+                        "stages_unknown",
+                        "command line",
+                        "--until",
+                        ", ".join(sorted(until)),
+                        f"a stage that is known before `{checkpoint}` has run, which says what there is to do",
+                        f"type the command with `--until {checkpoint}` first, then as it is",
+                    )
+                )
 
 
 def on_start(workflow: Any, context: RunContext) -> None:
@@ -85,6 +156,8 @@ def on_start(workflow: Any, context: RunContext) -> None:
     if "doctor" in rules:
         described = describe_run(workflow, context.examples, context.image)
         examine_or_exit(described, list(context.weights), str(context.repository), f"{context.folder}/doctor.txt")
+    if "clean_up" in rules:
+        clean_up_or_exit(workflow.configfiles, context.confirmed)
     check_container_or_exit(workflow, context.image)
     site = _check_cluster_or_exit(workflow, context)
     if context.request and rules - UNCHECKED:
@@ -98,7 +171,7 @@ def on_success(context: RunContext) -> None:
     """Say on the terminal what won and where everything lies."""
     summary = Path(context.folder) / "summary.txt"
     if summary.exists():
-        print(f"\n{summary.read_text()}", file=sys.stderr)
+        print(f"\n{summary.read_text(errors='replace')}", file=sys.stderr)
 
 
 def on_error(workflow: Any) -> None:
@@ -106,6 +179,18 @@ def on_error(workflow: Any) -> None:
     if workflow.executor_plugin.name == "slurm":
         for text in job_messages.read_all():
             print(f"\n{text}\n", file=sys.stderr)
+
+
+def _forget_unreadable(files: Sequence[str]) -> None:
+    """Remove what cannot be read: a result that says which jobs there are is then made again before anything else."""
+    for file in map(Path, files):
+        if file.is_file() and read_state(file) is None:
+            file.unlink()
+            _tell_of_damage(f"{file}: no JSON")
+
+
+def _tell_of_damage(damage: str) -> None:
+    print(f"{damage}: made again where it is needed.", file=sys.stderr)
 
 
 def _tell_of_other_versions(workflow: Any) -> None:

@@ -15,8 +15,8 @@ from snakemake.iocontainers import InputFiles, Wildcards
 from swath.checks.context import CheckRequest
 from swath.config.load import Config, load_experiment
 from swath.errors import ending_the_program
-from swath.job.container import check_image, mount
-from swath.plan.inputs import check_definitions, check_weights
+from swath.job.container import check_image, check_program, mount
+from swath.plan.inputs import check_definitions, check_paths, check_weights
 from swath.plan.plan import Plan, make_plan
 from swath.scenes.table import read_scenes
 
@@ -29,6 +29,7 @@ def plan_or_exit(config: Config, files: Sequence[str | Path]) -> Plan:
     with ending_the_program():
         experiment = load_experiment(config, files)
         plan = make_plan(experiment, read_scenes(experiment.scenes), config, files)
+        check_paths(plan, files)
         check_weights(plan, files)
         check_definitions(plan, files)
     return plan
@@ -81,9 +82,10 @@ def mount_or_exit(workflow: Any, repository: Path, places: Iterable[str | Path])
 
 
 def check_container_or_exit(workflow: Any, image: str) -> None:
-    """Where stages run in a container: make sure that it is there before any does."""
+    """Where stages run in a container: make sure that it and its program are there before any does."""
     if runs_in_container(workflow) and rules_to_run(workflow) - {"doctor"}:
         with ending_the_program():
+            check_program()
             check_image(Path(image))
 
 
@@ -125,6 +127,15 @@ def _asked(rule: Any, wildcards: Any) -> dict[str, Any]:
     return {name: value for name, value in resources.items() if isinstance(value, int | str)}
 
 
+def size_mb(files: Iterable[str]) -> float:
+    """Add up the sizes of files, in MB; what ``input.size_mb`` says, which takes an event loop for every job.
+
+    Raises:
+        FileNotFoundError: If one has yet to be made: Snakemake then asks again when it is there.
+    """
+    return sum(Path(str(file)).stat().st_size for file in files) / 2**20
+
+
 Resource = Callable[[Any, Any, int], int]
 
 
@@ -137,7 +148,7 @@ def memory(base: int, per_input: float = 0.0) -> Resource:
     """
 
     def mem_mb(wildcards: Any, input: Any, attempt: int) -> int:
-        size = input.size_mb if per_input else 0.0  # asked for where it counts: before a checkpoint it is unknown
+        size = size_mb(input) if per_input else 0.0  # asked for where it counts: before a checkpoint it is unknown
         return int((base + per_input * size) * min(attempt, MOST_TIMES))
 
     return mem_mb
@@ -152,7 +163,7 @@ def minutes(base: int, per_input: float = 0.0) -> Resource:
     """
 
     def runtime(wildcards: Any, input: Any, attempt: int) -> int:
-        size = input.size_mb if per_input else 0.0  # asked for where it counts: before a checkpoint it is unknown
+        size = size_mb(input) if per_input else 0.0  # asked for where it counts: before a checkpoint it is unknown
         return int((base + per_input * size) * min(attempt, MOST_TIMES))
 
     return runtime

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import signal
 import threading
 import warnings
@@ -10,9 +11,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import psutil
+from snakemake import common
+from snakemake.deployment.singularity import Image
+from snakemake.exceptions import WorkflowError
+from snakemake.persistence import PersistenceBase
 from snakemake.scheduling.job_scheduler import JobScheduler
 
-from swath.patches import replace
+from swath.patches import replace, takes
 
 
 def apply(is_job: bool) -> None:
@@ -23,8 +28,64 @@ def apply(is_job: bool) -> None:
     """
     _leave_timers_behind()
     _hide_dropped_questions()
+    _look_at_functions_once()
     if is_job:
         _pass_sigterm_on()
+    else:
+        _plan_without_apptainer()
+
+
+def lock_with(lock: Callable[[Any], Any], note_made: Callable[[Any], None]) -> bool:
+    """Have Snakemake lock a run's files in another way than its own.
+
+    Snakemake's lock ends the second of two runs that need the same file. It does not say whose it is, outlives a kill,
+    and the run that ends first removes that of all others.
+
+    Args:
+        lock: What is entered once the plan is made: a context manager of Snakemake's persistence, called `self`.
+        note_made: Called with every job that is done.
+
+    Returns:
+        Whether it was replaced.
+    """
+    finished: Any = getattr(PersistenceBase, "finished", None)
+
+    async def finish(self: Any, job: Any) -> None:
+        await finished(self, job)
+        note_made(job)
+
+    return (
+        takes(finished, "self", "job")
+        and replace(PersistenceBase, "lock", lock)
+        and replace(PersistenceBase, "finished", finish)
+    )
+
+
+def make_again(damage_of: Callable[[Any], str | None], tell: Callable[[str], None]) -> bool:
+    """Have jobs run again whose results are damaged, though what the rules declare is there.
+
+    To Snakemake a file is there or not, whatever it holds, and it knows of no others than rules declare. It asks of
+    every job what is unfinished, before it decides which jobs have to run.
+
+    Args:
+        damage_of: Says of a job's outputs what is wrong; None if nothing is.
+        tell: Gets what was said.
+
+    Returns:
+        Whether it was replaced.
+    """
+    unfinished: Any = getattr(PersistenceBase, "incomplete", None)
+    told: set[str] = set()
+
+    async def incomplete(self: Any, job: Any) -> list[Any]:
+        if damage := damage_of(list(map(str, job.output))):
+            self.dag.forcefiles.update(job.output)  # as what is unfinished, whether or not there is `rerun-incomplete`
+            if damage not in told:
+                told.add(damage)
+                tell(damage)
+        return list(await unfinished(self, job))
+
+    return takes(unfinished, "self", "job") and replace(PersistenceBase, "incomplete", incomplete)
 
 
 def _leave_timers_behind() -> None:
@@ -40,6 +101,30 @@ def _schedule_reevaluation(self: Any, delay: int) -> None:
     timer = threading.Timer(delay, self._open_jobs.release)
     timer.daemon = True
     timer.start()
+
+
+def _plan_without_apptainer() -> None:
+    """Have a run plan where there is no Apptainer, or another one: a dry run needs none.
+
+    Snakemake asks for the program before it knows what is to be done, and has no cure to offer; a real run is told by
+    `swath.smk.run.check_container_or_exit`. Jobs, which need it where they run, still ask.
+    """
+    replace(Image, "pull", _pull)
+
+
+def _pull(self: Any, dryrun: bool = False) -> None:
+    with contextlib.suppress(WorkflowError):  # the image is a file: there is nothing to fetch
+        self.singularity.check()
+
+
+def _look_at_functions_once() -> None:
+    """Have Snakemake look at the arguments of a rule's functions once, not for every job and every resource of it.
+
+    In a plan of 15,000 jobs it asks Python more than half a million times, which is a tenth of the time of planning.
+    """
+    if not hasattr(common.get_function_params, "cache_info"):
+        asked = functools.lru_cache(maxsize=4096)(common.get_function_params)
+        replace(common, "get_function_params", asked)
 
 
 def _pass_sigterm_on() -> None:

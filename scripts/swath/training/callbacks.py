@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, Checkpoint
@@ -14,16 +15,17 @@ from torch.utils.tensorboard import SummaryWriter
 from swath.job.terminal import terminal
 
 
-def callbacks_of_training(tensorboard: Path, check: Callable[[], None]) -> tuple[list[Callback], bool]:
+def callbacks_of_training(name: str, tensorboard: Path, check: Callable[[], None]) -> tuple[list[Callback], bool]:
     """Build the callbacks that show how training goes; the second value says whether there is a progress bar.
 
     Args:
+        name: The run's readable name.
         tensorboard: Folder for TensorBoard's files.
         check: Raises when this process may not write any more.
     """
     callbacks: list[Callback] = [TensorBoard(tensorboard, check)]
     bar = terminal() is not None
-    return ([*callbacks, TerminalBar()] if bar else callbacks), bar
+    return ([*callbacks, TerminalBar(name)] if bar else callbacks), bar
 
 
 class TensorBoard(Checkpoint):  # of this type, because Lightning calls those after the module
@@ -60,16 +62,27 @@ class TensorBoard(Checkpoint):  # of this type, because Lightning calls those af
 class TerminalBar(TQDMProgressBar):
     """A bar on the user's terminal, while everything that is printed goes to the log."""
 
+    def __init__(self, name: str):
+        super().__init__()
+        self.name = name
+
     def init_train_tqdm(self) -> Tqdm:
         """Show the epoch's steps."""
         return self._bar("training")
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Count epochs from 1, as the lines do."""
+        super().on_train_epoch_start(trainer)
+        self.train_progress_bar.set_description(f"{self.name}: epoch {trainer.current_epoch + 1}")
 
     def init_validation_tqdm(self) -> Tqdm:
         """Show the validation's steps."""
         return self._bar("validation")
 
     def _bar(self, words: str) -> Tqdm:
-        return Tqdm(desc=words, file=terminal(), leave=False, dynamic_ncols=True, bar_format=self.BAR_FORMAT)
+        return Tqdm(
+            desc=f"{self.name}: {words}", file=terminal(), leave=False, dynamic_ncols=True, bar_format=self.BAR_FORMAT
+        )
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, float]:
         """Show no more than the steps: the line per epoch says the rest."""

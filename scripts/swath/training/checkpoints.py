@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import pickle
 import re
+import shutil
 import time
 import zipfile
 from collections.abc import Callable, Iterable
@@ -14,6 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 
+from swath.coordination.lease import is_held
 from swath.errors import Problem, UserError
 from swath.files import temporary_name
 
@@ -89,7 +93,10 @@ class CheckpointFolder:
         for path in reversed(self._positions()):
             damage = damage_of(path)
             if not damage:
-                return path, torch.load(path, map_location="cpu", weights_only=False)
+                try:  # no code in it is run
+                    return path, torch.load(path, map_location="cpu", weights_only=True)
+                except pickle.UnpicklingError as error:
+                    damage = f"not what a training writes: {str(error.__context__ or error).splitlines()[0]}"
             log.warning("checkpoint %s is damaged (%s): going back to the one before", path, damage)
             if clean:
                 path.rename(path.with_suffix(".damaged"))
@@ -149,6 +156,19 @@ class CheckpointFolder:
         """List the checkpoints by position."""
         found = (path for path in self.path.glob("last-*.ckpt") if re.fullmatch(r"last-\d+-\d+", path.stem))
         return sorted(found)
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Remove the checkpoints of trainings that are done; not those of one that somebody still works on.
+
+    Args:
+        folder: A model's `checkpoints/`, with a folder for every fingerprint.
+    """
+    for training in folder.iterdir() if folder.is_dir() else ():
+        if training.is_dir() and not is_held(training):
+            shutil.rmtree(training, ignore_errors=True)
+    with contextlib.suppress(OSError):  # not there, or one of them is in use
+        folder.rmdir()
 
 
 def damage_of(path: Path) -> str | None:

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from swath.config.base import settings
 from swath.config.library_names import EXTERNAL
-from swath.config.model import Model
+from swath.config.model import NAMED_WEIGHTS, Model
 from swath.config.stage import StageSettings
 from swath.config.train import RUNTIME_ONLY, Train
 from swath.files import content_of_zips, sha256, short_hash
@@ -88,6 +88,11 @@ class TrainingJob:
             weights=weights,
             deadline=deadline,
         )
+
+    @property
+    def starts_with_named_weights(self) -> bool:
+        """Whether the first weights are some that `model.weights` names, with a record beside their file."""
+        return self.model.weights in NAMED_WEIGHTS and self.weights is not None
 
     @property
     def fingerprint(self) -> str:

@@ -14,6 +14,7 @@ from torchvision.ops.misc import FrozenBatchNorm2d
 
 from swath.config.classes import NULL_CLASS, NULL_CLASS_ID
 from swath.config.library_names import EXTERNAL
+from swath.config.model import NAMED_WEIGHTS
 from swath.config.train import loss_weights
 from swath.errors import Problem, UserError
 from swath.files import unzip
@@ -21,7 +22,7 @@ from swath.networks.definition import ARCHITECTURES, HUBCONF, publish_definition
 from swath.rv.chip_files import CHIP_FILES, FOLDERS
 from swath.rv.datasets import parts_of
 from swath.rv.label_sources import label_source
-from swath.rv.networks import NETWORKS
+from swath.rv.networks import NETWORKS, NetworkShape
 from swath.rv.pipeline import (
     TASK_CONFIGS,
     augmentation,
@@ -32,6 +33,7 @@ from swath.rv.pipeline import (
 )
 from swath.rv.seeds import seed_everything
 from swath.scenes.manifest import channel_order
+from swath.training.expected_input import expected_input, tell_channels
 from swath.training.job import TrainingJob
 from swath.training.losses import balanced_weights, build_loss, count_classes
 from swath.training.weight_files import check_weights
@@ -98,7 +100,8 @@ def _model_config(job: TrainingJob, bands: int) -> ModelConfig:
     """Describe the network; the definition it is built from is copied beside the model, as paths have to stay."""
     folder = job.folder / "architecture"
     publish_definition(Path(job.model.definition) if job.model.definition else ARCHITECTURES, folder)
-    return NETWORKS[job.options.task].describe(job.model, bands, len(job.classes), job.chip_size, str(folder))
+    shape = NetworkShape(bands, len(job.classes), job.chip_size)
+    return NETWORKS[job.options.task].describe(job.model, shape, str(folder), expected_input(job))
 
 
 def build_learner(job: TrainingJob, config: RVPipelineConfig, temporary: Path) -> Learner:
@@ -120,7 +123,9 @@ def build_learner(job: TrainingJob, config: RVPipelineConfig, temporary: Path) -
     else:
         if not silence_null_class(learner.model, len(job.classes)):
             log.warning("%s: no last layer with a bias for each of %d classes", job.name, len(job.classes))
-        learner.loss = build_loss(loss_weights(job.train.loss), len(job.classes), _class_weights(job, learner))
+        learner.loss = build_loss(
+            loss_weights(job.train.loss), len(job.classes), _class_weights(job, learner), job.train.label_smoothing
+        )
     return learner
 
 
@@ -156,11 +161,12 @@ def unpack_chips(job: TrainingJob, folder: Path) -> None:
 
 def _load_first_weights(job: TrainingJob, model: torch.nn.Module, path: Path) -> None:
     """Start with weights from a file, and say which layers they fit."""
-    part = "model"
-    if job.model.weights == "imagenet":
-        part = "encoder"
+    part, channels = "model", None
+    if job.model.weights in NAMED_WEIGHTS:
+        part = "encoder" if job.model.weights == "imagenet" else "model"
         check_weights(path, path.with_suffix(".json"))
-    for line in load_weights(model, path, part).lines():
+        channels = tell_channels(job)
+    for line in load_weights(model, path, part, channels).lines():
         log.info("%s: %s", job.name, line)
 
 

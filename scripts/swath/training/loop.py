@@ -25,8 +25,9 @@ from swath.training.callbacks import callbacks_of_training
 from swath.training.checkpoints import CheckpointFolder, DurableCheckpointIO
 from swath.training.module import LearnerModule
 from swath.training.stopping import StopRequest
-from swath.training.upstream import cpu_has_bf16, leave_signals_alone
+from swath.training.upstream import cpu_has_bf16, gpus_have_bf16, leave_signals_alone
 
+PRECISIONS = {"bf16-mixed": "bfloat16 where it does no harm", "16-mixed": "16 bits where it does no harm"}
 LOOK_EVERY = 10
 """Steps between two looks at whether to stop, where several processes have to agree."""
 
@@ -178,6 +179,15 @@ class Hardware:
     accelerator: str
     precision: str
 
+    def in_words(self, train: Train) -> str:
+        """Say it to a person."""
+        threads = f"{train.threads} threads" if train.threads > 1 else "one thread"
+        if self.accelerator == "gpu":
+            what = f"{train.gpus} GPUs" if train.gpus > 1 else "one GPU"
+        else:
+            what = f"the CPU, {train.gpus} processes with {threads} each" if train.gpus > 1 else f"the CPU, {threads}"
+        return f"{what}, in {'32 bits' if self.precision == '32-true' else PRECISIONS[self.precision]}"
+
 
 def choose_hardware(train: Train) -> Hardware:
     """Take the GPUs asked for, or the CPU where there are none.
@@ -199,6 +209,8 @@ def choose_hardware(train: Train) -> Hardware:
         )
     warn_of_unseen_gpus(visible)
     wanted, words = train.mixed_precision, {"bf16": "bf16-mixed", "fp16": "16-mixed"}
+    if wanted == "auto":
+        wanted = "bf16" if visible and gpus_have_bf16() else "none"
     if wanted == "none":
         precision = "32-true"
     elif visible or (wanted == "bf16" and cpu_has_bf16()):
@@ -250,7 +262,7 @@ def build_trainer(
     """Build Lightning's trainer of the `train` settings."""
     train = module.train_settings
     hardware = choose_hardware(train)
-    log.info("%s: training on %d %s, %s", module.name, train.gpus, hardware.accelerator.upper(), hardware.precision)
+    log.info("%s: training on %s", module.name, hardware.in_words(train))
     if train.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     strategy: Any = "auto"
@@ -258,7 +270,7 @@ def build_trainer(
         # encoders cut short have layers that nothing uses, frozen ones layers without gradients
         strategy = DDPStrategy(find_unused_parameters=True)
     check = ownership.check if ownership else _nothing
-    callbacks, bar = callbacks_of_training(folder.path.parents[1] / "tensorboard", check)
+    callbacks, bar = callbacks_of_training(module.name, folder.path.parents[1] / "tensorboard", check)
     trainer = pl.Trainer(
         max_epochs=train.epochs,
         accelerator=hardware.accelerator,
@@ -270,6 +282,7 @@ def build_trainer(
         gradient_clip_val=train.clip_gradients,
         accumulate_grad_batches=train.accumulate,
         deterministic="warn" if train.deterministic else None,
+        benchmark=not train.deterministic,  # chips are of one size: the fastest kernels are found once
         logger=False,
         enable_progress_bar=bar,
         enable_model_summary=False,
@@ -292,7 +305,7 @@ def _run(trainer: pl.Trainer, module: LearnerModule, checkpoint: str | None) -> 
     if module.train_settings.compile:
         module.model.compile(dynamic=False)  # the same kernels, whichever batch comes first
     try:
-        trainer.fit(module, ckpt_path=checkpoint, weights_only=False)
+        trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
     except torch._dynamo.exc.BackendCompilerFailed as error:
         raise UserError(
             Problem(

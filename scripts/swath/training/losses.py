@@ -19,16 +19,23 @@ class LabelledCrossEntropy(nn.Module):
 
     Args:
         class_weights: float32 (classes), or None.
+        smoothing: Share of a label that is spread over all classes but the null class.
     """
 
-    def __init__(self, class_weights: Tensor | None):
+    def __init__(self, class_weights: Tensor | None, smoothing: float = 0.0):
         super().__init__()
+        self.smoothing = smoothing
         self.register_buffer("class_weights", class_weights, persistent=False)
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """Compare (N, classes, …) logits with (N, …) class ids."""
         loss = functional.cross_entropy(output, target, self.class_weights, ignore_index=NULL_CLASS_ID, reduction="sum")
         labelled = target != NULL_CLASS_ID
+        if self.smoothing:  # torch's own would teach the null class, too, whose score is silenced
+            others = [index for index in range(output.shape[1]) if index != NULL_CLASS_ID]
+            spread = -output[:, others].log_softmax(1).mean(1)
+            weights = 1.0 if self.class_weights is None else self.class_weights[target]
+            loss = (1 - self.smoothing) * loss + self.smoothing * (spread * weights * labelled).sum()
         total = labelled.sum() if self.class_weights is None else self.class_weights[target][labelled].sum()
         return loss / total.clamp(min=1e-6)
 
@@ -72,18 +79,21 @@ class LabelledJaccard(nn.Module):
         return loss
 
 
-def build_loss(weights: Mapping[str, float], classes: int, class_weights: Sequence[float] | None) -> nn.Module:
+def build_loss(
+    weights: Mapping[str, float], classes: int, class_weights: Sequence[float] | None, smoothing: float = 0.0
+) -> nn.Module:
     """Build a loss that leaves the null class out.
 
     Args:
         weights: Name of the loss → weight in the sum.
         classes: Number of classes, the null class included.
         class_weights: By class id, for the cross-entropy.
+        smoothing: Label smoothing, of the cross-entropy.
     """
     real = [index for index in range(classes) if index != NULL_CLASS_ID]
     tensor = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
     known: dict[str, Callable[[], nn.Module]] = {
-        "cross_entropy": lambda: LabelledCrossEntropy(tensor),
+        "cross_entropy": lambda: LabelledCrossEntropy(tensor, smoothing),
         "focal": lambda: smp_losses.FocalLoss("multiclass", ignore_index=NULL_CLASS_ID),
         "dice": lambda: smp_losses.DiceLoss("multiclass", classes=real, ignore_index=NULL_CLASS_ID),
         "jaccard": lambda: LabelledJaccard(real),

@@ -19,6 +19,7 @@ from swath.rv.seeds import mixed_seed, seed_torch
 from swath.training.checkpoints import Checkpoint, Position
 from swath.training.data import training_loader, validation_loader
 from swath.training.optimizers import build_optimizer, build_scheduler
+from swath.training.progress import Progress, speed
 
 MACRO_F1 = "macro_f1"
 StepOutput = dict[str, Any]
@@ -34,7 +35,7 @@ class LearnerModule(pl.LightningModule):
         learner: Raster Vision's learner, built for training.
         class_names: The classes that count in `macro_f1`.
         train: The `train` settings, the training seed among them.
-        encoder: The part that `freeze_encoder` keeps as it is.
+        encoder: The part that `freeze_encoder` keeps as it is, and whose learning rate `encoder_rate` scales.
 
     Attributes:
         rows: One dict per finished epoch, as in metrics.csv; part of every checkpoint.
@@ -60,6 +61,7 @@ class LearnerModule(pl.LightningModule):
         self.rows: list[dict[str, float]] = []
         self.timings: list[dict[str, float]] = []
         self.spent_seconds = 0.0
+        self._progress: Progress | None = None
         self._step = 0
         self._clock = 0.0
         self._epoch_seconds = {"training": 0.0, "validation": 0.0}
@@ -103,13 +105,14 @@ class LearnerModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Build optimizer and schedule, with the true number of steps."""
-        optimizer = build_optimizer(self.model, self.train_settings)
+        optimizer = build_optimizer(self.model, self.train_settings, next(iter(self._encoder), None))
         schedule = build_scheduler(optimizer, self.train_settings, batches=len(self.train_dataloader()))
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
     def on_train_start(self) -> None:
         """Take up an epoch that was interrupted."""
         self._clock = time.perf_counter()
+        self._progress = Progress(self.train_settings.epochs, self.trainer.progress_bar_callback is not None)
         self._freeze_encoder()
 
     def on_train_epoch_start(self) -> None:
@@ -137,8 +140,11 @@ class LearnerModule(pl.LightningModule):
         return loss
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Stop the clock of a step."""
+        """Stop the clock of a step; say now and then how far training is."""
         self._tick("training")
+        steps = int(self.trainer.num_training_batches)
+        if self._progress and (line := self._progress.line(len(self.rows) + 1, batch_idx + 1, steps)):
+            log.info("%s: %s", self.name, line)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last validation's outputs."""
@@ -211,8 +217,8 @@ class LearnerModule(pl.LightningModule):
         row, timing = self.rows[-1], self.timings[-1]
         known = {"train_loss": "loss", "val_loss": "validation loss", MACRO_F1: "macro-F1"}
         metrics = "  ".join(f"{words} {row[name]:.4f}" for name, words in known.items() if name in row)
-        speed = f"{timing['seconds']:.1f} s, {timing['samples_per_second']:.0f} chips/s"
-        log.info("%s: epoch %d/%d  %s  (%s)", self.name, row["epoch"], self.trainer.max_epochs, metrics, speed)
+        took = f"{timing['seconds']:.1f} s, {speed(timing['samples_per_second'])}"
+        log.info("%s: epoch %d/%d  %s  (%s)", self.name, row["epoch"], self.trainer.max_epochs, metrics, took)
 
     # --- checkpoints
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import Any
 
 from torch import nn, optim
 from torch.optim.lr_scheduler import LambdaLR
@@ -13,13 +14,27 @@ from swath.config.train import Train
 LOWEST = 0.1  # of the learning rate, where one_cycle begins and ends
 
 
-def build_optimizer(model: nn.Module, train: Train) -> optim.Optimizer:
-    """Build the optimizer of the `train` settings."""
+def build_optimizer(model: nn.Module, train: Train, encoder: nn.Module | None = None) -> optim.Optimizer:
+    """Build the optimizer of the `train` settings.
+
+    Args:
+        model: The network.
+        train: The `train` settings.
+        encoder: The part of the network whose learning rate `encoder_rate` scales; the first group of parameters is
+            all the rest.
+    """
     settings = {"lr": train.learning_rate, "weight_decay": train.weight_decay}
+    groups: list[dict[str, Any]] = [{"params": list(model.parameters())}]
+    if encoder is not None and train.encoder_rate != 1:
+        inside = {id(parameter) for parameter in encoder.parameters()}
+        groups = [
+            {"params": [one for one in model.parameters() if id(one) not in inside]},
+            {"params": list(encoder.parameters()), "lr": train.learning_rate * train.encoder_rate},
+        ]
     if train.optimizer == "sgd":
-        return optim.SGD(model.parameters(), momentum=0.9, nesterov=True, **settings)
+        return optim.SGD(groups, momentum=0.9, nesterov=True, **settings)
     kind = optim.AdamW if train.optimizer == "adamw" else optim.Adam
-    return kind(model.parameters(), **settings)
+    return kind(groups, **settings)
 
 
 def build_scheduler(optimizer: optim.Optimizer, train: Train, batches: int) -> LambdaLR:

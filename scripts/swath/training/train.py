@@ -75,7 +75,7 @@ def train_here(job: TrainingJob, outputs: TrainingOutputs) -> None:
             learner,
             [name for name in job.classes if name != NULL_CLASS],
             job.train,
-            encoder=encoder_of(learner.model) if job.train.freeze_encoder else None,
+            encoder=encoder_of(learner.model) if job.train.freeze_encoder or job.train.encoder_rate != 1 else None,
         )
         fit(module, checkpoints, ownership, StopRequest(job.deadline, ownership))
         if ownership is None:

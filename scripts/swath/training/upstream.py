@@ -22,6 +22,11 @@ def _nothing() -> None:
     """Do nothing."""
 
 
+def gpus_have_bf16() -> bool:
+    """Tell whether all visible GPUs compute in bfloat16 by themselves; torch also says so of those that imitate it."""
+    return all(torch.cuda.get_device_capability(gpu) >= (8, 0) for gpu in range(torch.cuda.device_count()))
+
+
 def cpu_has_bf16() -> bool:
     """Tell whether the CPU computes in bfloat16; torch knows, but says so in functions that are not public."""
     checks = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+import psutil
 import torch
 from rastervision.pytorch_learner.learner import BUNDLE_MODEL_WEIGHTS_FILENAME
 from safetensors.torch import load_file
@@ -39,8 +40,9 @@ def check_weights(path: Path, record: Path) -> None:
     """
     try:
         found, expected = sha256(path), str(read_json(record)["sha256"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        found, expected = f"{type(error).__name__}: {error}", f"weights, and their SHA-256 in {record}"
+    except (OSError, UserError, KeyError, TypeError) as error:
+        found = error.problems[0].found if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        expected = f"weights, and their SHA-256 in {record}"
     if found != expected:
         cure = f"remove {path} and {record}, and run `snakemake --cores 1 weights` once on a node with network"
         raise UserError(Problem("checksum_mismatch", str(path), "SHA-256", found, expected, cure))
@@ -54,6 +56,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """
     readers: Mapping[str, Callable[[Path], Any]] = {".safetensors": load_file, ".zip": _read_bundle}
     try:
+        _check_size(path)
         content = readers.get(path.suffix, _read_state_dict)(path)
         return {name: value for name, value in _layers(content) if not name.endswith(COUNTERS)}
     except FileNotFoundError:
@@ -72,6 +75,16 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     raise UserError(problem)
 
 
+def _check_size(file: Path | IO[bytes]) -> None:
+    """Make sure that what a zip unpacks to fits into memory: a few bytes can promise a terabyte."""
+    if not zipfile.is_zipfile(file):
+        return
+    with zipfile.ZipFile(file) as archive:
+        size, room = sum(entry.file_size for entry in archive.infolist()), psutil.virtual_memory().available
+    if size > room:
+        raise ValueError(f"{size / 1e9:,.1f} GB when unpacked, where {room / 1e9:,.1f} GB of memory are free")
+
+
 def _read_state_dict(file: Path | IO[bytes]) -> Any:
     return torch.load(file, map_location="cpu", weights_only=True)
 
@@ -82,7 +95,10 @@ def _read_bundle(file: Path | IO[bytes]) -> Any:
         members = {PurePosixPath(name).name: name for name in archive.namelist()}
         for name, read in ((BUNDLE_MODEL_WEIGHTS_FILENAME, _read_state_dict), (NESTED_BUNDLE, _read_bundle)):
             if name in members:
-                return read(io.BytesIO(archive.read(members[name])))
+                content = io.BytesIO(archive.read(members[name]))
+                _check_size(content)
+                content.seek(0)
+                return read(content)
     raise ValueError(f"no {BUNDLE_MODEL_WEIGHTS_FILENAME} and no {NESTED_BUNDLE} in the zip")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,7 +56,7 @@ class WeightsReport:
         return [f"weights of the {self.part} from {self.file}", *told]
 
 
-def load_weights(model: torch.nn.Module, path: Path, part: str) -> WeightsReport:
+def load_weights(model: torch.nn.Module, path: Path, part: str, channels: Sequence[int] | None = None) -> WeightsReport:
     """Load weights from a file into a network, in place; nothing is changed when an error is raised.
 
     Layers go by their names, with the prefixes of wrappers taken off or put on where that makes most of them fit.
@@ -66,6 +66,7 @@ def load_weights(model: torch.nn.Module, path: Path, part: str) -> WeightsReport
         model: The network.
         path: A state dict (.pth, .pt, .ckpt, .safetensors) or a Raster Vision bundle (.zip).
         part: `encoder` or `model`: the part of the network that gets the weights.
+        channels: The file's band for each of the network's, 0-based; in turn, if nothing is said.
 
     Raises:
         UserError: If the file cannot be read, no layer fits, or `part` is `encoder` and the network has none.
@@ -75,7 +76,7 @@ def load_weights(model: torch.nn.Module, path: Path, part: str) -> WeightsReport
     slots = _slots(model, encoder if part == "encoder" else None)
     names = _matched_names(found, slots, _prefix(model, encoder))
     report = WeightsReport(str(path), part)
-    values = _sorted_out(report, found, slots, names)
+    values = _sorted_out(report, found, slots, names, channels)
     if not values:
         raise _nothing_fits(path, found, slots)
     with torch.no_grad():
@@ -110,15 +111,16 @@ def encoder_of(model: torch.nn.Module) -> torch.nn.Module:
     )
 
 
-def adapt_first_convolution(weight: Tensor, in_channels: int) -> Tensor:
-    """Fit a first convolution to another number of bands so that its response keeps its size.
+def adapt_first_convolution(weight: Tensor, in_channels: int, channels: Sequence[int] | None = None) -> Tensor:
+    """Fit a first convolution to other bands so that its response keeps its size.
 
-    Bands are repeated in turn and scaled by old/new number; a single band gets the sum. This is what
-    segmentation-models-pytorch (`patch_first_conv`) and timm (`adapt_input_conv`) do with three bands.
+    Bands are taken as `channels` says, else repeated in turn, and scaled by old/new number; a single band gets the sum.
+    This is what segmentation-models-pytorch (`patch_first_conv`) and timm (`adapt_input_conv`) do with three bands.
 
     Args:
         weight: Floating point, (out, in, k, k).
         in_channels: The new number of bands.
+        channels: The old band for each new one, 0-based.
 
     Returns:
         The same dtype, (out, in_channels, k, k).
@@ -126,7 +128,7 @@ def adapt_first_convolution(weight: Tensor, in_channels: int) -> Tensor:
     exact, bands = weight.float(), weight.shape[1]
     if in_channels == 1:
         return exact.sum(1, keepdim=True).to(weight.dtype)
-    turns = torch.arange(in_channels) % bands
+    turns = torch.tensor(channels) if channels is not None else torch.arange(in_channels) % bands
     return (exact[:, turns] * (bands / in_channels)).to(weight.dtype)
 
 
@@ -177,22 +179,28 @@ def _matched_names(found: Mapping[str, Tensor], slots: Mapping[str, Tensor], enc
 
 
 def _sorted_out(
-    report: WeightsReport, found: Mapping[str, Tensor], slots: Mapping[str, Tensor], names: Mapping[str, str]
+    report: WeightsReport,
+    found: Mapping[str, Tensor],
+    slots: Mapping[str, Tensor],
+    names: Mapping[str, str],
+    channels: Sequence[int] | None,
 ) -> dict[str, Tensor]:
     """Decide what becomes of every layer, fill the report, and return the values to be written, by name."""
     values = {}
     spelled = {name: found[names[name]] for name in slots if name in names}
-    bands = _bands(spelled, slots)
+    first = _first_convolution(spelled, slots)
+    bands = _channels(spelled[first], slots[first]) if first else None
+    reordered = first if channels is not None and list(channels) != list(range(len(channels))) else None
     for name, slot in slots.items():
         value = spelled.get(name)
         if value is None:
             report.missing.append(name)
-        elif value.shape == slot.shape:
+        elif value.shape == slot.shape and name != reordered:
             report.taken.append(name)
             values[name] = value
-        elif bands and _channels(value, slot) == bands:
+        elif name == reordered or (bands and _channels(value, slot) == bands):
             report.adapted.append(name)
-            values[name] = adapt_first_convolution(value, slot.shape[1])
+            values[name] = adapt_first_convolution(value, slot.shape[1], channels)
         else:
             report.other_shape.append((name, tuple(value.shape), tuple(slot.shape)))
     used = {names[name] for name in spelled}
@@ -200,14 +208,18 @@ def _sorted_out(
     return values
 
 
-def _bands(found: Mapping[str, Tensor], slots: Mapping[str, Tensor]) -> tuple[int, int] | None:
-    """Compare the first convolution's bands: in the file, in the network.
+def _first_convolution(found: Mapping[str, Tensor], slots: Mapping[str, Tensor]) -> str | None:
+    """Name the layer that sees the bands, if it differs from the file's in their number alone.
 
     It is the first layer with four dimensions; where it fits as it is, nothing is to be adapted. Networks with
     branches from the start (MobileOne) have several first convolutions: they differ by the same numbers.
     """
     first = next((name for name, slot in slots.items() if slot.ndim == 4), None)
-    return _channels(found[first], slots[first]) if first is not None and first in found else None
+    if first is None or first not in found:
+        return None
+    value, slot = found[first], slots[first]
+    alike = value.ndim == 4 and value.shape[0] == slot.shape[0] and value.shape[2:] == slot.shape[2:]
+    return first if alike else None
 
 
 def _channels(value: Tensor, slot: Tensor) -> tuple[int, int] | None:
