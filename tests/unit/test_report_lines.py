@@ -14,6 +14,7 @@ from snakemake.jobs import Job
 from snakemake.logging import ColorizingTextHandler, DefaultFilter, LogEvent, logger
 
 from swath.smk import hooks
+from swath.smk.command_line import words_after
 from swath.smk.report_lines import HANDLER, MOST_RUNS, ReportFormatter, report_on_terminal
 
 FAILED = "RuleException:\nCalledProcessError in file \"Snakefile\", line 7:\nCommand 'python x.py' {how}"
@@ -142,7 +143,7 @@ def test_until_a_stage_that_is_not_known_yet_is_refused(
         table.write_text("{}")
     context: Any = SimpleNamespace(known_after={"configure": str(table)})
     arguments = ["--cores", "1", *(["--until", until] if until else []), "--configfile", "train"]
-    assert hooks.until_in(arguments) == ([until] if until else [])
+    assert words_after(("--until",), arguments) == ([until] if until else [])
     if refused:
         with pytest.raises(SystemExit):
             hooks._check_until_or_exit(arguments, context)

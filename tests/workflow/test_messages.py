@@ -43,11 +43,30 @@ def test_a_damaged_image(fresh: Project) -> None:
     assert "a raster that GDAL reads" in told(fresh, "--until", "scenes")
 
 
-def test_a_missing_config(fresh: Project) -> None:
-    command = [*SNAKEMAKE, "--directory", str(fresh.folder), "--configfile", "nowhere.yaml", "-n"]
-    done = run(command, fresh.folder)
-    assert done.returncode != 0
-    assert "nowhere.yaml" in done.stdout
+HACK = "__use_yte__: true\n__definitions__:\n  - open('hacked', 'w').close()\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "given", "code", "expected"),
+    [
+        ("", ["nowhere.yaml"], "file_missing", "nowhere.yaml"),
+        ("classes: [1\nbands: 2\n", ["my.yaml"], "invalid_yaml", "my.yaml:2"),
+        ("- classes\n", ["my.yaml"], "invalid_yaml", "list"),
+        ("classes: caf\xe9\n", ["my.yaml"], "invalid_yaml", "UTF-8"),
+        ("classes: {}\n", ["my.yaml", "validate"], "file_missing", "snakemake validate --configfile my.yaml"),
+        (HACK, ["my.yaml"], "code_in_config", "my.yaml:1"),
+    ],
+)
+def test_a_config_file_that_snakemake_would_stumble_over(
+    tmp_path: Path, written: str, given: list[str], code: str, expected: str
+) -> None:
+    (tmp_path / "my.yaml").write_bytes(written.encode("latin-1"))
+    done = run([*SNAKEMAKE, "--configfile", *given, "-n"], tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout
+    assert f"ERROR {code}" in done.stdout
+    assert expected in done.stdout
+    assert not (tmp_path / "hacked").exists()
 
 
 def test_a_config_on_the_command_line_replaces_the_demo(fresh: Project) -> None:

@@ -19,8 +19,6 @@ from swath.checks.context import CheckRequest
 from swath.checksums import damage_of_job, remove_damaged
 from swath.cluster.queue import cancel_lost_jobs
 from swath.cluster.site import Nodes, Request, check_requests, read_accounts, read_site, request_of
-from swath.config.load import read_yaml
-from swath.config.plain_yaml import problems_in
 from swath.coordination import job_messages
 from swath.coordination.process_identity import describe
 from swath.coordination.run_registry import live_runs, register_run
@@ -30,6 +28,7 @@ from swath.files import read_state
 from swath.patches import WRITTEN_FOR, other_versions
 from swath.smk import upstream
 from swath.smk.clean_up import clean_up_or_exit
+from swath.smk.command_line import check_config_files, words_after
 from swath.smk.folder_sharing import expect_later, share_folder
 from swath.smk.fork_server import fork_scripts
 from swath.smk.report_lines import NameOfRun, report_on_terminal
@@ -94,9 +93,7 @@ def before_planning(workflow: Any) -> None:
 def checked_config(path: Path) -> str:
     """Return a config file's path for Snakemake, which would run the Python in it and has no line for a mistake."""
     with ending_the_program():
-        read_yaml(path)
-        if misread := problems_in([path]):
-            raise UserError(misread)
+        check_config_files([str(path)])
     return str(path)
 
 
@@ -114,23 +111,9 @@ def after_planning(workflow: Any, context: RunContext) -> None:
         use_for(context.name)
 
 
-def until_in(arguments: Sequence[str]) -> list[str]:
-    """Read from a command line what follows ``--until``, or ``-U``: all words up to the next option."""
-    words: list[str] = []
-    reading = False
-    for argument in arguments:
-        if argument.startswith("-"):
-            name, _, value = argument.partition("=")
-            reading = name in ("--until", "-U")
-            words += [value] if reading and value else []
-        elif reading:
-            words.append(argument)
-    return words
-
-
 def _check_until_or_exit(arguments: Sequence[str], context: RunContext) -> None:
     """Refuse `--until` a stage that nothing is known of yet: Snakemake would find "nothing to be done"."""
-    until = set(until_in(arguments))
+    until = set(words_after(("--until", "-U"), arguments))
     for checkpoint, file in context.known_after.items():
         if until and checkpoint not in until and not Path(file).is_file():
             with ending_the_program():
