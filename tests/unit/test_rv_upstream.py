@@ -11,9 +11,12 @@ from typing import Any
 import albumentations
 import numpy as np
 import pytest
+from rasterio.features import geometry_mask
+from rasterio.transform import Affine
 from rastervision.core.box import Box
 from rastervision.core.data import (
     ChipClassificationLabelSourceConfig,
+    ClassConfig,
     GeoJSONVectorSourceConfig,
     IdentityCRSTransformer,
     ObjectDetectionLabelSourceConfig,
@@ -21,14 +24,17 @@ from rastervision.core.data import (
     RasterioSourceConfig,
     Scene,
 )
-from rastervision.core.data.label import ChipClassificationLabels
+from rastervision.core.data.label import ChipClassificationLabels, SemanticSegmentationLabels
 from rastervision.core.data.label_source import ChipClassificationLabelSource, ObjectDetectionLabelSource
 from rastervision.core.data.vector_source import GeoJSONVectorSource
+from rastervision.core.evaluation import SemanticSegmentationEvaluation, SemanticSegmentationEvaluator
 from rastervision.pytorch_backend.pytorch_learner_backend import PyTorchLearnerBackend
 from rastervision.pytorch_backend.pytorch_object_detection import PyTorchObjectDetectionSampleWriter
 from rastervision.pytorch_learner.dataset import ImageDataset, SlidingWindowGeoDataset
 from rastervision.pytorch_learner.dataset.object_detection_dataset import ObjectDetectionSlidingWindowGeoDataset
 from rastervision.pytorch_learner.dataset.transform import TransformType
+from shapely.geometry import Polygon, box
+from sklearn.metrics import confusion_matrix
 from tiny import write_image
 
 from swath.errors import UserError
@@ -66,6 +72,31 @@ def test_raster_vision_still_reads_every_window_as_boundless() -> None:
     assert [(p.name, p.default) for p in ours.parameters.values()] == [
         (p.name, p.default) for p in theirs.parameters.values()
     ]
+
+
+@pytest.mark.parametrize("area", [[], [box(8, 16, 40.5, 33)], [box(16, 0, 32, 16), box(48, 48, 60, 50)]])
+def test_pixels_are_counted_in_windows_as_in_whole_scenes(area: list[Polygon], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Edges of areas lie on edges of windows, too: a line that they share with one is no part of it."""
+    whole = inspect.getclosurevars(SemanticSegmentationEvaluation.compute).nonlocals["whole"]
+    assert "pred_labels.get_windows()" in inspect.getsource(whole), f"_count_pixels_in_windows {CAN_GO}"
+    classes = ClassConfig(names=["null", "field", "wood"], null_class="null")
+    truth, found = (np.random.default_rng(seed).integers(0, 3, (50, 70), np.uint8) for seed in (1, 2))
+    extent = Box(0, 0, *truth.shape)
+
+    def labels(ids: Any) -> SemanticSegmentationLabels:
+        made = SemanticSegmentationLabels.make_empty(extent, len(classes), smooth=False)
+        made[extent] = ids
+        return made
+
+    scene: Any = SimpleNamespace(
+        label_source=SimpleNamespace(get_labels=lambda: labels(truth)),
+        label_store=SimpleNamespace(get_labels=lambda: labels(found)),
+        aoi_polygons=area,
+    )
+    monkeypatch.setattr(upstream, "COUNTED_SIDE", 16)
+    counted = SemanticSegmentationEvaluator(classes).evaluate_scene(scene).conf_mat
+    inside = geometry_mask(area, truth.shape, Affine.identity(), invert=True) if area else np.True_
+    assert np.array_equal(counted, confusion_matrix((truth * inside).ravel(), (found * inside).ravel()))
 
 
 def test_a_reader_that_takes_something_else_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,70 @@
+"""What a command line says, read before Snakemake does.
+
+Snakemake reads the files behind ``--configfile``, and runs the Python in them that ``__use_yte__`` asks for, before it
+reads the Snakefile; of a file that is missing or no YAML it says little. `profiles/default`, which it reads first of
+all, has them checked here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from swath.config.load import read_yaml
+from swath.config.plain_yaml import problems_in
+from swath.errors import Problem, UserError, ending_the_program
+
+CONFIG_FILES = ("--configfile", "--configfiles")
+
+
+def words_after(options: Sequence[str], arguments: Sequence[str]) -> list[str]:
+    """Read from a command line what follows an option: all words up to the next one.
+
+    Args:
+        options: The option's names.
+        arguments: The command line, without the program.
+    """
+    words: list[str] = []
+    reading = False
+    for argument in arguments:
+        if argument.startswith("-"):
+            name, _, value = argument.partition("=")
+            reading = name in options
+            words += [value] if reading and value else []
+        elif reading:
+            words.append(argument)
+    return words
+
+
+def check_config_files_or_exit(arguments: Sequence[str]) -> None:
+    """Refuse config files that are missing, no YAML, or that would have Python run.
+
+    Args:
+        arguments: The command line, without the program.
+    """
+    with ending_the_program():
+        check_config_files(words_after(CONFIG_FILES, arguments))
+
+
+def check_config_files(files: Sequence[str]) -> None:
+    """Check config files by themselves, as far as that goes before it is known what they are to say.
+
+    Raises:
+        UserError: With what is wrong with the first of them.
+    """
+    for number, file in enumerate(files):
+        if number and not Path(file).suffix and not Path(file).exists():
+            target, given = file, " ".join(files[:number])
+            raise UserError(
+                Problem(
+                    "file_missing",
+                    "command line",
+                    "--configfile",
+                    f"{file}, which is no file",
+                    f"config files alone: Snakemake takes every word after --configfile for one, {target} as well",
+                    f"name what is to be made first: snakemake {target} --configfile {given}",
+                )
+            )
+        read_yaml(file)
+    if misread := problems_in(files):
+        raise UserError(misread)
