@@ -37,7 +37,8 @@ def tests_of_all():
     return maps + [f"{RESULTS}/evals/{run.evals['test']}/test.json" for run in PLAN.runs if "test" in run.evals]
 
 
-RUNS = [to_json(run) for run in describe_runs(PLAN, RESULTS)]
+DESCRIBED = describe_runs(PLAN, RESULTS)
+RUNS = [to_json(run) for run in DESCRIBED]
 TABLES = [f"{EXPERIMENT}/{table}.csv" for table in ("leaderboard", "trials", "splits")]
 SUMMED_UP = [f"{EXPERIMENT}/summary.txt", f"{EXPERIMENT}/prediction.png"]
 TARGETS = [MODELS, validation_maps, EVALS, BUNDLES, test_of_winner, TABLES, SUMMED_UP]

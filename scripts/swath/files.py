@@ -125,6 +125,15 @@ def publish_directory(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def replace_link(path: Path, target: str) -> None:
+    """Have a symbolic link lead to ``target``; one that does so already stays as it is."""
+    if path.is_symlink() and str(path.readlink()) == target:
+        return
+    temporary = temporary_name(path)
+    temporary.symlink_to(target)
+    os.replace(temporary, path)
+
+
 def write_json(path: str | Path, content: Any) -> None:
     """Write ``content`` as indented JSON with sorted keys, published whole."""
     with publish(path) as temporary:

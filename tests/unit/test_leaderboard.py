@@ -34,6 +34,7 @@ RUNS = [
         bundle="",
         maps="",
         evals={},
+        log="",
     )
     for trial, epochs, fold, seed, *_ in TRAINED
 ]

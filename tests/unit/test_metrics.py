@@ -92,6 +92,7 @@ def runs(tmp_path: Path) -> list[FinishedRun]:
                 bundle=str(folder),
                 maps=str(folder),
                 evals={"validation": str(folder)},
+                log="",
             )
         )
     return made

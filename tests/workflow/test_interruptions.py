@@ -71,6 +71,7 @@ def test_a_training_killed_with_everything_goes_on_from_its_last_epoch(project: 
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     assert not list(project.results.glob("models/*/model-bundle.zip"))
+    assert "epoch 1/6" in next(project.results.glob("experiments/small/trials/*/train.log")).read_text()
 
     done = project.snakemake()  # the same command
     assert "its lock is released" in done.stdout

@@ -57,6 +57,7 @@ def test_only_the_winner_met_the_test_scenes(finished: Project) -> None:
 def test_readable_links_lead_to_the_results(finished: Project) -> None:
     trial = experiment(finished) / "trials" / "learning_rate=0.001,seed=0"
     assert (trial / "model" / "metrics.csv").is_file()
+    assert "epoch" in (trial / "train.log").read_text()
     assert (trial / "model-bundle.zip").is_file()
     assert (trial / "predictions-validation" / "d" / "prediction.tif").is_file()
     assert (experiment(finished) / "winner" / "predictions-test" / "e" / "prediction.tif").is_file()

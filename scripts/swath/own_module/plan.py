@@ -242,6 +242,7 @@ def describe_pipeline_runs(plan: PipelinePlan, table: Table, results: str) -> li
                 bundle=folders["bundle"],
                 maps=f"{folders['predict']}/files",
                 evals=dict.fromkeys(run.splits, folders["eval"]),
+                log=f"{results}/logs/pipelines/train/{Path(folders['train']).name}.log",
             )
         )
     return described

@@ -10,7 +10,7 @@ import pandas as pd
 from swath.config.records import of_json
 from swath.files import publish_directory, read_json
 from swath.plan.finished import FinishedRun, Winner
-from swath.report.summary import link_run, link_runs
+from swath.report.links import link_run, link_runs
 
 
 def sum_up_pipelines(

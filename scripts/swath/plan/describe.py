@@ -31,6 +31,7 @@ def describe_runs(plan: Plan, results: str) -> list[FinishedRun]:
             bundle=f"{results}/bundles/{run.bundles}",
             maps=f"{results}/predictions/{run.predictions}",
             evals={split: f"{results}/evals/{key}" for split, key in run.evals.items()},
+            log=f"{results}/logs/train/{run.models}.log",
         )
         for run in plan.runs
     ]

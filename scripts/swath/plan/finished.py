@@ -19,6 +19,7 @@ class FinishedRun:
         seed: The training seed.
         model, bundle, maps: Folders of results.
         evals: Split (validation, test) → folder of its metrics, where it is evaluated.
+        log: What its training has to say.
     """
 
     name: str
@@ -30,6 +31,7 @@ class FinishedRun:
     bundle: str
     maps: str
     evals: dict[str, str]
+    log: str
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,10 @@ from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION
 from swath.files import publish_directory, read_json
 from swath.plan.finished import FinishedRun, Winner
 from swath.report.figure import draw_prediction
+from swath.report.links import link_run, link_runs, metrics_file
 from swath.scenes.facts import SceneFacts
 from swath.scenes.splits import read_split
 
-Maps = str | Mapping[str, str]
-"""The maps of a split: their folder, or scene → folder."""
 THINGS = {SEGMENTATION: "pixels", DETECTION: "boxes", CLASSIFICATION: "cells"}
 
 
@@ -85,44 +83,8 @@ def maps_of(run: FinishedRun, split: str, splits: str | Path, scenes: Mapping[st
 
 
 def _metrics(run: FinishedRun, split: str) -> dict[str, Any] | None:
-    path = Path(run.evals.get(split, "")) / f"{split}.json"
-    return read_json(path) if split in run.evals and path.is_file() else None
-
-
-def link_runs(folder: Path, runs: Sequence[FinishedRun], maps: Callable[[FinishedRun, str], Maps]) -> None:
-    """Link the results of all runs under readable names.
-
-    Args:
-        folder: The experiment's folder.
-        runs: The runs.
-        maps: Finds a run's maps of a split.
-    """
-    with publish_directory(folder / "trials") as target:
-        for run in runs:
-            (target / run.name).mkdir()
-            link_run(target / run.name, folder / "trials" / run.name, run, {"validation": maps(run, "validation")})
-
-
-def link_run(target: Path, published: Path, run: FinishedRun, maps: Mapping[str, Maps]) -> None:
-    """Link a run's results into ``target``, which will be renamed to ``published``.
-
-    Args:
-        target: A folder that is there.
-        published: Where it will be.
-        run: The run.
-        maps: Split → its maps.
-    """
-    links = {"model": run.model, "model-bundle.zip": f"{run.bundle}/model-bundle.zip"}
-    for split, places in maps.items():
-        if isinstance(places, str):
-            links[f"predictions-{split}"] = places
-        else:
-            links |= {f"predictions-{split}/{scene}": place for scene, place in places.items()}
-        if _metrics(run, split):
-            links[f"metrics-{split}.json"] = f"{run.evals[split]}/{split}.json"
-    for name, place in links.items():
-        (target / name).parent.mkdir(exist_ok=True)
-        (target / name).symlink_to(os.path.relpath(place, (published / name).parent))
+    path = metrics_file(run, split)
+    return read_json(path) if path else None
 
 
 def _text(

@@ -26,6 +26,8 @@ from swath.doctor.examine import examine_or_exit
 from swath.errors import Problem, UserError, ending_the_program
 from swath.files import read_state
 from swath.patches import WRITTEN_FOR, other_versions
+from swath.plan.finished import FinishedRun
+from swath.report.links import link_trainings
 from swath.smk import upstream
 from swath.smk.clean_up import clean_up_or_exit
 from swath.smk.command_line import check_config_files, words_after
@@ -61,6 +63,7 @@ class RunContext:
         read_while_planning: Results that say which jobs there are.
         confirmed: Whether the command says yes to what it would ask.
         made_later: Tells the files of jobs that are only known once a checkpoint has run.
+        trainings: The experiment's runs, as far as they are known.
     """
 
     name: str
@@ -77,6 +80,7 @@ class RunContext:
     read_while_planning: Sequence[str] = ()
     confirmed: bool = False
     made_later: Callable[[], Sequence[str]] = list
+    trainings: Sequence[FinishedRun] = ()
 
 
 def before_planning(workflow: Any) -> None:
@@ -147,6 +151,8 @@ def on_start(workflow: Any, context: RunContext) -> None:
         check_or_exit(context.request(), context.validation)
     if site is not None:
         _take_over_cluster_or_exit(site)
+    if "train" in rules:
+        link_trainings(Path(context.folder), context.trainings)
     fork_scripts(workflow)
 
 
