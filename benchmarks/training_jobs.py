@@ -14,6 +14,7 @@ REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
 if TYPE_CHECKING:
+    from swath.plan.plan import Plan
     from swath.training.job import TrainingJob, TrainingOutputs
 
 
@@ -44,6 +45,16 @@ def make_chips(folder: Path, config: dict[str, Any]) -> None:
         raise SystemExit(done.stdout)
 
 
+def planned(config: dict[str, Any]) -> Plan:
+    """Plan a config's only trial."""
+    from swath.config.load import load_experiment
+    from swath.plan.plan import make_plan
+    from swath.scenes.table import read_scenes
+
+    experiment = load_experiment({**config, "sweep": {}})
+    return make_plan(experiment, read_scenes(experiment.scenes), config)
+
+
 def training_job(config: dict[str, Any], name: str, **train: Any) -> TrainingJob:
     """Describe the training of a config's only trial; its chips lie in the working directory.
 
@@ -52,19 +63,15 @@ def training_job(config: dict[str, Any], name: str, **train: Any) -> TrainingJob
         name: Folder of the model, from the working directory.
         train: Changed `train` settings.
     """
-    from swath.config.load import load_experiment
     from swath.config.stage import StageSettings
     from swath.config.train import Train
     from swath.plan.describe import colours_by_id
-    from swath.plan.plan import make_plan
     from swath.rv.pipeline import scene_options
     from swath.scenes.manifest import read_manifests
-    from swath.scenes.table import read_scenes
     from swath.training.job import TrainingJob
 
-    experiment = load_experiment({**config, "sweep": {}})
-    plan = make_plan(experiment, read_scenes(experiment.scenes), config)
-    run = plan.runs[0]
+    plan = planned(config)
+    experiment, run = plan.experiment, plan.runs[0]
     manifests = sorted(map(str, Path(f"results/scenes/{run.scenes}").glob("*.json")))
     classes = plan.specs["scenes"][run.scenes]["classes"]
     sections = {section: getattr(experiment, section) for section in ("task", "imagery", "chips", "labels")}
