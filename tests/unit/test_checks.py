@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -271,6 +272,17 @@ def test_what_differs_in_the_file_alone_is_told_once() -> None:
     text = text_of(findings)
     assert text.count("WARNING outliers") == 1
     assert "also:     1.tif" in text and "7 more" in text
+
+
+def test_a_thousand_scenes_with_the_same_fault_fill_no_screen() -> None:
+    """Whether they differ in what was found, or in the cure as well; what is there once is never left out."""
+    shares = [replace(found("outliers", f"{number}.tif"), found=f"{number} %") for number in range(1000)]
+    cures = [replace(found("class_rare", f"{number}.tif"), cure=f"take {number}") for number in range(1000)]
+    text = text_of(judged([*shares, *cures, found("zeros")], []))
+    assert len(text.splitlines()) < 40
+    assert "0.tif: f\n  found:    0 %" in text and "  also:     1.tif: 1 %" in text and "997 more" in text
+    assert "take 2;" in text and "take 3;" not in text and "class_rare: 997 more of this kind" in text
+    assert "NOTE zeros" in text
 
 
 def test_nothing_is_told_twice() -> None:

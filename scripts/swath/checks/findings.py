@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from swath.error_codes import LEVELS, Level
@@ -103,18 +104,37 @@ def tally(findings: Iterable[Finding]) -> str:
 
 
 def text_of(findings: Iterable[Finding], most: int = 3) -> str:
-    """Write findings for the terminal, one paragraph per group.
+    """Write findings for the terminal: one paragraph for all that say the same but for where and what was found.
 
     Args:
         findings: Sorted.
-        most: How many files of a group are named.
+        most: How many files are named in a paragraph, and how many paragraphs there are of one code.
     """
+    kinds: dict[Finding, list[Problem]] = {}
+    for finding in findings:
+        kinds.setdefault(replace(finding, problem=replace(finding.problem, file="", found="")), []).append(
+            finding.problem
+        )
     paragraphs = []
-    for group in grouped(findings):
-        finding = group.finding
-        more = [f"  also:     {file}" for file in group.files[1:most]]
-        if len(group.files) > most:
-            more.append(f"  also:     {len(group.files) - most} more, see the report")
-        told = finding.problem.told(" (allowed)" if finding.allowed else "")
-        paragraphs.append("\n".join([told, *more]))
+    of_code: Counter[str] = Counter()
+    for kind, problems in kinds.items():
+        of_code[kind.problem.code] += 1
+        if of_code[kind.problem.code] <= most:
+            paragraphs.append(_paragraph(problems, kind.allowed, most))
+    paragraphs += [
+        f"{code}: {number - most} more of this kind, see the report"
+        for code, number in of_code.items()
+        if number > most
+    ]
     return "\n\n".join(paragraphs)
+
+
+def _paragraph(problems: Sequence[Problem], allowed: bool, most: int) -> str:
+    first = problems[0]
+    lines = [first.told(" (allowed)" if allowed else "")]
+    for problem in problems[1:most]:
+        differs = f": {problem.found}" if problem.found != first.found else ""
+        lines.append(f"  also:     {problem.file}{differs}")
+    if len(problems) > most:
+        lines.append(f"  also:     {len(problems) - most} more, see the report")
+    return "\n".join(lines)
