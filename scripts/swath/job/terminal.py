@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
+import os
 from typing import Any, TextIO
 
 from tqdm import tqdm
 
 NAME = "swath"
+CLEAR_LINE = "\r\033[K"
+
+_locked: list[int] = []
+"""Keeps the terminal that :func:`terminal_for_bar` has locked open until the process ends."""
 
 
 class TerminalHandler(logging.StreamHandler[TextIO]):
     """Write a log's lines without tearing a progress bar apart."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one line above whatever bar there is."""
-        tqdm.write(self.format(record), file=self.stream)
+        """Write one line above whatever bar there is, another process's as well, which draws it again."""
+        clear = CLEAR_LINE if self.stream.isatty() else ""
+        tqdm.write(clear + self.format(record), file=self.stream)
         self.flush()
 
 
@@ -34,6 +41,24 @@ def terminal() -> TextIO | None:
     """Return the stream that a person watches, None where there is no terminal."""
     stream = _stream()
     return stream if stream and stream.isatty() else None
+
+
+def terminal_for_bar() -> TextIO | None:
+    """Return the terminal, unless another process draws its bar there: trainings that run at once share no line."""
+    stream = terminal()
+    if stream is None or _locked:
+        return stream
+    try:
+        descriptor = os.open(os.ttyname(stream.fileno()), os.O_WRONLY | os.O_NOCTTY)
+    except OSError:  # it has no name in a container
+        return stream
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    _locked.append(descriptor)
+    return stream
 
 
 def terminal_descriptor() -> int | None:

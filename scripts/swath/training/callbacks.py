@@ -12,7 +12,7 @@ from pytorch_lightning.callbacks.progress import TQDMProgressBar
 from pytorch_lightning.callbacks.progress.tqdm_progress import Tqdm
 from torch.utils.tensorboard import SummaryWriter
 
-from swath.job.terminal import terminal
+from swath.job.terminal import terminal, terminal_for_bar
 
 
 def callbacks_of_training(name: str, tensorboard: Path, check: Callable[[], None]) -> tuple[list[Callback], bool]:
@@ -24,7 +24,7 @@ def callbacks_of_training(name: str, tensorboard: Path, check: Callable[[], None
         check: Raises when this process may not write any more.
     """
     callbacks: list[Callback] = [TensorBoard(tensorboard, check)]
-    bar = terminal() is not None
+    bar = terminal_for_bar() is not None
     return ([*callbacks, TerminalBar(name)] if bar else callbacks), bar
 
 
