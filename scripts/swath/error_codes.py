@@ -20,6 +20,7 @@ MEANING: dict[Level, dict[str, str]] = {
         "result_damaged": "A result is empty, cut off, lost, or not what was written.",
         "zip_refused": "A zip holds links, names that lead out of its folder, or more than there is room for.",
         "disk_full": "A disk is full, or a quota is reached.",
+        "folder_not_writable": "Nothing can be written in a folder that a run writes in.",
         "folder_in_use": "Another process, which is alive, works in the folder.",
         "lease_lost": "Another process has taken the folder over, since this one gave no sign of life.",
         "job_superseded": "Another job works on the same outputs by now; this one publishes nothing.",

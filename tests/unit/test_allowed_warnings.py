@@ -300,6 +300,17 @@ def test_that_no_chip_can_come_of_it_is_an_error_beforehand(chips: dict[str, Any
     assert "0 train chips" in found.told("chips_missing")[0]
 
 
+@pytest.mark.parametrize(("sparse_scenes", "is_told"), [("", False), ("a", False), ("abcd", True)])
+def test_where_scenes_take_turns_every_fold_has_chips_to_validate_with(sparse_scenes: str, is_told: bool) -> None:
+    """A fold whose only other scene has labels enough has some, too."""
+    each(few_labels, sparse_scenes)()
+    table = DATA / "scenes.csv"
+    table.write_text("\n".join(line.rpartition(",")[0] for line in table.read_text().splitlines()) + "\n")
+    scenes = {"table": str(table), "split": {"folds": 2, "test": 0}}
+    chips = {"size": 32, "per_scene": 4, "min_labelled": 0.5}
+    assert ("chips_missing" in look({**deepcopy(TINY), "scenes": scenes, "chips": chips}).codes) is is_told
+
+
 def test_a_range_that_hides_an_image_is_an_error_beforehand() -> None:
     """All values would become 0, which counts as no data: no chip would be left."""
     for low in (2_990, 50_000):

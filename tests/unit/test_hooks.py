@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from experiment import REPOSITORY
 
 from swath.coordination.run_registry import RUNS
+from swath.errors import UserError
 from swath.patches import WRITTEN_FOR
 from swath.smk import hooks
 
@@ -56,6 +58,19 @@ def test_a_run_is_registered_and_tells_how_it_ends_whatever_the_version(version:
     assert done.stderr.count("\nWinner\n") == 1
     assert list((tmp_path / RUNS).iterdir()) == []  # registered while its job ran, and no more
     assert list((tmp_path / ".snakemake" / "locks").glob("*.lock")) == []
+
+
+@pytest.mark.parametrize("read_only", [".", ".snakemake", "results"])
+def test_a_folder_in_which_nothing_can_be_written(
+    read_only: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who tests as root can write everywhere: what the system would say of another user, or of a read-only disk."""
+    for name in (".snakemake", "results"):
+        (tmp_path / name).mkdir()
+    hooks.check_folder(tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path / read_only)
+    with pytest.raises(UserError, match="folder_not_writable"):
+        hooks.check_folder(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -199,6 +199,31 @@ def test_the_log_begins_with_what_earlier_attempts_said(tmp_path: Path) -> None:
     assert said.count("epoch") == 2
 
 
+def test_a_job_without_outputs_can_publish_a_report(tmp_path: Path) -> None:
+    work = """
+        from swath.files import write_json
+        snakemake.output = snakemake.wildcards = Named()
+        with job(snakemake) as (inputs, output, params):
+            write_json("results/report.json", {})
+    """
+    done = run(tmp_path, work)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "results" / "report.json").is_file()
+    assert not (tmp_path / "results" / "checksums").exists()
+
+
+def test_a_disk_that_has_become_read_only_is_told(tmp_path: Path) -> None:
+    work = """
+        import errno, os
+        with job(snakemake) as (inputs, output, params):
+            raise RuntimeError("cannot save") from OSError(errno.EROFS, os.strerror(errno.EROFS), "results/x.tif")
+    """
+    done = run(tmp_path, work)
+    assert done.returncode == 1
+    assert "ERROR folder_not_writable\nresults/x.tif" in done.stderr and "Read-only file system" in done.stderr
+    assert "RuntimeError" not in done.stderr
+
+
 def test_a_full_disk_is_told_even_when_a_library_hides_it(tmp_path: Path) -> None:
     work = """
         with job(snakemake) as (inputs, output, params):

@@ -130,7 +130,7 @@ def test_a_trial_of_another_experiment_is_a_start(project: Project) -> None:
 
 def test_what_is_lost_or_damaged_is_made_again_with_the_same_bytes(finished: Project, project: Project) -> None:
     small = project.results / "experiments" / "small"
-    lost = next(project.results.glob("predictions/*/d-*/labels.tif"))
+    lost = next(project.results.glob("predictions/*/d-*/prediction.tif"))
     halved = next(project.results.glob("evals/*/validation.json"))
     chips = next(project.results.glob("chips/*/train-*.zip"))
     lost.unlink()

@@ -37,16 +37,21 @@ def sizes(survey: Survey) -> Iterator[Problem]:
 
 
 def number_of_chips(survey: Survey, chips: Chips) -> dict[str, int]:
-    """Count the training and validation chips: at most so many, as chips without labels or data can be dropped."""
-    counts = dict.fromkeys(LEARNED, 0)
+    """Count the training and validation chips: at most so many, as chips without labels or data can be dropped.
+
+    Where scenes take turns, of the folds that have the fewest.
+    """
+    counts = dict.fromkeys([*LEARNED, *(reading.part for reading in survey.of(*LEARNED))], 0)
     for reading, header in survey.with_header(*LEARNED):
         if not has_room(reading, chips) or lacks_labels(survey, reading, chips):
             continue
         step = chips.stride or chips.size
         sides = (header.width, header.height)
         sliding = math.prod(math.ceil(max(side - chips.size, 0) / step) + 1 for side in sides)
-        counts[reading.split] += sliding if chips.sampling == "sliding" else chips.per_scene
-    return counts
+        counts[reading.part] += sliding if chips.sampling == "sliding" else chips.per_scene
+    train, validation = (counts.pop(split) for split in LEARNED)
+    folds = counts.values() or [0]
+    return {"train": train + sum(folds) - max(folds), "validation": validation + min(folds)}
 
 
 def has_room(reading: Reading, chips: Chips) -> bool:

@@ -34,6 +34,12 @@ LIBRARIES = (
     *("rastervision-core", "torch", "torchvision", "pytorch-lightning", "segmentation-models-pytorch", "timm"),
     *("albumentations", "numpy", "rasterio", "geopandas", "shapely", "pyogrio"),
 )
+UNWRITTEN = {
+    errno.ENOSPC: ("disk_full", "make room"),
+    errno.EDQUOT: ("disk_full", "make room"),
+    errno.EROFS: ("folder_not_writable", "have the disk mounted as it was"),
+}
+"""What keeps a file from being written → its code and cure."""
 TO_BE_CONTINUED = 75  # EX_TEMPFAIL: try again
 KEEP_STREAMS = "SWATH_KEEP_STREAMS"
 """Set where a debugger needs the terminal: nothing goes to the rule's log then."""
@@ -72,7 +78,8 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
         with own_temporary_folder():
             yield snakemake.input, SimpleNamespace(**temporary), snakemake.params
         beside = [path for path in published if path not in temporary.values()]
-        write_record({str(path): temporary[name] for name, path in outputs.items()}, beside)
+        if outputs:
+            write_record({str(path): temporary[name] for name, path in outputs.items()}, beside)
         _describe_folder(snakemake, outputs.values())
         for name, path in outputs.items():
             replace(temporary[name], path)
@@ -89,7 +96,7 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
         raise SystemExit(TO_BE_CONTINUED) from None
     except Exception as error:
         traceback.print_exc()
-        told = str(_no_room(error) or f"{type(error).__name__}: {error} (more in {log_path})")
+        told = str(_unwritten(error) or f"{type(error).__name__}: {error} (more in {log_path})")
         print(told, file=terminal)
         _tell_run(outputs.values(), told)
         raise SystemExit(1) from None
@@ -108,15 +115,16 @@ def _tell_run(outputs: Iterable[Path], text: str) -> None:
         job_messages.write(map(str, outputs), text)
 
 
-def _no_room(error: BaseException) -> UserError | None:
-    """Find a full disk or quota behind an error; libraries hide it behind errors of their own."""
+def _unwritten(error: BaseException) -> UserError | None:
+    """Find a full or read-only disk, or a quota, behind an error; libraries hide them behind errors of their own."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
-            place = cause.filename or "results"
+        if isinstance(cause, OSError) and cause.errno in UNWRITTEN:
+            code, cure = UNWRITTEN[cause.errno]
+            place = str(cause.filename or "results")
             found = f"{os.strerror(cause.errno)}; temporary files go to {tempfile.gettempdir()}"
-            cure = "make room, then type the same command again: nothing that was done is lost"
-            return UserError(Problem("disk_full", str(place), "", found, "room for what is written", cure))
+            then = "then type the same command again: nothing that was done is lost"
+            return UserError(Problem(code, place, "", found, "room for what is written", f"{cure}, {then}"))
         cause = cause.__cause__ or cause.__context__
     return None
 

@@ -6,6 +6,7 @@ The Snakefile calls every function here once, for an experiment in YAML and for 
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -88,10 +89,28 @@ def before_planning(workflow: Any) -> None:
     upstream.apply(is_job=not workflow.is_main_process)
     gc.freeze()  # Python would look for garbage in all that is loaded when the process ends: half a second
     if workflow.is_main_process:
+        with ending_the_program():
+            check_folder(Path.cwd())
         share_folder()
         for damage in remove_damaged():
             _tell_of_damage(damage)
         upstream.make_again(damage_of_job, _tell_of_damage)
+
+
+def check_folder(folder: Path) -> None:
+    """Make sure that a run can write where it works: even a dry run makes a folder there.
+
+    Args:
+        folder: The working directory.
+
+    Raises:
+        UserError: If it, or what a run writes in, is read-only.
+    """
+    for place in (folder, folder / ".snakemake", folder / "results"):
+        if place.is_dir() and not os.access(place, os.W_OK | os.X_OK):
+            expected = "a folder on a disk that can be written to, by this user"
+            cure = "work in another folder: cd there, or snakemake --directory, and --snakefile with this Snakefile"
+            raise UserError(Problem("folder_not_writable", str(place), "", "nothing can be written", expected, cure))
 
 
 def checked_config(path: Path) -> str:

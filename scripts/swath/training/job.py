@@ -92,7 +92,7 @@ class TrainingJob:
     @property
     def starts_with_named_weights(self) -> bool:
         """Whether the first weights are some that `model.weights` names, with a record beside their file."""
-        return self.model.weights in NAMED_WEIGHTS and self.weights is not None
+        return self.model.weights in NAMED_WEIGHTS[1:] and self.weights is not None
 
     @property
     def fingerprint(self) -> str:

@@ -14,7 +14,6 @@ from torchvision.ops.misc import FrozenBatchNorm2d
 
 from swath.config.classes import NULL_CLASS, NULL_CLASS_ID
 from swath.config.library_names import EXTERNAL
-from swath.config.model import NAMED_WEIGHTS
 from swath.config.train import loss_weights
 from swath.errors import Problem, UserError
 from swath.files import unzip
@@ -162,7 +161,7 @@ def unpack_chips(job: TrainingJob, folder: Path) -> None:
 def _load_first_weights(job: TrainingJob, model: torch.nn.Module, path: Path) -> None:
     """Start with weights from a file, and say which layers they fit."""
     part, channels = "model", None
-    if job.model.weights in NAMED_WEIGHTS:
+    if job.starts_with_named_weights:
         part = "encoder" if job.model.weights == "imagenet" else "model"
         check_weights(path, path.with_suffix(".json"))
         channels = tell_channels(job)
