@@ -39,6 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled modules lie about on users' machines, too
     start_fork_servers(config)
 
 
