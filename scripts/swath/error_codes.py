@@ -53,6 +53,7 @@ MEANING: dict[Level, dict[str, str]] = {
         "unknown_metric": "A metric does not exist, or the task does not have it.",
         "unknown_architecture": "A network does not exist.",
         "unknown_encoder": "An encoder does not exist, or the network does not take it.",
+        "setting_needs_another_network": "A setting is for another kind of network.",
         "unknown_weights": "First weights are neither a known word nor a file of weights.",
         "unknown_augmentation": "An augmentation does not exist.",
         "several_augmentations": "One entry of the list of augmentations names several.",

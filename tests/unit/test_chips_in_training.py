@@ -12,7 +12,7 @@ from swath.training.checkpoints import Position
 from swath.training.data import EpochBatches, RememberedChips, SeededDataset, mixed_seed
 
 
-def batches(size: int, batch_size: int, seed: int = 3, at: tuple[int, int] = (0, 0), **shared: int) -> list[Any]:
+def batches(size: int, batch_size: int, seed: int = 3, at: tuple[int, int] = (0, 0), **shared: Any) -> list[Any]:
     return list(EpochBatches(size, batch_size, seed, lambda: Position(*at), **shared))
 
 
@@ -116,3 +116,17 @@ def test_memory_for_chips_has_a_limit() -> None:
         for index in range(3):
             assert chips[index][0][0, 0, 0] == index
     assert counted.decoded == [0, 1, 2, 2]
+
+
+def test_chips_with_rare_classes_are_drawn_more_often_and_the_same_ones_after_an_interruption() -> None:
+    weights = [1.0] * 90 + [10.0] * 10
+    drawn = [
+        index
+        for epoch in range(20)
+        for batch in batches(100, 10, 0, at=(epoch, 0), weights=weights)
+        for _, index in batch
+    ]
+    assert len(drawn) == 2000
+    assert 0.45 < sum(index >= 90 for index in drawn) / 2000 < 0.6  # 100 of 190
+    assert batches(100, 10, 0, at=(3, 4), weights=weights) == batches(100, 10, 0, at=(3, 0), weights=weights)[4:]
+    assert batches(100, 10, 0, weights=None) == batches(100, 10, 0)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn.utils.class_weight import compute_class_weight
 
-from swath.training.losses import balanced_weights, build_loss, count_classes
+from swath.training.losses import balanced_weights, build_loss, chip_weights, count_classes
 
 LOSSES = ["cross_entropy", "focal", "dice", "jaccard"]
 
@@ -100,3 +100,13 @@ def test_smoothed_labels_leave_the_null_class_out() -> None:
     expected = torch.nn.functional.cross_entropy(pixels, target[labelled] - 1, label_smoothing=0.2)
     found = build_loss({"cross_entropy": 1.0}, 4, None, smoothing=0.2)(output, target)
     assert torch.allclose(found, expected, rtol=1e-5)
+
+
+def test_chips_weigh_as_the_classes_on_them_do() -> None:
+    """Class 1 has nine pixels of ten; a chip with nothing labelled weighs as the mean of the others."""
+    common, mixed, empty = np.full(8, 1), np.array([1, 2]), np.zeros(4)
+    weights = chip_weights([common, mixed, empty], 3)
+    rare, often = 10 / (2 * 1), 10 / (2 * 9)
+    assert weights[:2] == pytest.approx([often, (often + rare) / 2])
+    assert weights[2] == pytest.approx(sum(weights[:2]) / 2)
+    assert chip_weights([empty, empty], 3) == [1.0, 1.0]

@@ -7,9 +7,11 @@ from typing import Any
 import albumentations
 import numpy as np
 import pytest
+import segmentation_models_pytorch as smp
 import torch
 
 from swath.config.train import Train
+from swath.errors import UserError
 from swath.rv.pipeline import augmentation
 from swath.training.optimizers import build_optimizer, build_scheduler
 
@@ -103,3 +105,23 @@ def test_augmentations_by_name_are_a_list_that_images_go_through(preset: str, ba
     changed = [steps(image=image, mask=image[..., 0])["image"] for _ in range(20)]
     assert {one.shape for one in changed} == {image.shape}
     assert any((one != image).any() for one in changed)
+
+
+def test_layers_of_a_vision_transformer_learn_the_less_the_earlier_they_come() -> None:
+    network = smp.DPT("tu-vit_tiny_patch16_224", encoder_weights=None)
+    train = Train(learning_rate=1.0, encoder_rate=0.5, layer_decay=0.75)
+    optimizer = build_optimizer(network, train, network.encoder)
+    rate_of = {id(parameter): group["lr"] for group in optimizer.param_groups for parameter in group["params"]}
+    assert len(rate_of) == len(list(network.parameters()))
+    transformer = network.encoder.model
+    blocks = [rate_of[id(block.attn.qkv.weight)] for block in transformer.blocks]
+    assert blocks == pytest.approx([blocks[-1] * 0.75 ** (11 - number) for number in range(12)])
+    assert rate_of[id(transformer.patch_embed.proj.weight)] < blocks[0]
+    assert blocks[-1] <= 0.5
+    assert rate_of[id(network.segmentation_head[0].weight)] == 1.0
+
+
+def test_layer_decay_is_refused_where_layers_are_in_no_groups() -> None:
+    network = smp.Unet("resnet18", encoder_weights=None)
+    with pytest.raises(UserError, match="layer_decay"):
+        build_optimizer(network, Train(layer_decay=0.75), network.encoder)

@@ -51,6 +51,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "augmentations": ["HorizontalFlip", "GaussNoise", "RandomBrightnessContrast"],
     },
     "others": {"optimizer": "sgd", "schedule": "multi_step", "milestones": [1, 2], "loss": "focal", "keep": "last"},
+    "an average": {"ema": 0.9, "accumulate": 2, "sampling": "balanced", "encoder_rate": 0.1},
 }
 
 

@@ -144,6 +144,18 @@ class Train(Section):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of every label that the cross-entropy spreads over all classes: for labels that are not all right."""
 
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Vision transformers: every layer's learning rate, in times of that of the layer behind it; 0.75 is usual where
+    first weights are worth keeping. The layers that come first then change least."""
+
+    sampling: Literal["uniform", "balanced"] = "uniform"
+    """`uniform`: every training chip once per epoch. `balanced`: as many chips, drawn the more often the rarer the
+    classes on them are; some come twice, others not at all."""
+
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Decay of an exponential moving average of the weights, such as 0.999; the average is validated, and is the model.
+    It begins with less: after n steps with (1 + n) / (10 + n) at most."""
+
     clip_gradients: PositiveFloat | None = None
     """The largest norm of all gradients together; larger ones are scaled down to it."""
 

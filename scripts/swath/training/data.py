@@ -6,7 +6,7 @@ Where training was interrupted, how many processes load chips and what is kept i
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -35,6 +35,7 @@ class EpochBatches(Sampler[list[tuple[int, int]]]):
         position: Gives the epoch that the next pass is, and the steps of it that are already done.
         rank: Number of this process.
         processes: How many train together.
+        weights: How often each sample is drawn, relative to the others; None takes every one once.
     """
 
     def __init__(
@@ -45,9 +46,11 @@ class EpochBatches(Sampler[list[tuple[int, int]]]):
         position: Callable[[], Position],
         rank: int = 0,
         processes: int = 1,
+        weights: Sequence[float] | None = None,
     ):
         self.size, self.batch_size, self.seed, self.position = size, batch_size, seed, position
         self.rank, self.processes = rank, processes
+        self.weights = None if weights is None else torch.tensor(weights, dtype=torch.float64)
 
     def __len__(self) -> int:
         """Count the batches of a whole epoch."""
@@ -57,7 +60,10 @@ class EpochBatches(Sampler[list[tuple[int, int]]]):
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         epoch, done = self.position()
         generator = torch.Generator().manual_seed(mixed_seed(self.seed, epoch, "order"))
-        order = torch.randperm(self.size, generator=generator).tolist()
+        if self.weights is None:
+            order = torch.randperm(self.size, generator=generator).tolist()
+        else:
+            order = torch.multinomial(self.weights, self.size, replacement=True, generator=generator).tolist()
         for step in range(done, len(self)):
             batch = order[step * self.batch_size : (step + 1) * self.batch_size]
             batch += order[: -len(batch) % self.processes]  # as many samples for every process
@@ -131,11 +137,17 @@ def remember_chips(learner: Learner, cache_gb: float, processes: int) -> None:
 
 
 def training_loader(
-    learner: Learner, workers: int, seed: int, position: Callable[[], Position], rank: int, processes: int
+    learner: Learner,
+    workers: int,
+    seed: int,
+    position: Callable[[], Position],
+    rank: int,
+    processes: int,
+    weights: Sequence[float] | None = None,
 ) -> DataLoader[Any]:
-    """Load training chips in an order, and with augmentations, that follow from seed and epoch."""
+    """Load training chips in an order, and with augmentations, that follow from seed and epoch; see EpochBatches."""
     dataset = augmented(learner.cfg.data, learner.train_ds, seed)
-    batches = EpochBatches(len(dataset), learner.cfg.solver.batch_sz, seed, position, rank, processes)
+    batches = EpochBatches(len(dataset), learner.cfg.solver.batch_sz, seed, position, rank, processes, weights)
     return _loader(learner, workers, dataset, batch_sampler=batches)
 
 

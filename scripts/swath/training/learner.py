@@ -34,7 +34,7 @@ from swath.rv.seeds import seed_everything
 from swath.scenes.manifest import channel_order
 from swath.training.expected_input import expected_input, tell_channels
 from swath.training.job import TrainingJob
-from swath.training.losses import balanced_weights, build_loss, count_classes
+from swath.training.losses import balanced_weights, build_loss, chip_weights, count_classes
 from swath.training.weight_files import check_weights
 from swath.training.weights import load_weights
 
@@ -181,6 +181,11 @@ def _class_weights(job: TrainingJob, learner: Learner) -> list[float] | None:
     shown = ", ".join(f"{name} {w:.3g}" for name, w in zip(job.classes, weights, strict=True) if name != NULL_CLASS)
     log.info("%s: class weights %s", job.name, shown)
     return weights
+
+
+def weights_of_chips(learner: Learner, classes: int) -> list[float]:
+    """Say how often each training chip is to be drawn so that rare classes are seen more often."""
+    return chip_weights((target for part in parts_of(learner.train_ds) for _, target in part.orig_dataset), classes)
 
 
 def let_all_layers_learn(detector: torch.nn.Module) -> None:

@@ -21,6 +21,7 @@ from swath.config.train import Train
 from swath.coordination.lease import Lease
 from swath.errors import Problem, ToBeContinuedError, UserError
 from swath.job.gpus import warn_of_unseen_gpus
+from swath.training.averaging import MovingAverage
 from swath.training.callbacks import callbacks_of_training
 from swath.training.checkpoints import CheckpointFolder, DurableCheckpointIO
 from swath.training.module import LearnerModule
@@ -79,10 +80,18 @@ class CheckpointCallback(Checkpoint):  # of this type, because Lightning calls t
         stop: Whether training is asked to stop.
         check: Raises when this process may not write any more.
         train: The `train` settings.
+        average: What keeps an average of the weights, if anything does.
     """
 
-    def __init__(self, folder: CheckpointFolder, stop: StopRequest, check: Callable[[], None], train: Train):
-        self.folder, self.stop, self.check, self.train = folder, stop, check, train
+    def __init__(
+        self,
+        folder: CheckpointFolder,
+        stop: StopRequest,
+        check: Callable[[], None],
+        train: Train,
+        average: MovingAverage | None = None,
+    ):
+        self.folder, self.stop, self.check, self.train, self.average = folder, stop, check, train, average
         self._written = time.monotonic()
 
     def on_train_batch_end(
@@ -111,7 +120,7 @@ class CheckpointCallback(Checkpoint):  # of this type, because Lightning calls t
         if best == len(rows) and trainer.is_global_zero:
             self.folder.write(
                 self.folder.best(best),
-                lambda path: trainer.strategy.checkpoint_io.save_checkpoint(pl_module.state_dict(), path),
+                lambda path: trainer.strategy.checkpoint_io.save_checkpoint(self._weights(pl_module), path),
             )
         self._write(trainer, pl_module)
         over, reason = trainer.strategy.broadcast(
@@ -126,6 +135,10 @@ class CheckpointCallback(Checkpoint):  # of this type, because Lightning calls t
         elif reason:
             self.check()  # who was taken over since the checkpoint has nothing to go on with
             raise ToBeContinuedError(self._farewell(pl_module, reason))
+
+    def _weights(self, module: LearnerModule) -> dict[str, torch.Tensor]:
+        """Return what was validated."""
+        return self.average.state_of(module) if self.average else module.state_dict()
 
     def _write(self, trainer: pl.Trainer, module: LearnerModule) -> None:
         self.folder.write(self.folder.last(module.position), trainer.save_checkpoint)
@@ -243,13 +256,16 @@ def fit(module: LearnerModule, folder: CheckpointFolder, ownership: Lease | None
     else:
         if newest:
             log.info("%s: going on from %s", module.name, newest[0].name)
-        trainer = build_trainer(module, folder, ownership, stop)
+        average = MovingAverage(train.ema) if train.ema else None
+        trainer = build_trainer(module, folder, ownership, stop, average)
         with stop.listening(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.filterwarnings("default", message=".*deterministic.*")
             _run(trainer, module, str(newest[0]) if newest else None)
         if not trainer.is_global_zero:
             return
+        if average:
+            average.put_into(module)
     if train.keep == "best":
         best = best_epoch(module.rows, train.monitor)
         assert best
@@ -257,9 +273,13 @@ def fit(module: LearnerModule, folder: CheckpointFolder, ownership: Lease | None
 
 
 def build_trainer(
-    module: LearnerModule, folder: CheckpointFolder, ownership: Lease | None, stop: StopRequest
+    module: LearnerModule,
+    folder: CheckpointFolder,
+    ownership: Lease | None,
+    stop: StopRequest,
+    average: MovingAverage | None = None,
 ) -> pl.Trainer:
-    """Build Lightning's trainer of the `train` settings."""
+    """Build Lightning's trainer of the `train` settings; see :func:`fit` and :class:`CheckpointCallback`."""
     train = module.train_settings
     hardware = choose_hardware(train)
     log.info("%s: training on %s", module.name, hardware.in_words(train))
@@ -271,6 +291,8 @@ def build_trainer(
         strategy = DDPStrategy(find_unused_parameters=True)
     check = ownership.check if ownership else _nothing
     callbacks, bar = callbacks_of_training(module.name, folder.path.parents[1] / "tensorboard", check)
+    if average:
+        callbacks = [average, *callbacks]
     trainer = pl.Trainer(
         max_epochs=train.epochs,
         accelerator=hardware.accelerator,
@@ -287,7 +309,7 @@ def build_trainer(
         enable_progress_bar=bar,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        callbacks=[*callbacks, CheckpointCallback(folder, stop, check, train)],
+        callbacks=[*callbacks, CheckpointCallback(folder, stop, check, train, average)],
         # LightningEnvironment: SLURM's variables alone would switch on Lightning's own requeueing
         plugins=[LightningEnvironment(), DurableCheckpointIO(check)],
     )

@@ -120,6 +120,26 @@ def count_classes(targets: Iterable[Any], classes: int) -> np.ndarray:
     return counts
 
 
+def chip_weights(targets: Iterable[Any], classes: int) -> list[float]:
+    """Weigh chips by the classes on them, so that classes become as frequent among what is drawn as chips allow.
+
+    Args:
+        targets: Per chip, as for :func:`count_classes`.
+        classes: Number of classes.
+
+    Returns:
+        A weight per chip: the mean of :func:`balanced_weights` over what is labelled on it. A chip with nothing
+        labelled weighs as the mean of the others.
+    """
+    counts = np.stack([count_classes([target], classes) for target in targets]).astype(float)
+    weights = np.array(balanced_weights(counts.sum(axis=0)))
+    counts[:, NULL_CLASS_ID] = 0
+    labelled = counts.sum(axis=1)
+    mean = counts @ weights / np.maximum(labelled, 1)
+    mean[labelled == 0] = mean[labelled > 0].mean() if labelled.any() else 1.0
+    return [float(weight) for weight in mean]
+
+
 def balanced_weights(counts: np.ndarray) -> list[float]:
     """Weigh classes inversely to how often they occur, so that the weighted pixels count as many as there are.
 

@@ -36,6 +36,7 @@ class LearnerModule(pl.LightningModule):
         class_names: The classes that count in `macro_f1`.
         train: The `train` settings, the training seed among them.
         encoder: The part that `freeze_encoder` keeps as it is, and whose learning rate `encoder_rate` scales.
+        chip_weights: How often each training chip is drawn; None takes every one once per epoch.
 
     Attributes:
         rows: One dict per finished epoch, as in metrics.csv; part of every checkpoint.
@@ -50,6 +51,7 @@ class LearnerModule(pl.LightningModule):
         class_names: Sequence[str],
         train: Train,
         encoder: nn.Module | None = None,
+        chip_weights: Sequence[float] | None = None,
     ):
         super().__init__()
         self.name = name
@@ -58,6 +60,7 @@ class LearnerModule(pl.LightningModule):
         self.loss = learner.loss
         self.class_names, self.train_settings, self.seed = list(class_names), train, train.seed
         self._encoder = [encoder] if encoder else []  # in a list: it is registered already, as part of the model
+        self.chip_weights = chip_weights
         self.rows: list[dict[str, float]] = []
         self.timings: list[dict[str, float]] = []
         self.spent_seconds = 0.0
@@ -85,7 +88,13 @@ class LearnerModule(pl.LightningModule):
         """Load training chips from the position on."""
         workers, trainer = self.train_settings.num_workers, self.trainer
         return training_loader(
-            self.learner, workers, self.seed, lambda: self.position, trainer.global_rank, trainer.world_size
+            self.learner,
+            workers,
+            self.seed,
+            lambda: self.position,
+            trainer.global_rank,
+            trainer.world_size,
+            self.chip_weights,
         )
 
     def val_dataloader(self) -> DataLoader[Any]:

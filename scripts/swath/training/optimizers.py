@@ -6,12 +6,19 @@ import math
 from functools import partial
 from typing import Any
 
+from timm.optim import param_groups_layer_decay  # type: ignore[attr-defined]
 from torch import nn, optim
 from torch.optim.lr_scheduler import LambdaLR
 
 from swath.config.train import Train
+from swath.errors import Problem, UserError
 
 LOWEST = 0.1  # of the learning rate, where one_cycle begins and ends
+
+
+def needs_encoder(train: Train) -> bool:
+    """Tell whether settings treat the encoder otherwise than the rest of the network."""
+    return bool(train.freeze_encoder) or train.encoder_rate != 1 or train.layer_decay != 1
 
 
 def build_optimizer(model: nn.Module, train: Train, encoder: nn.Module | None = None) -> optim.Optimizer:
@@ -20,21 +27,48 @@ def build_optimizer(model: nn.Module, train: Train, encoder: nn.Module | None = 
     Args:
         model: The network.
         train: The `train` settings.
-        encoder: The part of the network whose learning rate `encoder_rate` scales; the first group of parameters is
-            all the rest.
+        encoder: The part of the network whose learning rates `encoder_rate` and `layer_decay` scale; the first group of
+            parameters is all the rest.
+
+    Raises:
+        UserError: If the encoder's layers are not known to stand one behind the other.
     """
     settings = {"lr": train.learning_rate, "weight_decay": train.weight_decay}
     groups: list[dict[str, Any]] = [{"params": list(model.parameters())}]
-    if encoder is not None and train.encoder_rate != 1:
+    if encoder is not None and (train.encoder_rate != 1 or train.layer_decay != 1):
         inside = {id(parameter) for parameter in encoder.parameters()}
+        rate = train.learning_rate * train.encoder_rate
+        layers = {1.0: list(encoder.parameters())} if train.layer_decay == 1 else _by_layer(encoder, train.layer_decay)
         groups = [
             {"params": [one for one in model.parameters() if id(one) not in inside]},
-            {"params": list(encoder.parameters()), "lr": train.learning_rate * train.encoder_rate},
+            *({"params": parameters, "lr": rate * scale} for scale, parameters in layers.items()),
         ]
     if train.optimizer == "sgd":
         return optim.SGD(groups, momentum=0.9, nesterov=True, **settings)
     kind = optim.AdamW if train.optimizer == "adamw" else optim.Adam
     return kind(groups, **settings)
+
+
+def _by_layer(encoder: nn.Module, decay: float) -> dict[float, list[nn.Parameter]]:
+    """Group an encoder's parameters by what their layer's learning rate is multiplied with, as timm does."""
+    network = getattr(encoder, "model", encoder)  # timm's, within segmentation-models-pytorch's
+    if not hasattr(network, "group_matcher"):
+        raise UserError(
+            Problem(
+                "setting_needs_another_network",
+                "config",
+                "train.layer_decay",
+                f"{type(network).__name__}, whose layers are not in groups",
+                "a vision transformer of timm, such as `architecture: dpt` with `encoder: tu-vit_small_patch16_224`",
+                "take `train.encoder_rate` instead, or another encoder",
+            )
+        )
+    groups: dict[float, list[nn.Parameter]] = {}
+    for group in param_groups_layer_decay(network, layer_decay=decay):
+        groups.setdefault(group["lr_scale"], []).extend(group["params"])
+    known = {id(one) for parameters in groups.values() for one in parameters}
+    groups.setdefault(1.0, []).extend(one for one in encoder.parameters() if id(one) not in known)
+    return {scale: parameters for scale, parameters in groups.items() if parameters}
 
 
 def build_scheduler(optimizer: optim.Optimizer, train: Train, batches: int) -> LambdaLR:

@@ -23,9 +23,10 @@ from swath.rv.pipeline import write_config
 from swath.training.checkpoints import CheckpointFolder
 from swath.training.data import remember_chips
 from swath.training.job import TrainingJob, TrainingOutputs
-from swath.training.learner import build_learner, describe_training
+from swath.training.learner import build_learner, describe_training, weights_of_chips
 from swath.training.loop import fit
 from swath.training.module import LearnerModule
+from swath.training.optimizers import needs_encoder
 from swath.training.processes import run_together
 from swath.training.stopping import StopRequest
 from swath.training.weights import encoder_of
@@ -75,7 +76,8 @@ def train_here(job: TrainingJob, outputs: TrainingOutputs) -> None:
             learner,
             [name for name in job.classes if name != NULL_CLASS],
             job.train,
-            encoder=encoder_of(learner.model) if job.train.freeze_encoder or job.train.encoder_rate != 1 else None,
+            encoder=encoder_of(learner.model) if needs_encoder(job.train) else None,
+            chip_weights=weights_of_chips(learner, len(job.classes)) if job.train.sampling == "balanced" else None,
         )
         fit(module, checkpoints, ownership, StopRequest(job.deadline, ownership))
         if ownership is None:

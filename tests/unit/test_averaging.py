@@ -1,0 +1,95 @@
+"""The moving average of the weights: what it is after some steps, and that training goes on with the weights."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from swath.training.averaging import MovingAverage
+
+
+class Module(nn.Module):
+    """Stand for a Lightning module with a network and a loss."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = nn.Sequential(nn.Linear(1, 1, bias=False), nn.BatchNorm1d(1))
+        self.loss = nn.CrossEntropyLoss(weight=torch.ones(2))
+        self.device = torch.device("cpu")
+
+    @property
+    def weight(self) -> float:
+        return float(self.model[0].weight)
+
+    def set_weight(self, value: float) -> None:
+        self.model[0].weight.data.fill_(value)
+
+
+@pytest.fixture
+def module() -> Any:
+    module = Module()
+    module.set_weight(1.0)
+    return module
+
+
+def begun(module: Any, decay: float = 0.5) -> MovingAverage:
+    average = MovingAverage(decay)
+    average.setup(None, module, "fit")  # type: ignore[arg-type]
+    average.on_fit_start(None, module)  # type: ignore[arg-type]
+    return average
+
+
+def step(average: MovingAverage, module: Any, number: int, weight: float) -> None:
+    module.set_weight(weight)
+    average.on_train_batch_end(SimpleNamespace(global_step=number), module)  # type: ignore[arg-type]
+
+
+def averaged(average: MovingAverage, module: Any) -> float:
+    return float(average.state_of(module)["model.0.weight"])
+
+
+def test_the_average_begins_with_the_first_step_and_forgets_more_at_the_beginning(module: Any) -> None:
+    average = begun(module, decay=0.9)
+    step(average, module, 1, 3.0)
+    assert averaged(average, module) == 3
+    step(average, module, 2, 5.0)
+    decay = 2 / 11  # after one step: (1 + 1) / (10 + 1)
+    assert averaged(average, module) == pytest.approx(decay * 3 + (1 - decay) * 5)
+    step(average, module, 2, 7.0)  # gradients were added up: no step of the optimizer
+    assert averaged(average, module) == pytest.approx(decay * 3 + (1 - decay) * 5)
+
+
+def test_what_is_validated_is_the_average_and_training_goes_on_with_the_weights(module: Any) -> None:
+    average = begun(module)
+    step(average, module, 1, 3.0)
+    step(average, module, 2, 5.0)
+    expected = averaged(average, module)
+    average.on_validation_epoch_start(None, module)  # type: ignore[arg-type]
+    assert module.weight == pytest.approx(expected) and module.weight != 5
+    average.on_validation_epoch_end(None, module)  # type: ignore[arg-type]
+    assert module.weight == 5
+    assert averaged(average, module) == pytest.approx(expected)
+    average.put_into(module)
+    assert module.weight == pytest.approx(expected)
+    assert set(average.state_of(module)) == set(module.state_dict())
+
+
+def test_a_checkpoint_holds_both(module: Any) -> None:
+    average = begun(module)
+    step(average, module, 1, 3.0)
+    step(average, module, 2, 5.0)
+    checkpoint: dict[str, Any] = {"state_dict": module.state_dict()}
+    average.on_save_checkpoint(None, module, checkpoint)  # type: ignore[arg-type]
+    assert float(checkpoint["state_dict"]["model.0.weight"]) == pytest.approx(averaged(average, module))
+    other: Any = Module()
+    resumed = begun(other)
+    resumed.on_load_checkpoint(None, other, checkpoint)  # type: ignore[arg-type]
+    assert other.weight == 5
+    for one in ((average, module), (resumed, other)):
+        step(*one, 2, 9.0)  # that step is in the average already
+        step(*one, 3, 9.0)
+    assert averaged(resumed, other) == averaged(average, module)
