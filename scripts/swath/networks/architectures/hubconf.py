@@ -42,7 +42,7 @@ def raster_vision_model(task, backbone, in_channels, classes, expects, **argumen
     return _expecting(config.build_default_model(num_classes=classes, in_channels=in_channels), expects)
 
 
-def detection_model(encoder, in_channels, classes, size, expects=None, **arguments):
+def detection_model(encoder, in_channels, classes, size, expects=None, img_size=None, **arguments):
     """Build torchvision's Faster R-CNN on a feature pyramid over the last four scales of a timm network.
 
     Args:
@@ -51,13 +51,14 @@ def detection_model(encoder, in_channels, classes, size, expects=None, **argumen
         classes: Number of outputs, the background included.
         size: Width and height that images are brought to, pixels.
         expects: What first weights expect of their input.
+        img_size: Width and height of images, for an encoder that is made for one size.
         arguments: Of torchvision's FasterRCNN.
     """
     from torchvision.models.detection import FasterRCNN
 
     expects = expects or {"mean": [0.0] * in_channels, "std": [1.0] * in_channels}
     return FasterRCNN(
-        _feature_pyramid(encoder, in_channels),
+        _feature_pyramid(encoder, in_channels, {} if img_size is None else {"img_size": img_size}),
         num_classes=classes,
         min_size=size,
         max_size=size,
@@ -67,8 +68,9 @@ def detection_model(encoder, in_channels, classes, size, expects=None, **argumen
     )
 
 
-def _feature_pyramid(encoder, in_channels):
+def _feature_pyramid(encoder, in_channels, of_encoder):
     from collections import OrderedDict
+    from functools import partial
 
     import timm
     from torch import nn
@@ -80,11 +82,10 @@ def _feature_pyramid(encoder, in_channels):
 
         def __init__(self):
             super().__init__()
-            body = timm.create_model(encoder, pretrained=False, features_only=True, in_chans=in_channels)
-            wanted = tuple(range(len(body.feature_info)))[-4:]
-            self.body = timm.create_model(
-                encoder, pretrained=False, features_only=True, in_chans=in_channels, out_indices=wanted
+            build = partial(
+                timm.create_model, encoder, pretrained=False, features_only=True, in_chans=in_channels, **of_encoder
             )
+            self.body = build(out_indices=tuple(range(len(build().feature_info)))[-4:])
             self.fpn = FeaturePyramidNetwork(
                 self.body.feature_info.channels(), self.out_channels, extra_blocks=LastLevelMaxPool()
             )
