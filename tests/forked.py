@@ -16,6 +16,8 @@ from swath.smk.fork_server import VARIABLE
 
 SCRIPTS, SNAKEMAKE = "SWATH_TESTS_SCRIPTS", "SWATH_TESTS_SNAKEMAKE"
 """Tell all processes that test where the servers are."""
+BEFORE = frozenset(os.environ)
+SET_BY_LIBRARIES = ("KMP_", "LD_LIBRARY_PATH", "PYTORCH_", "TORCH", "_TORCH")
 SNAKEMAKES_MODULES = ("snakemake.cli", "snakemake.api", "snakemake.workflow", "snakemake.executors.local")
 
 
@@ -43,5 +45,11 @@ def forked(command: list[str], server: str = SNAKEMAKE) -> list[str]:
 
 
 def forking_environment() -> dict[str, str]:
-    """Return an environment in which Snakemake is forked, and forks its rules' scripts."""
-    return {**os.environ, VARIABLE: os.environ[SCRIPTS], "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    """Return an environment in which Snakemake is forked, and forks its rules' scripts.
+
+    What libraries have left in this process's own since it began would keep them from it.
+    """
+    outside = {
+        name: value for name, value in os.environ.items() if name in BEFORE or not name.startswith(SET_BY_LIBRARIES)
+    }
+    return {**outside, VARIABLE: os.environ[SCRIPTS], "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

@@ -71,7 +71,8 @@ def test_a_training_killed_with_everything_goes_on_from_its_last_epoch(project: 
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     assert not list(project.results.glob("models/*/model-bundle.zip"))
-    assert "epoch 1/6" in next(project.results.glob("experiments/small/trials/*/train.log")).read_text()
+    logs = [log.read_text() for log in project.results.glob("experiments/small/trials/*/train.log") if log.exists()]
+    assert any("epoch 1/6" in log for log in logs)
 
     done = project.snakemake()  # the same command
     assert "its lock is released" in done.stdout

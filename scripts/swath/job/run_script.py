@@ -34,12 +34,7 @@ LIBRARIES = (
     *("rastervision-core", "torch", "torchvision", "pytorch-lightning", "segmentation-models-pytorch", "timm"),
     *("albumentations", "numpy", "rasterio", "geopandas", "shapely", "pyogrio"),
 )
-UNWRITTEN = {
-    errno.ENOSPC: ("disk_full", "make room"),
-    errno.EDQUOT: ("disk_full", "make room"),
-    errno.EROFS: ("folder_not_writable", "have the disk mounted as it was"),
-}
-"""What keeps a file from being written → its code and cure."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
 TO_BE_CONTINUED = 75  # EX_TEMPFAIL: try again
 KEEP_STREAMS = "SWATH_KEEP_STREAMS"
 """Set where a debugger needs the terminal: nothing goes to the rule's log then."""
@@ -117,14 +112,18 @@ def _tell_run(outputs: Iterable[Path], text: str) -> None:
 
 def _unwritten(error: BaseException) -> UserError | None:
     """Find a full or read-only disk, or a quota, behind an error; libraries hide them behind errors of their own."""
+    then = "then type the same command again: nothing that was done is lost"
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, OSError) and cause.errno in UNWRITTEN:
-            code, cure = UNWRITTEN[cause.errno]
-            place = str(cause.filename or "results")
-            found = f"{os.strerror(cause.errno)}; temporary files go to {tempfile.gettempdir()}"
-            then = "then type the same command again: nothing that was done is lost"
-            return UserError(Problem(code, place, "", found, "room for what is written", f"{cure}, {then}"))
+        if isinstance(cause, OSError) and cause.errno in (*FULL, errno.EROFS):
+            place, found = str(cause.filename or "results"), os.strerror(cause.errno)
+            if cause.errno in FULL:
+                found += f"; temporary files go to {tempfile.gettempdir()}"
+                return UserError(
+                    Problem("disk_full", place, "", found, "room for what is written", f"make room, {then}")
+                )
+            cure = f"have the disk mounted as it was, {then}"
+            return UserError(Problem("folder_not_writable", place, "", found, "a disk that can be written to", cure))
         cause = cause.__cause__ or cause.__context__
     return None
 
