@@ -260,6 +260,22 @@ def test_timms_own_weights_go_into_its_feature_extractor(encoder: str, tmp_path:
     assert not [*report.missing, *report.other_shape]
 
 
+@pytest.mark.parametrize(
+    ("name", "bands", "architecture"), [("vit_small_patch16_dinov3", 3, "dpt"), ("resnet50", 13, "unet")]
+)
+def test_foundation_models_in_timms_names_fill_the_whole_encoder(
+    name: str, bands: int, architecture: str, tmp_path: Path
+) -> None:
+    """DINOv3 as timm has it, SSL4EO-S12 as torchgeo has it: files with those names and shapes."""
+    theirs = layers(timm.create_model(name, pretrained=False, in_chans=bands, num_classes=0))
+    save_file(theirs, tmp_path / "model.safetensors")
+    network = smp.create_model(architecture, f"tu-{name}", encoder_weights=None, in_channels=bands, classes=3)
+    report = load_weights(network, tmp_path / "model.safetensors", "model")
+    assert len(report.taken) == len([layer for layer in layers(network) if layer.startswith("encoder.")])
+    assert not report.adapted and not report.other_shape
+    assert all(not layer.startswith("encoder.") for layer in report.missing)
+
+
 def test_the_encoder_of_each_kind_of_network() -> None:
     network = unet()
     assert encoder_of(network) is network.encoder

@@ -51,7 +51,7 @@ CELLS: dict[str, Any] = {
     "task": "chip_classification",
     "scenes": {"table": "data/scenes.csv"},
     "chips": {"size": 16},
-    "model": {"encoder": "resnet18"},
+    "model": {"encoder": "tu-tf_efficientnet_lite0", "weights": "imagenet"},  # with a layer for its input
     "train": {"epochs": 2, "batch_size": 8, "threads": 1},
 }
 # scene → split, source, column and row, width and height of the cut

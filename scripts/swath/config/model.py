@@ -19,6 +19,8 @@ from swath.config.library_names import (
 from swath.errors import did_you_mean
 
 NAMED_WEIGHTS = ("none", "imagenet", *SENTINEL2_WEIGHTS)
+SENTINEL2_SHORT = {"sentinel2-6b": "sentinel2-6b-l2a", "sentinel2-4b": "sentinel2-4b-l2a"}
+"""Without the processing level, that of surface reflectances is meant."""
 WEIGHT_FILES = (".pth", ".pt", ".ckpt", ".safetensors", ".zip")
 
 
@@ -36,6 +38,8 @@ class TrialWeights(Section):
 
 
 def _known_weights(weights: str) -> str:
+    if weights in SENTINEL2_SHORT:
+        return SENTINEL2_SHORT[weights]
     if weights not in NAMED_WEIGHTS and not weights.endswith(WEIGHT_FILES):
         expected = f"{', '.join(NAMED_WEIGHTS)}, a file ({', '.join(WEIGHT_FILES)}) or {{trial: ...}}"
         raise mistake("unknown_weights", expected, did_you_mean(weights, NAMED_WEIGHTS))
@@ -58,9 +62,10 @@ class Model(Section):
 
     weights: Annotated[str, AfterValidator(_known_weights)] | TrialWeights = "none"
     """The first weights: `none` (random), `imagenet` (the encoder's), `sentinel2-6b-l2a`, `sentinel2-6b-l1c`,
-    `sentinel2-4b-l2a` or `sentinel2-4b-l1c` (a U-Net trained on Sentinel-2, with `encoder: efficientnet-b4`), a file
-    (state dict, or a Raster Vision bundle), or a trained trial, `{trial: learning_rate=0.001}`, of this or, with
-    `experiment:`, of another experiment. Those with a name are fetched once, by `snakemake --cores 1 weights`."""
+    `sentinel2-4b-l2a` or `sentinel2-4b-l1c` (a U-Net trained on Sentinel-2, with `encoder: efficientnet-b4`;
+    `sentinel2-6b` and `sentinel2-4b` are those of level L2A), a file (state dict, or a Raster Vision bundle), or a
+    trained trial, `{trial: learning_rate=0.001}`, of this or, with `experiment:`, of another experiment. Those with a
+    name are fetched once, by `snakemake --cores 1 weights`."""
 
     arguments: dict[str, Any] = {}
     """Further arguments of the architecture, such as `encoder_depth: 4`. With `external`, all arguments of the

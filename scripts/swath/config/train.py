@@ -137,6 +137,9 @@ class Train(Section):
     freeze_encoder: NonNegativeInt = 0
     """For so many epochs the encoder's weights stay as they are."""
 
+    freeze_stages: NonNegativeInt = 0
+    """So many of the encoder's stages, from the first on, never learn, batch statistics included."""
+
     encoder_rate: PositiveFloat = 1.0
     """The encoder's learning rate, in times of `learning_rate`: 0.1 is usual for first weights that are worth
     keeping."""

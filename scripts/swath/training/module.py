@@ -20,6 +20,7 @@ from swath.training.checkpoints import Checkpoint, Position
 from swath.training.data import training_loader, validation_loader
 from swath.training.optimizers import build_optimizer, build_scheduler
 from swath.training.progress import Progress, speed
+from swath.training.stages import first_stages
 
 MACRO_F1 = "macro_f1"
 StepOutput = dict[str, Any]
@@ -35,7 +36,7 @@ class LearnerModule(pl.LightningModule):
         learner: Raster Vision's learner, built for training.
         class_names: The classes that count in `macro_f1`.
         train: The `train` settings, the training seed among them.
-        encoder: The part that `freeze_encoder` keeps as it is, and whose learning rate `encoder_rate` scales.
+        encoder: The part that `freeze_encoder` and `freeze_stages` keep as it is, and whose learning rates are scaled.
         chip_weights: How often each training chip is drawn; None takes every one once per epoch.
 
     Attributes:
@@ -60,6 +61,8 @@ class LearnerModule(pl.LightningModule):
         self.loss = learner.loss
         self.class_names, self.train_settings, self.seed = list(class_names), train, train.seed
         self._encoder = [encoder] if encoder else []  # in a list: it is registered already, as part of the model
+        parameters = encoder.parameters() if encoder else ()
+        self._learning = [parameter for parameter in parameters if parameter.requires_grad]  # detectors keep some
         self.chip_weights = chip_weights
         self.rows: list[dict[str, float]] = []
         self.timings: list[dict[str, float]] = []
@@ -132,9 +135,13 @@ class LearnerModule(pl.LightningModule):
         """Keep the encoder as it is, batch statistics included, in the epochs that say so."""
         frozen = len(self.rows) < self.train_settings.freeze_encoder
         self.model.train()
+        for parameter in self._learning:
+            parameter.requires_grad_(not frozen)
         for encoder in self._encoder:
-            encoder.requires_grad_(not frozen)
             encoder.train(not frozen)
+            for part in first_stages(encoder, self.train_settings.freeze_stages):
+                part.requires_grad_(False)
+                part.eval()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed what is random inside the model, such as dropout."""

@@ -18,7 +18,7 @@ LOWEST = 0.1  # of the learning rate, where one_cycle begins and ends
 
 def needs_encoder(train: Train) -> bool:
     """Tell whether settings treat the encoder otherwise than the rest of the network."""
-    return bool(train.freeze_encoder) or train.encoder_rate != 1 or train.layer_decay != 1
+    return bool(train.freeze_encoder or train.freeze_stages) or train.encoder_rate != 1 or train.layer_decay != 1
 
 
 def build_optimizer(model: nn.Module, train: Train, encoder: nn.Module | None = None) -> optim.Optimizer:
