@@ -226,3 +226,12 @@ def test_the_catalogue_says_whom_it_fits_and_what_is_there(tmp_path: Path) -> No
     assert "for model.encoder: tu-tf_efficientnet_lite1" in lines[2]
     (fetched,) = [line for line in lines if line.endswith("; fetched")]
     assert fetched.startswith("  sentinel2-6b-l2a ")
+
+
+def test_boxes_are_looked_for_around_squares_of_the_sizes_that_are_said() -> None:
+    network = hubconf.detection_model("resnet10t", 3, 2, 64, anchor_sizes=[16, 32, 48, 64, 96])
+    anchors = [one[:, 2:] - one[:, :2] for one in network.rpn.anchor_generator.cell_anchors]
+    sizes = [float(sides.prod(1).mean().sqrt()) for sides in anchors]
+    assert sizes == pytest.approx([16, 32, 48, 64, 96], rel=0.05)
+    with pytest.raises(ValueError, match="one for each of five maps"):
+        hubconf.detection_model("resnet10t", 3, 2, 64, anchor_sizes=[16, 32])

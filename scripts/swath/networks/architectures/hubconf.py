@@ -42,7 +42,7 @@ def raster_vision_model(task, backbone, in_channels, classes, expects, **argumen
     return _expecting(config.build_default_model(num_classes=classes, in_channels=in_channels), expects)
 
 
-def detection_model(encoder, in_channels, classes, size, expects=None, img_size=None, **arguments):
+def detection_model(encoder, in_channels, classes, size, expects=None, img_size=None, anchor_sizes=None, **arguments):
     """Build torchvision's Faster R-CNN on a feature pyramid over the last four scales of a timm network.
 
     Args:
@@ -52,9 +52,19 @@ def detection_model(encoder, in_channels, classes, size, expects=None, img_size=
         size: Width and height that images are brought to, pixels.
         expects: What first weights expect of their input.
         img_size: Width and height of images, for an encoder that is made for one size.
+        anchor_sizes: Sides of the squares that boxes are looked for around, in pixels: one for each of the five maps,
+            from the finest on; torchvision's are 32, 64, 128, 256 and 512.
         arguments: Of torchvision's FasterRCNN.
     """
     from torchvision.models.detection import FasterRCNN
+    from torchvision.models.detection.anchor_utils import AnchorGenerator
+
+    if anchor_sizes is not None:
+        if len(anchor_sizes) != 5:
+            raise ValueError(f"anchor_sizes has {len(anchor_sizes)} sizes, one for each of five maps is needed")
+        arguments["rpn_anchor_generator"] = AnchorGenerator(
+            tuple((side,) for side in anchor_sizes), ((0.5, 1.0, 2.0),) * len(anchor_sizes)
+        )
 
     expects = expects or {"mean": [0.0] * in_channels, "std": [1.0] * in_channels}
     return FasterRCNN(
