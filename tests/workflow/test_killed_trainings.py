@@ -24,11 +24,11 @@ def test_killed_at_any_moment_training_ends_with_the_same_bytes(finished: Projec
     campaign = Campaign(tmp_path, config, seed=1)
     campaign.warm_up()
     campaign.undisturbed()
-    records = [campaign.disturbed(number, 4) for number in range(3)]
+    records = [campaign.disturbed(number, 4) for number in range(2)]
     for record in records:
         assert not record.different, record
         assert record.lost <= record.interval, record
-    assert sum(len(record.kills) for record in records) >= 6
+    assert sum(len(record.kills) for record in records) >= 4
     assert any("fsync" in kill or "replace" in kill or "unlink" in kill for r in records for kill in r.kills)
 
 
