@@ -21,6 +21,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -194,7 +195,9 @@ def bare_speed(config: dict[str, Any], work: Path, variant: Variant) -> float:
             model.to(memory_format=torch.channels_last)
         if job.train.compile:
             model.compile(dynamic=False)
-        batches = [(x.to(device), y.to(device)) for x, y in training_loader(learner, 0, 0, lambda: (0, 0), 0, 1)]
+        layout = torch.channels_last if job.train.channels_last else torch.contiguous_format
+        loader = training_loader(learner, 0, 0, lambda: (0, 0), 0, 1)
+        batches = [(x.to(device).contiguous(memory_format=layout), y.to(device)) for x, y in loader]
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
         scaler = torch.amp.GradScaler(device.type, enabled=kind is torch.float16)
         seconds = []
@@ -231,12 +234,17 @@ def checksum_of_weights(bundle: Path) -> str:
 # --- all variants -----------------------------------------------------------------------------------
 
 
-def what_is_wrong(results: Mapping[str, Result]) -> list[str]:
-    """Answer the three questions; one line for each no."""
-    wrong = []
+def what_is_wrong(results: Mapping[str, Result], tried: Sequence[Variant] = ()) -> list[str]:
+    """Answer the three questions; one line for each no, and for each that could not be asked.
+
+    Args:
+        results: By variant, the reference among them.
+        tried: What should have results.
+    """
+    wrong = [f"{variant.name}: no result" for variant in tried if variant.name not in results]
     for name, result in results.items():
         reference = results.get(REFERENCE)
-        if reference and abs(result.score - reference.score) > SCORE_TOLERANCE:
+        if reference and not abs(result.score - reference.score) <= SCORE_TOLERANCE:  # nor may it be undefined
             wrong.append(f"{name}: macro-F1 {result.score:.3f}, on the CPU {reference.score:.3f}")
         if result.other_pixels is not None and result.other_pixels > MAP_TOLERANCE:
             wrong.append(f"{name}: {result.other_pixels:.2%} of the pixels of the CPU's model get another class")
@@ -279,34 +287,37 @@ def run_variants(tried: Sequence[Variant], arguments: argparse.Namespace, ends: 
     """Run variants one after the other, each in a process of its own, as long as there is time."""
     results: dict[str, Result] = {}
     for variant in tried:
-        left = ends - time.monotonic()
-        if left < 20:
-            print(f"{variant.name}: not run, no time left", flush=True)
-            continue
-        hidden = {"CUDA_VISIBLE_DEVICES": ""} if variant.on_cpu else {}
-        command = [sys.executable, __file__, str(arguments.folder), "--epochs", str(arguments.epochs)]
-        log = arguments.folder / "gpu.log"
-        with log.open("a") as said:
-            try:
-                done = subprocess.run(
-                    [*command, "--only", json.dumps(asdict(variant))],
-                    env={**os.environ, **hidden},
-                    stdout=subprocess.PIPE,
-                    stderr=said,
-                    text=True,
-                    timeout=left,
-                    check=False,
-                )
-            except subprocess.TimeoutExpired:
-                print(f"{variant.name}: ended, no time left", flush=True)
-                continue
-        if done.returncode:
-            print(f"{variant.name}: FAILED, see {log}", flush=True)
-            arguments.failed.append(variant.name)
-            continue
-        results[variant.name] = Result(**json.loads(done.stdout.splitlines()[-1]))
-        print(f"{variant.name}: macro-F1 {results[variant.name].score:.3f}", flush=True)
+        said = run_variant(variant, arguments, ends - time.monotonic())
+        if isinstance(said, Result):
+            results[variant.name] = said
+        print(f"{variant.name}: {f'macro-F1 {said.score:.3f}' if isinstance(said, Result) else said}", flush=True)
+        if variant.name == REFERENCE and variant.name not in results:
+            break  # there is nothing to compare the others with
     return results
+
+
+def run_variant(variant: Variant, arguments: argparse.Namespace, seconds: float) -> Result | str:
+    """Run a variant in a process of its own; return what was measured, or why nothing was."""
+    if seconds < 20:
+        return "not run, no time left"
+    command = [sys.executable, __file__, str(arguments.folder), "--epochs", str(arguments.epochs)]
+    log = arguments.folder / "gpu.log"
+    with log.open("a") as errors:
+        process = subprocess.Popen(
+            [*command, "--only", json.dumps(asdict(variant))],
+            env={**os.environ, **({"CUDA_VISIBLE_DEVICES": ""} if variant.on_cpu else {})},
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            output, _ = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # with all that train together
+            process.wait()
+            return "ended, no time left"
+    return f"FAILED, see {log}" if process.returncode else Result(**json.loads(output.splitlines()[-1]))
 
 
 def main() -> None:
@@ -318,24 +329,25 @@ def main() -> None:
     parser.add_argument("--prepare", action="store_true", help="fetch data and cut chips, no more")
     parser.add_argument("--only", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    arguments.folder, arguments.failed = arguments.folder.resolve(), []
+    arguments.folder = arguments.folder.resolve()
     config = demo_config(train={"epochs": arguments.epochs}, sweep={"grid": {}})
     if arguments.only:
         os.chdir(arguments.folder)
         print(json.dumps(asdict(measure(Variant(**json.loads(arguments.only)), config, Path("gpu")))))
         return
-    ends = time.monotonic() + 60 * arguments.minutes
     make_chips(arguments.folder, config)
     if arguments.prepare:
         return
+    ends = time.monotonic() + 60 * arguments.minutes
     described, gpus = machine()
     print(described, flush=True)
     earlier = arguments.folder / "gpu"
     if earlier.exists():
         earlier.rename(arguments.folder / f"gpu-until-{time.strftime('%Y%m%d-%H%M%S')}")
     compilers = any(os.access(Path(place) / "g++", os.X_OK) for place in os.environ["PATH"].split(os.pathsep))
-    results = run_variants(variants(gpus, compilers), arguments, ends)
-    wrong = [*what_is_wrong(results), *(f"{name}: failed" for name in arguments.failed)]
+    tried = variants(gpus, compilers)
+    results = run_variants(tried, arguments, ends)
+    wrong = what_is_wrong(results, tried)
     report = f"{described}\n\n{table(results)}\n\n" + ("\n".join(wrong) if wrong else "All is well.") + "\n"
     (arguments.folder / "gpu.md").write_text(report)
     print(f"\n{report}")

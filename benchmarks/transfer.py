@@ -85,6 +85,8 @@ def config_of(one: Set, name: str, number: int, folder: Path, repeats: int) -> d
     config: dict[str, Any] = yaml.safe_load((REPOSITORY / one.example).read_text())
     table = pd.read_csv(folder / config["scenes"]["table"], dtype=str)
     training = sorted(table.loc[table["split"] == "train", "scene"])
+    if len(training) < number:
+        raise SystemExit(f"{one.example}: {len(training)} training scenes, {number} are needed")
     short = table[~table["scene"].isin(training[number:])]
     config["experiment"] = f"{name}-{number}"
     config["scenes"] = {"table": str(Path(config["scenes"]["table"]).with_name(f"scenes-{number}.csv"))}

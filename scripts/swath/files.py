@@ -130,8 +130,11 @@ def replace_link(path: Path, target: str) -> None:
     if path.is_symlink() and str(path.readlink()) == target:
         return
     temporary = temporary_name(path)
-    temporary.symlink_to(target)
-    os.replace(temporary, path)
+    try:
+        temporary.symlink_to(target)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_json(path: str | Path, content: Any) -> None:

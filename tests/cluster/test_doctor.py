@@ -99,7 +99,7 @@ def test_what_an_earlier_run_has_left(project: Project, slurm: Slurm) -> None:
     ).strip()
     write_json(
         project.results / "models" / "abc" / "checkpoints" / "123" / "owner-000001.json",
-        {"host": "elsewhere", "pid": 1},
+        {"host": "elsewhere", "pid": 1, "started": 0.0},
     )
     try:
         said = " ".join(doctor(project, slurm, *HOST).stdout.split())

@@ -23,7 +23,7 @@ class Module(nn.Module):
 
     @property
     def weight(self) -> float:
-        return float(self.model[0].weight)
+        return float(self.model[0].weight.detach())
 
     def set_weight(self, value: float) -> None:
         self.model[0].weight.data.fill_(value)
@@ -49,7 +49,7 @@ def step(average: MovingAverage, module: Any, number: int, weight: float) -> Non
 
 
 def averaged(average: MovingAverage, module: Any) -> float:
-    return float(average.state_of(module)["model.0.weight"])
+    return float(average.state_of(module)["model.0.weight"].detach())
 
 
 def test_the_average_begins_with_the_first_step_and_forgets_more_at_the_beginning(module: Any) -> None:
@@ -93,3 +93,18 @@ def test_a_checkpoint_holds_both(module: Any) -> None:
         step(*one, 2, 9.0)  # that step is in the average already
         step(*one, 3, 9.0)
     assert averaged(resumed, other) == averaged(average, module)
+
+
+def test_constants_stay_and_what_has_two_names_is_swapped_once(module: Any) -> None:
+    module.model.register_buffer("places", torch.arange(200))
+    module.model.register_buffer("mask", torch.tensor([0.0, float("-inf")]))
+    module.model.again = module.model[0]
+    average = begun(module, decay=0.9)
+    for number, weight in enumerate((3.0, 5.0, 7.0), start=1):
+        step(average, module, number, weight)
+    state = average.state_of(module)
+    assert torch.equal(state["model.places"], torch.arange(200))
+    assert torch.equal(state["model.mask"], module.model.mask)
+    expected = averaged(average, module)
+    average.on_validation_epoch_start(None, module)  # type: ignore[arg-type]
+    assert module.weight == pytest.approx(expected) and module.weight != 7

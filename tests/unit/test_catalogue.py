@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +24,7 @@ from swath.errors import UserError
 from swath.files import read_json, write_json
 from swath.networks.architectures import hubconf
 from swath.networks.catalogue import CATALOGUE, RGB, SENTINEL2, channels_for, common_name, told
+from swath.rv.networks import InputScaling
 from swath.training import wheels
 from swath.training.expected_input import expected_input
 from swath.training.job import TrainingJob
@@ -193,6 +196,30 @@ def test_weights_that_know_eight_bits_take_other_images_as_they_are_normalised(t
     assert scaling
     assert scaling.mean == pytest.approx([0.5, 0.5])
     assert scaling.std == pytest.approx([0.5, 0.5])
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_trial_hands_its_first_layer_on(nested: bool, tmp_path: Path) -> None:
+    """Also one that was fine-tuned: what its weights know of their input does not get lost."""
+    expects = {"mean": [0.4, 0.5], "std": [0.2, 0.3]}
+    config = {"model": {"external_def": {"entrypoint_kwargs": {"expects": expects}}}}
+    bundle = tmp_path / "model-bundle.zip"
+    with zipfile.ZipFile(bundle, "w") as archive:
+        archive.writestr("learner-config.json", json.dumps(config))
+    if nested:
+        with zipfile.ZipFile(tmp_path / "deployable.zip", "w") as archive:
+            archive.write(bundle, "model-bundle.zip")
+        bundle = tmp_path / "deployable.zip"
+    for bands, expected in ((["red", "nir"], InputScaling(**expects)), (["red"], None)):
+        job: Any = job_of(tmp_path, bands, "uint8", {}, "imagenet")
+        job.starts_with_named_weights, job.weights = False, bundle
+        assert expected_input(job) == expected
+    with zipfile.ZipFile(tmp_path / "plain.zip", "w") as archive:
+        archive.writestr("learner-config.json", json.dumps({"model": {"backbone": "resnet18"}}))
+    job.weights = tmp_path / "plain.zip"
+    assert expected_input(job) is None
+    job.weights = tmp_path / "w.pth"
+    assert expected_input(job) is None
 
 
 def test_a_network_with_such_a_layer_gives_what_one_without_gives_of_scaled_values() -> None:

@@ -124,9 +124,11 @@ def test_chips_with_rare_classes_are_drawn_more_often_and_the_same_ones_after_an
         index
         for epoch in range(20)
         for batch in batches(100, 10, 0, at=(epoch, 0), weights=weights)
-        for _, index in batch
+        for _, index, _ in batch
     ]
     assert len(drawn) == 2000
+    keys = [key for batch in batches(100, 10, 0, weights=weights) for key in batch]
+    assert len(set(keys)) == 100  # a chip that comes twice is augmented otherwise each time
     assert 0.45 < sum(index >= 90 for index in drawn) / 2000 < 0.6  # 100 of 190
     assert batches(100, 10, 0, at=(3, 4), weights=weights) == batches(100, 10, 0, at=(3, 0), weights=weights)[4:]
     assert batches(100, 10, 0, weights=None) == batches(100, 10, 0)

@@ -338,3 +338,32 @@ def test_a_depth_that_is_none_is_told(depth: Any) -> None:
 
 def test_a_name_too_long_for_a_folder_is_told() -> None:
     assert problem(changed("experiment", "x" * 101)).code == "not_file_safe"
+
+
+def test_json_with_tabs_is_read_as_snakemake_reads_it(tmp_path: Path) -> None:
+    (tmp_path / "my.json").write_text('{\n\t"experiment": "mine"\n}')
+    assert read_yaml(tmp_path / "my.json") == {"experiment": "mine"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        ({"train.freeze_stages": 1}, "train.freeze_stages"),
+        ({"train.freeze_stages": 1, "model.weights": "imagenet", "model.encoder": "vgg11"}, "train.freeze_stages"),
+        ({"train.layer_decay": 0.75}, "train.layer_decay"),
+        ({"train.layer_decay": 0.75, "model.encoder": "tu-convnext_atto"}, "train.layer_decay"),
+    ],
+)
+def test_a_setting_for_another_encoder_is_told_before_anything_runs(settings: dict[str, Any], field: str) -> None:
+    config = changed("experiment", "x")
+    for setting, value in settings.items():
+        config = with_setting(config, setting, value)
+    assert problem(config).field == field
+
+
+@pytest.mark.parametrize("encoder", ["resnet18", "se_resnext50_32x4d", "timm-skresnet18", "tu-convnext_atto"])
+def test_encoders_with_stages_can_be_frozen_in_part(encoder: str) -> None:
+    config = with_setting(
+        with_setting(changed("experiment", "x"), "model.encoder", encoder), "model.weights", "imagenet"
+    )
+    assert load_experiment(with_setting(config, "train.freeze_stages", 2)).train.freeze_stages == 2

@@ -60,17 +60,27 @@ def test_a_run_is_registered_and_tells_how_it_ends_whatever_the_version(version:
     assert list((tmp_path / ".snakemake" / "locks").glob("*.lock")) == []
 
 
-@pytest.mark.parametrize("read_only", [".", ".snakemake", "results"])
+@pytest.mark.parametrize("name", [".snakemake", "results"])
+@pytest.mark.parametrize("is_there", [True, False])
 def test_a_folder_in_which_nothing_can_be_written(
-    read_only: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, is_there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who tests as root can write everywhere: what the system would say of another user, or of a read-only disk."""
-    for name in (".snakemake", "results"):
+    if is_there:
         (tmp_path / name).mkdir()
-    hooks.check_folder(tmp_path)
-    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path / read_only)
+    hooks.check_folder(tmp_path, name)
+    read_only = tmp_path / name if is_there else tmp_path
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != read_only)
     with pytest.raises(UserError, match="folder_not_writable"):
-        hooks.check_folder(tmp_path)
+        hooks.check_folder(tmp_path, name)
+
+
+def test_a_link_that_leads_nowhere_is_told(tmp_path: Path) -> None:
+    (tmp_path / "results").symlink_to(tmp_path / "scratch")
+    with pytest.raises(UserError, match="which is not there"):
+        hooks.check_folder(tmp_path, "results")
+    (tmp_path / "scratch").mkdir()
+    hooks.check_folder(tmp_path, "results")
 
 
 @pytest.mark.parametrize(

@@ -110,3 +110,10 @@ def test_chips_weigh_as_the_classes_on_them_do() -> None:
     assert weights[:2] == pytest.approx([often, (often + rare) / 2])
     assert weights[2] == pytest.approx(sum(weights[:2]) / 2)
     assert chip_weights([empty, empty], 3) == [1.0, 1.0]
+
+
+def test_boxes_are_counted_as_raster_vision_reads_them_from_chips() -> None:
+    """Edges, class ids and their format; a chip without boxes weighs as the mean of the others."""
+    boxes = [(np.zeros((3, 4)), np.array([1, 1, 2]), "xywh"), (np.zeros((0, 4)), np.array([], int), "xywh")]
+    assert count_classes(boxes, 3).tolist() == [0, 2, 1]
+    assert len(set(chip_weights(boxes, 3))) == 1

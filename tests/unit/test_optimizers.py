@@ -14,6 +14,7 @@ from swath.config.train import Train
 from swath.errors import UserError
 from swath.rv.pipeline import augmentation
 from swath.training.optimizers import build_optimizer, build_scheduler
+from swath.training.weights import EncoderParts, encoder_parts
 
 
 def rates(batches: int, **settings: Any) -> list[float]:
@@ -76,10 +77,14 @@ def test_the_optimizer_is_the_one_asked_for(name: Any, kind: type) -> None:
     assert optimizer.param_groups[0]["weight_decay"] == 0.3
 
 
+def parts_of(encoder: torch.nn.Module) -> EncoderParts:
+    return EncoderParts(encoder, [encoder], list(encoder.parameters()))
+
+
 def test_the_encoder_has_a_rate_of_its_own_that_the_schedule_moves_as_well() -> None:
     train = Train(learning_rate=1.0, encoder_rate=0.1, epochs=2, schedule="cosine")
     encoder, head = torch.nn.Linear(2, 3), torch.nn.Linear(3, 1)
-    optimizer = build_optimizer(torch.nn.Sequential(encoder, head), train, encoder)
+    optimizer = build_optimizer(torch.nn.Sequential(encoder, head), train, parts_of(encoder))
     schedule = build_scheduler(optimizer, train, 2)
     rest, inside = optimizer.param_groups
     assert rest["params"] == list(head.parameters())
@@ -93,7 +98,7 @@ def test_the_encoder_has_a_rate_of_its_own_that_the_schedule_moves_as_well() -> 
 
 def test_one_rate_for_all_is_one_group() -> None:
     encoder = torch.nn.Linear(2, 3)
-    assert len(build_optimizer(torch.nn.Sequential(encoder), Train(), encoder).param_groups) == 1
+    assert len(build_optimizer(torch.nn.Sequential(encoder), Train(), parts_of(encoder)).param_groups) == 1
 
 
 @pytest.mark.parametrize(("preset", "bands"), [("aerial", 3), ("satellite", 3), ("satellite", 6)])
@@ -110,7 +115,7 @@ def test_augmentations_by_name_are_a_list_that_images_go_through(preset: str, ba
 def test_layers_of_a_vision_transformer_learn_the_less_the_earlier_they_come() -> None:
     network = smp.DPT("tu-vit_tiny_patch16_224", encoder_weights=None)
     train = Train(learning_rate=1.0, encoder_rate=0.5, layer_decay=0.75)
-    optimizer = build_optimizer(network, train, network.encoder)
+    optimizer = build_optimizer(network, train, encoder_parts(network))
     rate_of = {id(parameter): group["lr"] for group in optimizer.param_groups for parameter in group["params"]}
     assert len(rate_of) == len(list(network.parameters()))
     transformer = network.encoder.model
@@ -124,4 +129,4 @@ def test_layers_of_a_vision_transformer_learn_the_less_the_earlier_they_come() -
 def test_layer_decay_is_refused_where_layers_are_in_no_groups() -> None:
     network = smp.Unet("resnet18", encoder_weights=None)
     with pytest.raises(UserError, match="layer_decay"):
-        build_optimizer(network, Train(layer_decay=0.75), network.encoder)
+        build_optimizer(network, Train(layer_decay=0.75), encoder_parts(network))

@@ -97,8 +97,6 @@ REACH: dict[str, tuple[Any, frozenset[str]]] = {
     "train.clip_gradients": (1.0, FROM_MODEL),
     "train.encoder_rate": (0.1, FROM_MODEL),
     "train.label_smoothing": (0.1, FROM_MODEL),
-    "train.freeze_stages": (1, FROM_MODEL),
-    "train.layer_decay": (0.75, FROM_MODEL),
     "train.sampling": ("balanced", FROM_MODEL),
     "train.ema": (0.99, FROM_MODEL),
     "train.monitor": ("val_loss", FROM_MODEL),
@@ -149,6 +147,12 @@ TOGETHER: dict[str, tuple[dict[str, Any], Any, frozenset[str]]] = {
     "labels.colour_tolerance": ({"labels": {"colours": {"red": "water"}}}, 9, FROM_LABELS),
     "train.milestones": ({"train.schedule": "multi_step", "train.milestones": [1]}, [2], FROM_MODEL),
     "train.freeze_encoder": ({"model.weights": "imagenet", "train.epochs": 4}, 1, FROM_MODEL),
+    "train.freeze_stages": ({"model.weights": "imagenet"}, 1, FROM_MODEL),
+    "train.layer_decay": (
+        {"model.architecture": "dpt", "model.encoder": "tu-vit_tiny_patch16_224", "model.arguments": {}},
+        0.75,
+        FROM_MODEL,
+    ),
     "train.warmup_epochs": ({"train.schedule": "cosine"}, 0.5, FROM_MODEL),
 }
 LEFT_OUT = {

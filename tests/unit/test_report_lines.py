@@ -144,6 +144,7 @@ def test_until_a_stage_that_is_not_known_yet_is_refused(
     context: Any = SimpleNamespace(known_after={"configure": str(table)})
     arguments = ["--cores", "1", *(["--until", until] if until else []), "--configfile", "train"]
     assert words_after(("--until",), arguments) == ([until] if until else [])
+    assert words_after(("--until",), ["--until=train", "all", "-n"]) == ["train"]  # `all` is a target
     if refused:
         with pytest.raises(SystemExit):
             hooks._check_until_or_exit(arguments, context)

@@ -28,9 +28,10 @@ from torchvision.models.segmentation import deeplabv3_resnet50
 from swath.config.library_names import weights_name
 from swath.errors import UserError
 from swath.files import read_json, sha256, write_json
+from swath.networks.architectures import hubconf
 from swath.training.pretrained import fetch_weights
 from swath.training.weight_files import check_weights
-from swath.training.weights import WeightsReport, adapt_first_convolution, encoder_of, load_weights
+from swath.training.weights import WeightsReport, adapt_first_convolution, encoder_of, encoder_parts, load_weights
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 State = dict[str, Tensor]
@@ -288,6 +289,28 @@ def test_the_encoder_of_each_kind_of_network() -> None:
         assert encoder_of(classifier) is classifier
     with pytest.raises(UserError, match="Sequential with 0"):
         encoder_of(nn.Sequential(nn.Conv2d(3, 8, 3)))
+
+
+@pytest.mark.parametrize(
+    ("model", "beside"),
+    [
+        (lambda: timm.create_model("resnet10t", num_classes=3), "fc."),
+        (lambda: timm.create_model("convnext_atto", num_classes=3), "head."),
+        (lambda: timm.create_model("vit_tiny_patch16_224", num_classes=3), "head."),
+        (lambda: torchvision.models.resnet18(num_classes=3), "fc."),
+        (lambda: hubconf.detection_model("resnet10t", 3, 2, 64), "fpn."),
+        (lambda: unet(), None),
+    ],
+)
+def test_what_is_the_tasks_own_is_no_part_of_the_encoder(model: Callable[[], nn.Module], beside: str | None) -> None:
+    """A frozen encoder leaves a classifier its last layer to learn with, and a detector its feature pyramid."""
+    parts = encoder_parts(model())
+    inside = {id(parameter) for parameter in parts.parameters}
+    left_out = {name for name, parameter in parts.whole.named_parameters() if id(parameter) not in inside}
+    assert left_out == {name for name, _ in parts.whole.named_parameters() if beside and name.startswith(beside)}
+    assert bool(left_out) == bool(beside)
+    in_modules = {id(parameter) for module in parts.modules for parameter in module.parameters()}
+    assert in_modules <= inside
 
 
 def test_a_report_names_five_and_counts_the_rest() -> None:

@@ -59,3 +59,9 @@ def test_what_is_off_is_told(reference: gpu.Result) -> None:
     ]
     alone = {gpu.ALONE: reference, gpu.INTERRUPTED: replace(reference, stopped=2, weights="b")}
     assert gpu.what_is_wrong(alone) == ["deterministic, interrupted: other weights than without interruption"]
+    undefined = {gpu.REFERENCE: reference, "GPU, bf16": replace(reference, score=float("nan"))}
+    assert len(gpu.what_is_wrong(undefined)) == 1
+    assert gpu.what_is_wrong({}, gpu.variants(1, can_compile=False)[:2]) == [
+        "CPU: no result",
+        "GPU, 32 bits: no result",
+    ]

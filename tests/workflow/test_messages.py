@@ -54,6 +54,8 @@ HACK = "__use_yte__: true\n__definitions__:\n  - open('hacked', 'w').close()\n"
         ("- classes\n", ["my.yaml"], "invalid_yaml", "list"),
         ("classes: caf\xe9\n", ["my.yaml"], "invalid_yaml", "UTF-8"),
         ("classes: {}\n", ["my.yaml", "validate"], "file_missing", "snakemake validate --configfile my.yaml"),
+        ("classes: {}\n", ["my.yaml", "a/summary.txt"], "file_missing", "snakemake a/summary.txt --configfile my.yaml"),
+        ("classes: {}\n", ["my.yaml", "--configfile", "my.yaml"], "settings_conflict", "--configfile my.yaml my.yaml"),
         (HACK, ["my.yaml"], "code_in_config", "my.yaml:1"),
     ],
 )

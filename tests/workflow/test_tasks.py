@@ -33,8 +33,10 @@ TREES: dict[str, Any] = {
     "labels": {"attribute": "class_name"},
     "chips": {"size": 128, "per_scene": 10, "negative_ratio": 0.1},
     "model": {
-        "encoder": "resnet18",
+        "encoder": "tu-tf_efficientnet_lite0",
+        "weights": "imagenet",
         "arguments": {  # few proposals: fast on a CPU
+            "anchor_sizes": [16, 32, 48, 64, 96],
             "box_batch_size_per_image": 32,
             "rpn_pre_nms_top_n_train": 200,
             "rpn_post_nms_top_n_train": 100,
@@ -113,7 +115,6 @@ def evaluation(project: Project, split: str = "validation") -> Path:
 
 def test_boxes_lie_on_their_scene_with_class_and_score(trees: Project) -> None:
     assert set(products(trees)) == {"d", "e"}
-    found = 0
     for scene, folder in products(trees).items():
         boxes = gpd.read_parquet(folder / "boxes.parquet")
         with rasterio.open(trees.folder / "data" / f"{scene}.tif") as image:
@@ -127,8 +128,7 @@ def test_boxes_lie_on_their_scene_with_class_and_score(trees: Project) -> None:
         candidates = gpd.read_parquet(folder / "candidates.parquet")
         assert len(candidates) >= len(boxes)
         assert candidates["score"].is_monotonic_decreasing
-        found += len(candidates)
-    assert found > 0  # so short a training finds nothing in some scenes
+        assert len(candidates) > 0
 
 
 def test_the_bounds_of_a_box_in_pixels_are_its_bounds_on_the_ground(trees: Project) -> None:

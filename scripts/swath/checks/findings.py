@@ -47,7 +47,7 @@ class Group:
 
 
 class PreflightError(UserError):
-    """The preflight has found what must be cured; its text is the whole list."""
+    """The preflight has found what must be cured; its text is what the terminal shows."""
 
     def __init__(self, findings: Iterable[Finding], text: str):
         super().__init__([finding.problem for finding in findings])
@@ -108,24 +108,21 @@ def text_of(findings: Iterable[Finding], most: int = 3) -> str:
 
     Args:
         findings: Sorted.
-        most: How many files are named in a paragraph, and how many paragraphs there are of one code.
+        most: How many files are named in a paragraph, and how many paragraphs there are of one code, but for errors.
     """
     kinds: dict[Finding, list[Problem]] = {}
     for finding in findings:
-        kinds.setdefault(replace(finding, problem=replace(finding.problem, file="", found="")), []).append(
-            finding.problem
-        )
-    paragraphs = []
-    of_code: Counter[str] = Counter()
+        kind = replace(finding, problem=replace(finding.problem, file="", found=""))
+        kinds.setdefault(kind, []).append(finding.problem)
+    paragraphs, shown, left_out = [], Counter[str](), Counter[str]()
     for kind, problems in kinds.items():
-        of_code[kind.problem.code] += 1
-        if of_code[kind.problem.code] <= most:
+        code = kind.problem.code
+        if shown[code] < most or kind.level == "error":
+            shown[code] += 1
             paragraphs.append(_paragraph(problems, kind.allowed, most))
-    paragraphs += [
-        f"{code}: {number - most} more of this kind, see the report"
-        for code, number in of_code.items()
-        if number > most
-    ]
+        else:
+            left_out[code] += len(problems)
+    paragraphs += [f"{code}: {number} more of this kind, see the report" for code, number in left_out.items()]
     return "\n\n".join(paragraphs)
 
 

@@ -82,7 +82,7 @@ def preflight(request: CheckRequest, report: Path, read: Read = read_in_a_proces
         What to say when nothing stops the run.
 
     Raises:
-        PreflightError: If there are errors, or warnings that are not allowed; everything that was found is in it.
+        PreflightError: If there are errors, or warnings that are not allowed; all of them are in it.
     """
     survey = look_at(request, read)
     findings = check(survey)

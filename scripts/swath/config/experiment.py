@@ -34,6 +34,8 @@ from swath.errors import did_you_mean
 
 DEEPEST = 5
 """How often an encoder halves its input, at most."""
+RESNETS = ("resnet", "resnext", "timm-skres")
+"""How the names of segmentation-models-pytorch's ResNets begin, without `se_`."""
 NEEDS_DIVISIBLE_WINDOWS = ("unet", "unetplusplus", "manet", "linknet")
 
 
@@ -117,9 +119,24 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _only_what_is_learned_is_frozen(self) -> Self:
-        if self.train.freeze_encoder and self.model.weights == "none":
-            expected = "0 with `model.weights: none`, whose encoder knows nothing yet"
-            raise mistake("settings_conflict", expected, field=("train", "freeze_encoder"))
+        for name in ("freeze_encoder", "freeze_stages"):
+            if getattr(self.train, name) and self.model.weights == "none":
+                expected = "0 with `model.weights: none`, whose encoder knows nothing yet"
+                raise mistake("settings_conflict", expected, field=("train", name))
+        return self
+
+    @model_validator(mode="after")
+    def _encoders_have_stages_and_layers(self) -> Self:
+        if self.model.architecture == EXTERNAL:
+            return self  # known when it is built
+        of_timm = self.model.encoder.startswith("tu-")
+        if self.train.freeze_stages and not (of_timm or self.model.encoder.removeprefix("se_").startswith(RESNETS)):
+            expected = "0 but with a ResNet, or with an encoder of timm (`tu-…`), whose stages are known"
+            raise mistake("settings_conflict", expected, field=("train", "freeze_stages"))
+        if self.train.layer_decay != 1 and not (of_timm and self.model.architecture in ("dpt", "classifier")):
+            expected = "1 but with an encoder of timm (`tu-…`) in `architecture: dpt`, or for chip classification"
+            cure = "take `train.encoder_rate` instead"
+            raise mistake("settings_conflict", expected, cure, field=("train", "layer_decay"))
         return self
 
     @model_validator(mode="after")

@@ -1,6 +1,6 @@
 """Names other libraries know, written down so that a wrong one is told at once, without importing torch.
 
-Kept equal to the libraries by tests/unit/test_names.py.
+Kept equal to the libraries by tests/unit/test_library_names.py.
 """
 
 TORCHVISION_BACKBONES = {

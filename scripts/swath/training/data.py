@@ -21,9 +21,12 @@ from swath.rv.seeds import mixed_seed, seed_everything
 from swath.rv.upstream import set_transform, wrap_chips
 from swath.training.checkpoints import Position
 
+Key = tuple[int, ...]
+"""Epoch and index of a sample; where one can be drawn more than once in an epoch, its place among those drawn, too."""
 
-class EpochBatches(Sampler[list[tuple[int, int]]]):
-    """Batches of (epoch, index), in an order that follows from the seed and the epoch alone.
+
+class EpochBatches(Sampler[list[Key]]):
+    """Batches of keys, in an order that follows from the seed and the epoch alone.
 
     Every batch is shared out among the processes that train together: process ``rank`` takes every
     ``processes``-th sample of it. A last batch of one sample per process is left out: batch normalisation needs two.
@@ -57,21 +60,24 @@ class EpochBatches(Sampler[list[tuple[int, int]]]):
         full, rest = divmod(self.size, self.batch_size)
         return full + (rest > self.processes or (rest > 0 and full == 0))
 
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+    def __iter__(self) -> Iterator[list[Key]]:
         epoch, done = self.position()
         generator = torch.Generator().manual_seed(mixed_seed(self.seed, epoch, "order"))
         if self.weights is None:
             order = torch.randperm(self.size, generator=generator).tolist()
         else:
             order = torch.multinomial(self.weights, self.size, replacement=True, generator=generator).tolist()
+        keys: list[Key] = [
+            (epoch, index) if self.weights is None else (epoch, index, place) for place, index in enumerate(order)
+        ]
         for step in range(done, len(self)):
-            batch = order[step * self.batch_size : (step + 1) * self.batch_size]
-            batch += order[: -len(batch) % self.processes]  # as many samples for every process
-            yield [(epoch, index) for index in batch[self.rank :: self.processes]]
+            batch = keys[step * self.batch_size : (step + 1) * self.batch_size]
+            batch += keys[: -len(batch) % self.processes]  # as many samples for every process
+            yield batch[self.rank :: self.processes]
 
 
 class SeededDataset(Dataset[Any]):
-    """A dataset whose augmentation follows from (seed, epoch, index), in any worker process.
+    """A dataset whose augmentation follows from the seed and a sample's key, in any worker process.
 
     Args:
         dataset: Raster Vision's dataset of chips.
@@ -85,10 +91,10 @@ class SeededDataset(Dataset[Any]):
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, key: tuple[int, int]) -> Any:
-        epoch, index = key
+    def __getitem__(self, key: Key) -> Any:
+        _, index, *_ = key
         if self.transform is not None:
-            seed = mixed_seed(self.seed, epoch, index)
+            seed = mixed_seed(self.seed, *key)
             seed_everything(seed)
             self.transform.set_random_seed(seed)
         return self.dataset[index]

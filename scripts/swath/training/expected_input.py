@@ -7,6 +7,7 @@ values of the image; with them, what weights expect of the image's values become
 from __future__ import annotations
 
 import logging
+import zipfile
 
 import numpy as np
 
@@ -16,14 +17,20 @@ from swath.rv.networks import InputScaling
 from swath.scenes.analyze import STANDARD_DEVIATIONS
 from swath.scenes.manifest import channel_order
 from swath.training.job import TrainingJob
+from swath.training.weight_files import expected_by_bundle
 
 log = logging.getLogger("swath.train")
 
 
 def expected_input(job: TrainingJob) -> InputScaling | None:
-    """Say what the network's first layer has to do for its first weights; None where they expect nothing known."""
-    if job.weights is None or not job.starts_with_named_weights:
+    """Say what the network's first layer has to do for its first weights; None where they expect nothing known.
+
+    A trial, or a bundle, that has such a layer hands it on: its weights know no other input.
+    """
+    if job.weights is None:
         return None
+    if not job.starts_with_named_weights:
+        return _expected_by_bundle(job) if job.weights.suffix == ".zip" else None
     expected = read_json(job.weights.with_suffix(".json"))["expected"]
     channels = channels_of(job)
     mean, std = (np.array(expected[name])[channels] for name in ("mean", "std"))
@@ -33,6 +40,21 @@ def expected_input(job: TrainingJob) -> InputScaling | None:
         mean=[float(value) for value in (mean - low * expected["scale"]) / span],
         std=[float(value) for value in std / span],
     )
+
+
+def _expected_by_bundle(job: TrainingJob) -> InputScaling | None:
+    assert job.weights is not None
+    try:
+        expects = expected_by_bundle(job.weights)
+    except (OSError, ValueError, zipfile.BadZipFile):  # told when its weights are read
+        return None
+    bands = len(_bands(job))
+    if expects is None or len(expects["mean"]) == bands:
+        return None if expects is None else InputScaling(**expects)
+    log.warning(
+        "%s: the first weights expect %d bands, scaled; %d are taken as they are", job.name, len(expects["mean"]), bands
+    )
+    return None
 
 
 def channels_of(job: TrainingJob) -> list[int]:

@@ -107,7 +107,8 @@ def count_classes(targets: Iterable[Any], classes: int) -> np.ndarray:
     """Count class ids: pixels of label rasters, labels of chips, or boxes.
 
     Args:
-        targets: Per chip: an array or number of class ids, or boxes with `get_field("class_ids")`.
+        targets: Per chip: an array or number of class ids, or boxes: as Raster Vision reads them (edges, class ids,
+            their format), or as it hands them on (`get_field("class_ids")`).
         classes: Number of classes.
 
     Returns:
@@ -115,7 +116,10 @@ def count_classes(targets: Iterable[Any], classes: int) -> np.ndarray:
     """
     counts = np.zeros(classes, dtype=np.int64)
     for target in targets:
-        ids = target.get_field("class_ids") if hasattr(target, "get_field") else target
+        if isinstance(target, tuple):
+            ids = target[1]
+        else:
+            ids = target.get_field("class_ids") if hasattr(target, "get_field") else target
         counts += np.bincount(np.asarray(ids).astype(np.int64).ravel(), minlength=classes)[:classes]
     return counts
 

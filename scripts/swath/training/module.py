@@ -11,7 +11,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from rastervision.pytorch_learner.learner import Learner
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from swath.config.train import Train
@@ -21,6 +21,7 @@ from swath.training.data import training_loader, validation_loader
 from swath.training.optimizers import build_optimizer, build_scheduler
 from swath.training.progress import Progress, speed
 from swath.training.stages import first_stages
+from swath.training.weights import EncoderParts
 
 MACRO_F1 = "macro_f1"
 StepOutput = dict[str, Any]
@@ -51,7 +52,7 @@ class LearnerModule(pl.LightningModule):
         learner: Learner,
         class_names: Sequence[str],
         train: Train,
-        encoder: nn.Module | None = None,
+        encoder: EncoderParts | None = None,
         chip_weights: Sequence[float] | None = None,
     ):
         super().__init__()
@@ -60,8 +61,8 @@ class LearnerModule(pl.LightningModule):
         self.model = learner.model
         self.loss = learner.loss
         self.class_names, self.train_settings, self.seed = list(class_names), train, train.seed
-        self._encoder = [encoder] if encoder else []  # in a list: it is registered already, as part of the model
-        parameters = encoder.parameters() if encoder else ()
+        self._encoder = encoder
+        parameters = encoder.parameters if encoder else ()
         self._learning = [parameter for parameter in parameters if parameter.requires_grad]  # detectors keep some
         self.chip_weights = chip_weights
         self.rows: list[dict[str, float]] = []
@@ -117,7 +118,7 @@ class LearnerModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Build optimizer and schedule, with the true number of steps."""
-        optimizer = build_optimizer(self.model, self.train_settings, next(iter(self._encoder), None))
+        optimizer = build_optimizer(self.model, self.train_settings, self._encoder)
         schedule = build_scheduler(optimizer, self.train_settings, batches=len(self.train_dataloader()))
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
@@ -137,11 +138,14 @@ class LearnerModule(pl.LightningModule):
         self.model.train()
         for parameter in self._learning:
             parameter.requires_grad_(not frozen)
-        for encoder in self._encoder:
-            encoder.train(not frozen)
-            for part in first_stages(encoder, self.train_settings.freeze_stages):
-                part.requires_grad_(False)
-                part.eval()
+        if self._encoder:
+            for module in self._encoder.modules:
+                module.train(not frozen)
+            stages = first_stages(self._encoder.whole, self.train_settings.freeze_stages)
+            for parameter in stages.parameters:
+                parameter.requires_grad_(False)
+            for module in stages.modules:
+                module.eval()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed what is random inside the model, such as dropout."""

@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from swath.config.train import Train
 from swath.errors import Problem, UserError
+from swath.training.weights import EncoderParts
 
 LOWEST = 0.1  # of the learning rate, where one_cycle begins and ends
 
@@ -21,7 +22,7 @@ def needs_encoder(train: Train) -> bool:
     return bool(train.freeze_encoder or train.freeze_stages) or train.encoder_rate != 1 or train.layer_decay != 1
 
 
-def build_optimizer(model: nn.Module, train: Train, encoder: nn.Module | None = None) -> optim.Optimizer:
+def build_optimizer(model: nn.Module, train: Train, encoder: EncoderParts | None = None) -> optim.Optimizer:
     """Build the optimizer of the `train` settings.
 
     Args:
@@ -36,9 +37,9 @@ def build_optimizer(model: nn.Module, train: Train, encoder: nn.Module | None = 
     settings = {"lr": train.learning_rate, "weight_decay": train.weight_decay}
     groups: list[dict[str, Any]] = [{"params": list(model.parameters())}]
     if encoder is not None and (train.encoder_rate != 1 or train.layer_decay != 1):
-        inside = {id(parameter) for parameter in encoder.parameters()}
+        inside = {id(parameter) for parameter in encoder.parameters}
         rate = train.learning_rate * train.encoder_rate
-        layers = {1.0: list(encoder.parameters())} if train.layer_decay == 1 else _by_layer(encoder, train.layer_decay)
+        layers = {1.0: encoder.parameters} if train.layer_decay == 1 else _by_layer(encoder, train.layer_decay)
         groups = [
             {"params": [one for one in model.parameters() if id(one) not in inside]},
             *({"params": parameters, "lr": rate * scale} for scale, parameters in layers.items()),
@@ -49,9 +50,9 @@ def build_optimizer(model: nn.Module, train: Train, encoder: nn.Module | None = 
     return kind(groups, **settings)
 
 
-def _by_layer(encoder: nn.Module, decay: float) -> dict[float, list[nn.Parameter]]:
+def _by_layer(encoder: EncoderParts, decay: float) -> dict[float, list[nn.Parameter]]:
     """Group an encoder's parameters by what their layer's learning rate is multiplied with, as timm does."""
-    network = getattr(encoder, "model", encoder)  # timm's, within segmentation-models-pytorch's
+    network = getattr(encoder.whole, "model", encoder.whole)  # timm's, within segmentation-models-pytorch's
     if not hasattr(network, "group_matcher"):
         raise UserError(
             Problem(
@@ -63,11 +64,14 @@ def _by_layer(encoder: nn.Module, decay: float) -> dict[float, list[nn.Parameter
                 "take `train.encoder_rate` instead, or another encoder",
             )
         )
-    groups: dict[float, list[nn.Parameter]] = {}
-    for group in param_groups_layer_decay(network, layer_decay=decay):
-        groups.setdefault(group["lr_scale"], []).extend(group["params"])
-    known = {id(one) for parameters in groups.values() for one in parameters}
-    groups.setdefault(1.0, []).extend(one for one in encoder.parameters() if id(one) not in known)
+    groups: dict[float, list[nn.Parameter]] = {1.0: []}
+    scale_of = {
+        id(parameter): group["lr_scale"]
+        for group in param_groups_layer_decay(network, layer_decay=decay)
+        for parameter in group["params"]
+    }
+    for parameter in encoder.parameters:
+        groups.setdefault(scale_of.get(id(parameter), 1.0), []).append(parameter)
     return {scale: parameters for scale, parameters in groups.items() if parameters}
 
 

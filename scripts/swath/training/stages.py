@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
 
 from swath.errors import Problem, UserError
 
-STAGE = re.compile(r"(layer|stage|block|features?)_?[0-9]+")
-"""What networks that say nothing of their stages call them."""
+RESNET = ("layer1", "layer2", "layer3", "layer4")
+"""What torchvision's, segmentation-models-pytorch's and timm's ResNets call their stages."""
 
 
-def first_stages(encoder: nn.Module, number: int) -> list[nn.Module]:
-    """Return the innermost modules of an encoder's first stages, with whatever comes before them.
+@dataclass(frozen=True)
+class Stages:
+    """A part of an encoder.
+
+    Attributes:
+        parameters: What is learned in it.
+        modules: Its largest modules: those all of whose parameters are in it.
+    """
+
+    parameters: list[nn.Parameter] = field(default_factory=list)
+    modules: list[nn.Module] = field(default_factory=list)
+
+
+def first_stages(encoder: nn.Module, number: int) -> Stages:
+    """Return an encoder's first stages, with whatever comes before them.
 
     Args:
         encoder: As :func:`swath.training.weights.encoder_of` finds it.
@@ -24,32 +36,27 @@ def first_stages(encoder: nn.Module, number: int) -> list[nn.Module]:
     Raises:
         UserError: If so many stages are not known of.
     """
+    if not number:
+        return Stages()
     network = _innermost(encoder)
-    leaves = [(name, module) for name, module in network.named_modules() if not list(module.children())]
-    places = [_last_within(end, leaves) for end in _ends(network)]
-    ends = [place for place in places if place is not None]
+    ends = _ends(network)
     if number > len(ends):
-        found = (
-            f"{type(network).__name__} with {len(ends)} stages" if ends else f"{type(network).__name__}, of no known"
-        )
+        known = f"{len(ends)} stages" if ends else "no stages that are known"
         raise UserError(
             Problem(
                 "setting_needs_another_network",
                 "config",
                 "train.freeze_stages",
-                f"{number}, and {found}{'' if ends else ' stages'}",
-                f"at most {len(ends)}" if ends else "an encoder of timm (`tu-…`), or a ResNet",
+                f"{number}, and {type(network).__name__} with {known}",
+                f"at most {len(ends)}" if ends else "a ResNet, or an encoder of timm (`tu-…`)",
                 "freeze fewer stages, or the whole encoder for some epochs: `train.freeze_encoder`",
             )
         )
-    if not number:
-        return []
-    return [module for _, module in leaves[: ends[number - 1] + 1]]
-
-
-def _last_within(end: str, leaves: list[tuple[str, nn.Module]]) -> int | None:
-    inside = (place for place, (name, _) in enumerate(leaves) if name == end or name.startswith(f"{end}."))
-    return max(inside, default=None)
+    named = list(network.named_parameters())
+    last = max(place for place, (name, _) in enumerate(named) if _is_in(name, ends[number - 1]))
+    parameters = [parameter for _, parameter in named[: last + 1]]
+    inside = {id(parameter) for parameter in parameters}
+    return Stages(parameters, _largest_within(network, inside))
 
 
 def _innermost(encoder: nn.Module) -> nn.Module:
@@ -61,14 +68,29 @@ def _innermost(encoder: nn.Module) -> nn.Module:
     return encoder
 
 
-def _ends(network: Any) -> Iterator[str]:
-    """Name the module that ends each stage."""
+def _ends(network: Any) -> list[str]:
+    """Name the module that ends each stage; one that only ends the stem is none."""
     known: Any = getattr(network, "feature_info", None)
-    if returned := getattr(network, "return_layers", None):  # timm's and torchvision's networks cut to feature maps
-        yield from returned
+    if all(hasattr(network, name) for name in RESNET[:-1]):
+        ends = [name for name in RESNET if hasattr(network, name)]
     elif isinstance(known, list):  # timm's whole networks
-        yield from (stage["module"] for stage in known)
-    elif hasattr(known, "module_name"):  # timm's networks with feature maps of their own
-        yield from known.module_name()
+        ends = [stage["module"] for stage in known]
+    elif hasattr(known, "module_name"):  # timm's networks with feature maps, cut to these or not
+        ends = list(getattr(network, "return_layers", None) or known.module_name())
     else:
-        yield from (name for name, _ in network.named_children() if STAGE.fullmatch(name))
+        ends = []
+    matrices = [name for name, parameter in network.named_parameters() if parameter.ndim > 1]
+    return [end for end in ends if sum(_is_in(name, end) for name in matrices) > 1]
+
+
+def _is_in(name: str, module: str) -> bool:
+    return name.startswith(f"{module}.")
+
+
+def _largest_within(module: nn.Module, inside: set[int]) -> list[nn.Module]:
+    own = [id(parameter) for parameter in module.parameters()]
+    if not own:
+        return []
+    if inside.issuperset(own):
+        return [module]
+    return [one for child in module.children() for one in _largest_within(child, inside)]

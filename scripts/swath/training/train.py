@@ -29,7 +29,7 @@ from swath.training.module import LearnerModule
 from swath.training.optimizers import needs_encoder
 from swath.training.processes import run_together
 from swath.training.stopping import StopRequest
-from swath.training.weights import encoder_of
+from swath.training.weights import encoder_parts
 
 log = logging.getLogger("swath.train")
 
@@ -76,7 +76,7 @@ def train_here(job: TrainingJob, outputs: TrainingOutputs) -> None:
             learner,
             [name for name in job.classes if name != NULL_CLASS],
             job.train,
-            encoder=encoder_of(learner.model) if needs_encoder(job.train) else None,
+            encoder=encoder_parts(learner.model) if needs_encoder(job.train) else None,
             chip_weights=weights_of_chips(learner, len(job.classes)) if job.train.sampling == "balanced" else None,
         )
         fit(module, checkpoints, ownership, StopRequest(job.deadline, ownership))

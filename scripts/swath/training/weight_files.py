@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import re
 import zipfile
@@ -21,6 +22,9 @@ from swath.files import read_json, sha256
 
 WEIGHTS = "weights: a state dict (.pth, .pt, .ckpt, .safetensors) or a Raster Vision bundle (.zip)"
 """What is expected of a file, in words."""
+
+LEARNER_CONFIG = "learner-config.json"
+"""What Raster Vision calls the description of the network in a train bundle."""
 
 NESTED_BUNDLE = "model-bundle.zip"
 """What Raster Vision calls the train bundle inside a deployable bundle."""
@@ -100,6 +104,19 @@ def _read_bundle(file: Path | IO[bytes]) -> Any:
                 content.seek(0)
                 return read(content)
     raise ValueError(f"no {BUNDLE_MODEL_WEIGHTS_FILENAME} and no {NESTED_BUNDLE} in the zip")
+
+
+def expected_by_bundle(file: Path | IO[bytes]) -> dict[str, list[float]] | None:
+    """Return what the network in a bundle does first: `mean` and `std` per channel; None if it has no such layer."""
+    with zipfile.ZipFile(file) as archive:
+        members = {PurePosixPath(name).name: name for name in archive.namelist()}
+        if LEARNER_CONFIG in members:
+            model = json.loads(archive.read(members[LEARNER_CONFIG])).get("model") or {}
+            arguments = (model.get("external_def") or {}).get("entrypoint_kwargs") or {}
+            expects: dict[str, list[float]] | None = arguments.get("expects")
+            return expects
+        nested = members.get(NESTED_BUNDLE)
+        return expected_by_bundle(io.BytesIO(archive.read(nested))) if nested else None
 
 
 def _layers(content: Any) -> list[tuple[str, Tensor]]:

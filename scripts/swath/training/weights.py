@@ -111,6 +111,39 @@ def encoder_of(model: torch.nn.Module) -> torch.nn.Module:
     )
 
 
+@dataclass(frozen=True)
+class EncoderParts:
+    """What of a network's encoder extracts features, and nothing that is its task's.
+
+    Attributes:
+        whole: The encoder, as :func:`encoder_of` finds it.
+        modules: Its modules but for a classifier's last layers and a detector's feature pyramid.
+        parameters: What is learned in these, and beside them.
+    """
+
+    whole: torch.nn.Module
+    modules: list[torch.nn.Module]
+    parameters: list[torch.nn.Parameter]
+
+
+def encoder_parts(model: torch.nn.Module) -> EncoderParts:
+    """Find what extracts features in a network.
+
+    Raises:
+        UserError: If there is no such part.
+    """
+    whole = encoder_of(model)
+    body = getattr(whole, "body", None)
+    if isinstance(body, torch.nn.Module):
+        return EncoderParts(whole, [body], list(body.parameters()))
+    heads = {name.split(".")[0] for name in _heads_of(whole)}
+    if not heads:
+        return EncoderParts(whole, [whole], list(whole.parameters()))
+    modules = [module for name, module in whole.named_children() if name not in heads]
+    parameters = [value for name, value in whole.named_parameters() if name.split(".")[0] not in heads]
+    return EncoderParts(whole, modules, parameters)
+
+
 def adapt_first_convolution(weight: Tensor, in_channels: int, channels: Sequence[int] | None = None) -> Tensor:
     """Fit a first convolution to other bands so that its response keeps its size.
 
