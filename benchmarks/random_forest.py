@@ -31,7 +31,7 @@ def labelled_pixels(scenes, bands):
     for facts in scenes:
         with rasterio.open(facts.image) as image:
             pixels = image.read([band + 1 for band in channel_order(facts, bands)])
-        labels = label_raster(facts)
+        labels = label_raster(facts, pixels.shape[1:])
         values.append(pixels[:, labels > 0].T)
         classes.append(labels[labels > 0])
     return np.concatenate(values), np.concatenate(classes)
