@@ -116,7 +116,7 @@ def measure(config: Path, folder: Path, metric: str) -> dict[str, list[float]]:
     scores: dict[str, list[float]] = {}
     for run, file in zip(plan.runs, files, strict=True):
         overall = json.loads((folder / file).read_text())["overall"]
-        scores.setdefault(run.trial.settings.model.weights, []).append(overall[metric])  # type: ignore[arg-type]
+        scores.setdefault(str(run.trial.settings.model.weights), []).append(overall[metric])
     return scores
 
 

@@ -6,7 +6,7 @@ import math
 from functools import partial
 from typing import Any
 
-from timm.optim import param_groups_layer_decay  # type: ignore[attr-defined]
+from timm.optim import param_groups_layer_decay
 from torch import nn, optim
 from torch.optim.lr_scheduler import LambdaLR
 
