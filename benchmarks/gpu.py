@@ -147,7 +147,8 @@ def measure(variant: Variant, config: dict[str, Any], work: Path) -> Result:
 def predict(config: dict[str, Any], model: Path, folder: Path) -> float:
     """Predict the validation scenes, as maps in a folder; return millions of pixels per second."""
     from swath.config.predict import Window
-    from swath.rv.predict import Computing, predict_scenes
+    from swath.prediction.model import Computing
+    from swath.prediction.predict import predict_scenes
 
     plan = planned(config)
     run, settings = plan.runs[0], plan.experiment

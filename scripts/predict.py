@@ -9,8 +9,9 @@ with job(snakemake) as (inputs, output, params):
     take_gpus(snakemake.resources.get("gpu", 0))
     from swath.config.predict import Window
     from swath.config.stage import StageSettings
+    from swath.prediction.model import Computing
+    from swath.prediction.predict import predict_scenes
     from swath.rv.pipeline import scene_options
-    from swath.rv.predict import Computing, predict_scenes
     from swath.scenes.manifest import read_manifests
 
     predict_scenes(

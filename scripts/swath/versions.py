@@ -16,7 +16,7 @@ KEYED = {
     "stats": 2,
     "chips": 2,
     "models": 2,
-    "predictions": 2,
+    "predictions": 3,
     "evals": 2,
     "bundles": 2,
 }

@@ -60,6 +60,7 @@ def test_an_unknown_key_names_the_nearest_one() -> None:
         ("imagery.bands", [], "nothing_listed", "a list or mapping with 1 or more entries"),
         ("predict.crop", -1, "out_of_range", "greater than or equal to 0, or 'auto'"),
         ("predict.stride", 500, "windows_apart", "no more than the window (64): pixels would be left out"),
+        ("predict.crop", 30, "windows_apart", "no more than 8, half of what windows overlap: pixels would be left out"),
         ("sweep.repeats", 0, "out_of_range", "greater than 0"),
         ("train.loss", "dise", "not_a_choice", "'cross_entropy', 'focal', 'dice' or 'jaccard'"),
         ("train.monitor", "loss", "unknown_metric", "macro_f1, val_loss or f1.<class>"),

@@ -115,6 +115,10 @@ REACH: dict[str, tuple[Any, frozenset[str]]] = {
     "predict.stride": (24, FROM_WINDOW),
     "predict.crop": (0, FROM_WINDOW),
     "predict.smooth": (False, FROM_WINDOW),
+    "predict.flips": (True, FROM_WINDOW),
+    "predict.scores": (True, FROM_WINDOW),
+    "predict.uncertainty": ("margin", FROM_WINDOW),
+    "predict.mixed_precision": ("bf16", FROM_WINDOW),
     "predict.batch_size": (1, NOTHING),
     "experiment": ("another", NOTHING),
     "classes": ({"open land": "red", "forest": "green", "residential": "blue", "water": "white"}, NOTHING),
@@ -411,7 +415,7 @@ def test_a_grid_is_every_combination_and_shares_what_is_equal() -> None:
 
 
 def test_trials_that_differ_in_prediction_share_the_model() -> None:
-    plan = plan_of(base(grid={"predict.stride": [16, 32, 64]}))
+    plan = plan_of(base(grid={"predict.stride": [16, 32, 56]}))
     assert len(plan.specs["models"]) == 1
     assert len(plan.specs["bundles"]) == 3
 

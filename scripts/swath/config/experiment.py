@@ -162,4 +162,8 @@ class Experiment(Section):
         if self.predict.stride and self.predict.stride > size:
             expected = f"no more than the window ({size}): pixels would be left out"
             raise mistake("windows_apart", expected, field=("predict", "stride"))
+        stride, crop = self.predict.stride or max(size // 2, 1), self.predict.crop
+        if crop != "auto" and self.task == SEGMENTATION and size - 2 * crop < stride:
+            expected = f"no more than {(size - stride) // 2}, half of what windows overlap: pixels would be left out"
+            raise mistake("windows_apart", expected, field=("predict", "crop"))
         return self

@@ -16,14 +16,30 @@ class Predict(Section):
     """Window size in pixels; the training chips' size when left out."""
 
     stride: PositiveInt | None = None
-    """Step in pixels; the window size when left out, half of it for object detection. Smaller steps see every pixel
-    several times."""
+    """Step in pixels; half the window size when left out. Smaller steps see every pixel several times: half a window
+    takes four times as long as a whole one, with which maps show a grid of seams."""
 
-    crop: Annotated[int, Field(ge=0)] | Literal["auto"] = 0
-    """Pixels cut off every window's edge before it counts; `auto` is half of what windows overlap."""
+    crop: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    """Pixels cut off every window's edge before it counts, since a network sees little around what lies there; `auto`
+    is half of what windows overlap, and none with `smooth`."""
 
-    smooth: bool = False
-    """Average the class scores of overlapping windows, instead of counting votes."""
+    smooth: bool | Literal["tapered"] = False
+    """Average the class scores of overlapping windows, instead of counting votes. With `tapered`, scores count less
+    towards a window's edge, so that seams vanish; Raster Vision's own `predict`, which a bundle is for, cannot do that
+    and averages plainly."""
+
+    flips: bool = False
+    """Predict every window eight times, mirrored and in right-angle turns, and average: eight times the work."""
+
+    scores: bool = False
+    """Write `scores.tif` beside every map: a band for each class, from 0 to 1."""
+
+    uncertainty: Literal["none", "entropy", "margin"] = "none"
+    """Write `uncertainty.tif` beside every map, from 0 (certain) to 1: the entropy of the scores, or how close the two
+    highest ones are."""
+
+    mixed_precision: Literal["none", "bf16", "fp16"] = "none"
+    """Compute in 16 bits: faster on GPUs; maps differ in a few pixels."""
 
     score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Object detection: boxes with a smaller score are left out of maps, counts and F1."""
@@ -54,8 +70,20 @@ class Window(Section):
     crop: Annotated[int, Field(ge=0)] | None = None
     """Semantic segmentation: pixels cut off every window's edge."""
 
-    smooth: bool | None = None
+    smooth: bool | Literal["tapered"] | None = None
     """Semantic segmentation: whether scores are averaged."""
+
+    flips: bool | None = None
+    """Not for object detection: whether to predict in all turns, too; None for no."""
+
+    scores: bool | None = None
+    """Semantic segmentation: whether to write a score per class; None for no."""
+
+    uncertainty: Literal["entropy", "margin"] | None = None
+    """Semantic segmentation: how uncertainty is measured, if it is written."""
+
+    mixed_precision: Literal["bf16", "fp16"] | None = None
+    """Not for object detection: the 16 bits to compute in; None for 32."""
 
     score_threshold: float | None = None
     """Object detection: the least score of a box that counts."""

@@ -44,6 +44,10 @@ BELONGS_TO: dict[str, tuple[str, ...]] = {
     "predict.stride": (SEGMENTATION, DETECTION),
     "predict.crop": (SEGMENTATION,),
     "predict.smooth": (SEGMENTATION,),
+    "predict.flips": (SEGMENTATION, CLASSIFICATION),
+    "predict.scores": (SEGMENTATION,),
+    "predict.uncertainty": (SEGMENTATION,),
+    "predict.mixed_precision": (SEGMENTATION, CLASSIFICATION),
     "predict.score_threshold": (DETECTION,),
     "predict.merge_threshold": (DETECTION,),
 }

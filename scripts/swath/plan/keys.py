@@ -171,11 +171,19 @@ def predict_window(experiment: Experiment) -> Window:
     """Resolve the prediction window for the experiment's task."""
     predict = experiment.predict
     size = predict.chip_size or experiment.chips.size
-    stride = predict.stride or size
-    crop = (size - stride) // 2 if predict.crop == "auto" else predict.crop
-    if experiment.task == CLASSIFICATION:
-        return Window(chip_size=size, stride=size)
+    stride = predict.stride or max(size // 2, 1)
+    most = 0 if predict.smooth else (size - stride) // 2
+    crop = most if predict.crop == "auto" else predict.crop
     if experiment.task == DETECTION:
         thresholds = {"score_threshold": predict.score_threshold, "merge_threshold": predict.merge_threshold}
-        return Window(chip_size=size, stride=predict.stride or size // 2, **thresholds)
-    return Window(chip_size=size, stride=stride, crop=crop, smooth=predict.smooth)
+        return Window(chip_size=size, stride=stride, **thresholds)
+    asked = {"flips": predict.flips or None, "mixed_precision": _unless_none(predict.mixed_precision)}
+    if experiment.task == CLASSIFICATION:
+        return Window(chip_size=size, stride=size, **asked)
+    asked |= {"scores": predict.scores or None, "uncertainty": _unless_none(predict.uncertainty)}
+    return Window(chip_size=size, stride=stride, crop=crop, smooth=predict.smooth, **asked)
+
+
+def _unless_none(word: str) -> str | None:
+    """Return a setting's word, None where it says none: what is not asked for is in no key."""
+    return None if word == "none" else word

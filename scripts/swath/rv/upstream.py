@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -199,3 +200,26 @@ def _get(owner: Any, name: str) -> Any:
             )
         )
     return getattr(owner, name)
+
+
+@dataclass(frozen=True)
+class Raster:
+    """What one of Raster Vision's raster sources reads, and what it does with it.
+
+    Attributes:
+        dataset: Rasterio's.
+        bands: Numbers of the bands, from 1.
+        is_masked: Whether masked pixels become 0.
+        transformers: Raster Vision's, to be applied one after the other.
+    """
+
+    dataset: Any
+    bands: Sequence[int]
+    is_masked: bool
+    transformers: Sequence[Any]
+
+
+def raster_of(source: Any) -> Raster:
+    """Look into a RasterioSource: it reads windows alone, and a prediction reads every row once."""
+    names = ("image_dataset", "bands_to_read", "is_masked", "raster_transformers")
+    return Raster(*(_get(source, name) for name in names))

@@ -19,6 +19,9 @@ Window = tuple[tuple[int, int], tuple[int, int]]
 PROCESS = os.getpid()
 """The process that imported this module; a forked one has another id."""
 
+ONE_AT_A_TIME = threading.Lock()
+"""Threads share a dataset's handle, which must not be used by two at once."""
+
 TYPES = {"uint8", "int8", "uint16", "int16", "float32", "float64"}
 """Types whose values the virtual raster hands through; in longer integers it takes neighbours for the nodata value."""
 
@@ -49,7 +52,7 @@ def read_window(
     if out_shape is None and _is_inside(window, dataset) and _is_plain(dataset) and _is_ours():
         can_be_masked = _can_be_masked(dataset)
         if can_be_masked is False or (can_be_masked and is_masked):
-            with rasterio.Env(session=session) if session else nullcontext():
+            with ONE_AT_A_TIME, rasterio.Env(session=session) if session else nullcontext():
                 return _read(dataset, bands, window, can_be_masked)
     return read_boundless(dataset, bands, window, is_masked, out_shape, session)
 
@@ -78,12 +81,12 @@ def _is_plain(dataset: Any) -> bool:
 
 
 def _is_ours() -> bool:
-    """Tell whether the dataset's handle is ours alone.
+    """Tell whether the dataset's handle is this process's alone.
 
-    Forked processes share the file's position and threads the handle, so that both could read each other's pixels. The
-    virtual raster opens the file anew.
+    Forked processes share the file's position, so that both could read each other's pixels. The virtual raster opens
+    the file anew.
     """
-    return os.getpid() == PROCESS and threading.current_thread() is threading.main_thread()
+    return os.getpid() == PROCESS
 
 
 def _can_be_masked(dataset: Any) -> bool | None:

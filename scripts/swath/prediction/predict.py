@@ -1,11 +1,11 @@
-"""The stage `predict`: Raster Vision's predictions for one shard of scenes, as maps."""
+"""The stage `predict`: one shard of scenes, as maps."""
 
 from __future__ import annotations
 
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,10 @@ import torch
 from swath.config.predict import Window
 from swath.files import publish_directory, published, read_state, sha256, write_json
 from swath.job.gpus import warn_of_unseen_gpus
+from swath.prediction.model import Computing, Model
+from swath.prediction.products import Prediction, write_products
 from swath.rv.bundle import bundle_for_window
 from swath.rv.pipeline import SceneOptions, read_config, scene_config
-from swath.rv.products import Prediction, write_products
-from swath.rv.stores import STORES
 from swath.scenes.facts import SceneFacts
 from swath.scenes.manifest import channel_order, check_imagery
 
@@ -26,21 +26,6 @@ MADE_FROM = "made-from.json"
 BUNDLE = "model-bundle.zip"
 
 log = logging.getLogger("swath.predict")
-
-
-@dataclass(frozen=True)
-class Computing:
-    """How a model computes.
-
-    Attributes:
-        batch_size: Windows per step.
-        channels_last: Keep bands innermost in memory, as the training did.
-        deterministic: Whether the training asked for deterministic GPU kernels; otherwise the fastest ones are taken.
-    """
-
-    batch_size: int
-    channels_last: bool
-    deterministic: bool
 
 
 def predict_scenes(
@@ -63,7 +48,7 @@ def predict_scenes(
         options: Imagery settings, statistics and unlabelled class.
         model: The model's folder: train bundle and pipeline config.
         window: The resolved prediction window.
-        computing: How the model computes.
+        computing: How the model computes, beside what the window says of it.
         colours: Colours by class id.
         folder: Where the scenes' folders go.
         manifest: JSON to write: scene id → folder, and files with their SHA-256.
@@ -71,13 +56,12 @@ def predict_scenes(
     warn_of_unseen_gpus(torch.cuda.device_count())
     check_imagery(scenes, options.imagery)
     config = read_config(model / "pipeline-config.json")
-    store = STORES[options.task]
+    computing = replace(computing, flips=bool(window.flips), mixed_precision=window.mixed_precision)
     with tempfile.TemporaryDirectory() as temporary:
-        config.predict_options = store.predict_options(store.candidates(window), computing.batch_size)
         config.backend.data.num_workers = 0
         pipeline = config.build(temporary)
         pipeline.build_backend(str(bundle_for_window(model, window, Path(temporary) / "bundle")))
-        _set_up(pipeline.backend.learner.model, computing)
+        network = Model(pipeline.backend.learner, options.task, window.chip_size, computing)
         written = {}
         for facts in scenes:
             target = folder / facts.maps
@@ -86,13 +70,10 @@ def predict_scenes(
                 log.info("%s: its maps are there already", facts.id)
                 published.append(target)  # they are this job's, too
             else:
-                raw = str(Path(temporary) / "predictions" / facts.maps)
-                scene = scene_config(facts, options, store=store.label_store(raw, window))
-                built = scene.build(config.dataset.class_config, temporary)
                 prediction = Prediction(
                     facts=facts,
-                    scene=built,
-                    labels=pipeline.predict_scene(built),
+                    scene=scene_config(facts, options).build(config.dataset.class_config, temporary),
+                    model=network,
                     class_config=config.dataset.class_config,
                     colours=colours,
                     bands=channel_order(facts, options.imagery.bands),
@@ -106,14 +87,6 @@ def predict_scenes(
             files = {file.name: sha256(file) for file in sorted(target.iterdir()) if file.is_file()}
             written[facts.id] = {"folder": target.name, "files": files}
     write_json(manifest, {"scenes": written})
-
-
-def _set_up(model: torch.nn.Module, computing: Computing) -> None:
-    """Have a model compute as it is told to; what its convolutions get is laid out as their weights are."""
-    if computing.channels_last:
-        model.to(memory_format=torch.channels_last)
-    torch.backends.cudnn.benchmark = not computing.deterministic  # windows are of one size
-    torch.backends.cudnn.deterministic = computing.deterministic
 
 
 def checksums_of_maps(folder: Path) -> dict[str, str]:

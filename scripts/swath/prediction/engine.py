@@ -1,0 +1,120 @@
+"""Windows on their way through the network, row by row: what is predicted so does not depend on the image's height."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rastervision.core.box import Box
+
+from swath.config.classes import NULL_CLASS_ID
+from swath.prediction.ahead import ahead
+from swath.prediction.grid import Grid, Span
+from swath.prediction.model import Batch, Model
+from swath.prediction.pixels import PixelRows, Smooth, pixel_sums
+from swath.prediction.progress import Progress
+from swath.prediction.strips import Strips
+
+
+@dataclass(frozen=True)
+class RowEnd:
+    """Says that all windows that begin at some row, or above it, have been read.
+
+    Attributes:
+        row: Rows of the image above this one are seen by no further window.
+        empty: Which pixels of these rows have no data, from the row of the mark before; None where all have.
+        left_out: Windows that begin at the last of these rows and have no data.
+    """
+
+    row: int
+    empty: NDArray[np.bool_] | None
+    left_out: int
+
+
+def read_windows(model: Model, strips: Strips, grid: Grid, rows: Span) -> Iterator[Batch | RowEnd]:
+    """Read the windows that count for some rows of an image, in order, with a mark after each row of windows.
+
+    Batches end with a row of windows, so that they are the same ones however an image is split. Windows without any
+    data where they count are left out.
+
+    Args:
+        model: Says how windows are read.
+        strips: The image.
+        grid: The windows' places.
+        rows: Of the image.
+    """
+    tops = grid.tops_for(rows)
+    starts = [grid.rows_kept(top)[0] for top in tops]
+    for top, start, following in zip(tops, starts, [*starts[1:], rows[1]], strict=True):
+        strips.load((max(top, 0), min(top + grid.size, grid.height)))
+        windows = [Box(top, left, top + grid.size, left + grid.size) for left in grid.lefts]
+        seen = [window for window in windows if _has_data(window, strips, grid)]
+        yield from model.batches(strips, seen)
+        yield RowEnd(following, strips.without_data((start, following), (0, grid.width)), len(windows) - len(seen))
+
+
+def _has_data(window: Box, strips: Strips, grid: Grid) -> bool:
+    empty = strips.without_data(grid.rows_kept(window.ymin), grid.columns_kept(window.xmin))
+    return empty is None or not empty.all()
+
+
+def predict_pixels(
+    model: Model,
+    strips: Strips,
+    grid: Grid,
+    classes: int,
+    smooth: Smooth,
+    rows: Span,
+    progress: Progress,
+    with_scores: bool = False,
+) -> Iterator[PixelRows]:
+    """Predict the classes of an image's pixels.
+
+    Args:
+        model: Of semantic segmentation.
+        strips: The image.
+        grid: The windows' places.
+        classes: How many, with the null class.
+        smooth: Whether scores of overlapping windows are averaged, instead of counting votes.
+        rows: Of the image.
+        progress: Is told of every window.
+        with_scores: Whether scores are wanted, too.
+
+    Yields:
+        The rows, in order and in parts.
+    """
+    sums = pixel_sums(smooth, classes, grid, grid.rows_kept(grid.tops_for(rows)[0])[0])
+    for item in ahead(read_windows(model, strips, grid, rows)):
+        if isinstance(item, Batch):
+            for window, predicted in zip(item.windows, model.predict(item, sums.uses_scores), strict=True):
+                (top, bottom), (left, right) = grid.rows_kept(window.ymin), grid.columns_kept(window.xmin)
+                y, x = window.ymin, window.xmin
+                kept = predicted[..., top - y : bottom - y, left - x : right - x]
+                sums.add((top, bottom), (left, right), kept, (top - y, left - x))
+            progress.add(len(item.windows))
+        else:
+            finished = sums.finish(item.row, with_scores)
+            if item.empty is not None:
+                finished.labels[item.empty] = NULL_CLASS_ID
+            if rows[0] < item.row and len(finished.labels):
+                yield finished.below(rows[0])
+            progress.add(item.left_out)
+
+
+def predict_windows(model: Model, strips: Strips, grid: Grid, rows: Span, progress: Progress) -> Iterator[Any]:
+    """Predict windows that are results of their own: boxes, cells.
+
+    Args:
+        model: Of object detection or chip classification.
+        strips, grid, rows, progress: As in :func:`predict_pixels`.
+
+    Yields:
+        A window, and what :meth:`Model.predict` says of it.
+    """
+    for item in ahead(read_windows(model, strips, grid, rows)):
+        if isinstance(item, Batch):
+            yield from zip(item.windows, model.predict(item), strict=True)
+        progress.add(len(item.windows) if isinstance(item, Batch) else item.left_out)

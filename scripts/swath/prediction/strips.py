@@ -1,0 +1,101 @@
+"""An image's windows, of which every row is read from the file once, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+from rastervision.core.box import Box
+from rastervision.core.data import RasterioSource
+
+from swath.prediction.grid import Span
+from swath.rv.upstream import raster_of
+from swath.rv.windows import read_window
+from swath.scenes.no_data import NoData, no_data
+
+Pixels = NDArray[Any]
+
+
+class Strips:
+    """The rows of an image that are in memory.
+
+    Args:
+        source: Raster Vision's source of the image.
+        hidden: Says where the image has no data; None where it has data everywhere.
+    """
+
+    def __init__(self, source: RasterioSource, hidden: NoData | None):
+        self._raster, self._hidden = raster_of(source), hidden
+        self.height, self.width = source.extent.height, source.extent.width
+        self._first = 0
+        self._pixels: Pixels | None = None
+        self._empty: NDArray[np.bool_] | None = None
+
+    def load(self, rows: Span) -> None:
+        """Have some rows in memory, and none above them.
+
+        Args:
+            rows: Start and stop. They lie on the image, and neither of them above those of the call before.
+        """
+        start, stop = rows
+        kept = 0 if self._pixels is None else max(self._first + len(self._pixels) - start, 0)
+        new = (start + kept, stop)
+        if new[0] < new[1]:
+            self._pixels = _below(self._pixels, kept, self._read(new))
+            if self._hidden:
+                window = Window(0, new[0], self.width, new[1] - new[0])
+                self._empty = _below(self._empty, kept, self._hidden(window))
+            self._first = start
+
+    def _read(self, rows: Span) -> Pixels:
+        bands, is_masked = self._raster.bands, self._raster.is_masked
+        pixels: Pixels = read_window(self._raster.dataset, bands, (rows, (0, self.width)), is_masked)
+        return pixels
+
+    def __getitem__(self, window: Box) -> tuple[Pixels, None]:
+        """Return a window's pixels as the model's data set wants them, and no label.
+
+        Args:
+            window: Its rows are in memory, as far as they lie on the image.
+
+        Returns:
+            Height × width × bands, with 0 beyond the image, through Raster Vision's transformers.
+        """
+        assert self._pixels is not None
+        top, bottom = max(window.ymin, 0), min(window.ymax, self.height)
+        left, right = max(window.xmin, 0), min(window.xmax, self.width)
+        chip = self._pixels[top - self._first : bottom - self._first, left:right].copy()  # transformers write into it
+        if chip.shape[:2] != (window.height, window.width):
+            rows = (top - window.ymin, window.ymax - bottom)
+            chip = np.pad(chip, (rows, (left - window.xmin, window.xmax - right), (0, 0)))
+        for transformer in self._raster.transformers:
+            chip = transformer.transform(chip)
+        return chip, None
+
+    def without_data(self, rows: Span, columns: Span) -> NDArray[np.bool_] | None:
+        """Tell which pixels of an area in memory have no data; None where all have."""
+        if self._empty is None:
+            return None
+        return self._empty[rows[0] - self._first : rows[1] - self._first, columns[0] : columns[1]]
+
+
+def _below(old: NDArray[Any] | None, kept: int, new: NDArray[Any]) -> NDArray[Any]:
+    """Put new rows below the last ones of what was there."""
+    return new if old is None or not kept else np.concatenate([old[-kept:], new])
+
+
+@contextmanager
+def strips_of(source: RasterioSource, image: str, bands: Sequence[int]) -> Iterator[Strips]:
+    """Open an image's strips.
+
+    Args:
+        source: Raster Vision's source of the image.
+        image: The image itself.
+        bands: 0-based indices of the bands the model sees.
+    """
+    with no_data(image, bands) as hidden:
+        yield Strips(source, hidden)

@@ -1,0 +1,147 @@
+"""Class maps as polygons of equal class, made block by block, and without a trace of the blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import cast
+
+import geopandas as gpd
+import numpy as np
+import rasterio
+import shapely
+from numpy.typing import NDArray
+from rasterio.features import shapes
+from rasterio.transform import Affine
+from rasterio.windows import Window
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from shapely.geometry import LinearRing, Polygon, shape
+
+from swath.config.classes import NULL_CLASS_ID
+from swath.products.maps import CACHE
+
+ROWS = 1024
+"""Rows of a block; blocks are as wide as the map."""
+
+ReadRows = Callable[[int, int], NDArray[np.uint8]]
+"""Returns class ids from one row up to another, rows × width."""
+Region = tuple[int, Polygon]
+"""A class id, and where it is: corners in pixels."""
+
+
+def label_polygons(
+    raster: Path, classes: Sequence[str], scene: str, background: int = NULL_CLASS_ID
+) -> gpd.GeoDataFrame:
+    """Turn a map of class ids into polygons of equal class.
+
+    Pixels belong together when they share a side.
+
+    Args:
+        raster: The map: class ids, uint8.
+        classes: Class names by id.
+        scene: The scene's id.
+        background: Id of the class of everything that is nothing in particular, if there is one.
+
+    Returns:
+        Columns scene, class_id, class_name, geometry, in the map's CRS, in the order of their uppermost pixels; the
+        null class and background are left out.
+    """
+    with rasterio.Env(**CACHE), rasterio.open(raster) as dataset:
+
+        def read(first: int, last: int) -> NDArray[np.uint8]:
+            labels: NDArray[np.uint8] = dataset.read(1, window=Window(0, first, dataset.width, last - first))
+            return labels
+
+        found = polygonize(read, dataset.height, (NULL_CLASS_ID, background))
+        crs, transform = dataset.crs, dataset.transform
+    ids = [index for index, _ in found]
+    in_pixels = np.array([polygon for _, polygon in found], object)
+    return gpd.GeoDataFrame(
+        {"scene": scene, "class_id": ids, "class_name": [classes[index] for index in ids]},
+        geometry=list(shapely.transform(in_pixels, lambda corners: np.column_stack(transform * corners.T))),
+        crs=crs,
+    )
+
+
+def polygonize(read: ReadRows, height: int, left_out: Sequence[int], rows: int = ROWS) -> list[Region]:
+    """Find regions of equal class, block by block.
+
+    Args:
+        read: Reads the map.
+        height: Of the map, pixels.
+        left_out: Class ids of which no regions are made.
+        rows: Of a block.
+
+    Returns:
+        Regions whose corners are where the class changes, whatever the blocks, in the order of their uppermost pixels.
+    """
+    pieces: list[Region] = []
+    joints = [np.empty((0, 2), int)]
+    above = np.empty(0, int)
+    for first in range(0, height, rows):
+        last = min(first + rows, height)
+        labels = read(first, last)
+        found = shapes(labels, mask=~np.isin(labels, left_out), transform=Affine.translation(0, first))
+        new = [(int(value), cast(Polygon, shape(geometry))) for geometry, value in found]
+        if first:
+            joints.append(_joints(above, _along(first, new, len(pieces), labels.shape[1]), pieces + new))
+        above = _along(last, new, len(pieces), labels.shape[1])
+        pieces += new
+    whole = [_joined([pieces[number] for number in numbers]) for numbers in _groups(len(pieces), np.vstack(joints))]
+    return sorted(whole, key=lambda region: _uppermost(region[1]))
+
+
+def _along(row: int, pieces: Sequence[Region], first: int, width: int) -> NDArray[np.int_]:
+    """Number the pieces that lie along the line above a row, column by column; -1 where there is none.
+
+    Args:
+        row: Of the map.
+        pieces: Those of a block that begins or ends there.
+        first: The number of the first of them.
+        width: Of the map.
+    """
+    numbers = np.full(width, -1)
+    bounds = shapely.bounds(np.array([polygon for _, polygon in pieces], object)).reshape(-1, 4)
+    for index in np.flatnonzero((bounds[:, 1] == row) | (bounds[:, 3] == row)).tolist():
+        columns, lines = shapely.get_coordinates(pieces[index][1].exterior).astype(int).T
+        for side in np.flatnonzero((lines[:-1] == row) & (lines[1:] == row)):
+            numbers[slice(*sorted(columns[side : side + 2]))] = first + index
+    return numbers
+
+
+def _joints(above: NDArray[np.int_], below: NDArray[np.int_], pieces: Sequence[Region]) -> NDArray[np.int_]:
+    """List pairs of pieces of one class that share a part of the line between two blocks."""
+    pairs = np.unique(np.column_stack([above, below])[(above >= 0) & (below >= 0)], axis=0)
+    return pairs[[pieces[one][0] == pieces[other][0] for one, other in pairs]]
+
+
+def _groups(count: int, pairs: NDArray[np.int_]) -> list[NDArray[np.int_]]:
+    """Group numbers below ``count`` that are joined, directly or through others."""
+    graph = coo_array((np.ones(len(pairs), bool), pairs.T), shape=(count, count))
+    _, group = connected_components(graph, directed=False)
+    order = np.argsort(group, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(group[order])) + 1) if count else []
+
+
+def _joined(pieces: Sequence[Region]) -> Region:
+    """Make one region of pieces that share sides, with no corner where a side goes straight on."""
+    polygon = pieces[0][1]
+    if len(pieces) > 1:
+        union = cast(Polygon, shapely.union_all([piece for _, piece in pieces], grid_size=1))
+        polygon = Polygon(_corners(union.exterior), [_corners(ring) for ring in union.interiors])
+    return pieces[0][0], shapely.normalize(polygon)
+
+
+def _corners(ring: LinearRing) -> NDArray[np.float64]:
+    points = shapely.get_coordinates(ring)[:-1]
+    before, after = np.roll(points, 1, axis=0), np.roll(points, -1, axis=0)
+    goes_straight_on: NDArray[np.bool_] = ((before == points) & (points == after)).any(axis=1)
+    return points[~goes_straight_on]
+
+
+def _uppermost(polygon: Polygon) -> tuple[float, float]:
+    """Return row and column of the upper left corner of a polygon's uppermost pixel, of several the leftmost."""
+    points = shapely.get_coordinates(polygon.exterior)
+    column, row = points[np.lexsort(points.T)[0]]
+    return row, column
