@@ -48,7 +48,7 @@ from swath.prediction.model import Computing, Model
 from swath.prediction.pixels import PixelRows, Smooth, taper, uncertainty_of
 from swath.prediction.products import boxes_of
 from swath.prediction.progress import Progress
-from swath.prediction.strips import strips_of
+from swath.prediction.strips import Strips
 from swath.scenes.no_data import without_data
 
 HEIGHT, WIDTH, BANDS, CLASSES = 230, 170, 3, 4
@@ -144,7 +144,8 @@ def parts_of(
 ) -> list[PixelRows]:
     computing = Computing(batch, channels_last=False, deterministic=True, flips=flips)
     model = Model(learner_of(SEGMENTATION, grid.size), SEGMENTATION, grid.size, computing)
-    with strips_of(scene_of(image).raster_source, image, range(BANDS)) as strips, Progress("s", 1) as progress:
+    with Progress("s", 1) as progress:
+        strips = Strips(scene_of(image).raster_source)
         found = list(predict_pixels(model, strips, grid, CLASSES, smooth, rows, progress, with_scores))
     assert found[0].row == rows[0]
     for one, other in pairwise(found):
@@ -275,8 +276,8 @@ def test_uncertainty_is_0_for_what_is_certain_and_1_for_what_is_open() -> None:
 
 def windows_of(image: str, task: Task, grid: Grid, flips: bool = False) -> list[tuple[Box, Any]]:
     model = Model(learner_of(task, grid.size), task, grid.size, Computing(5, False, True, flips))
-    with strips_of(scene_of(image).raster_source, image, range(BANDS)) as strips, Progress("s", 1) as progress:
-        return list(predict_windows(model, strips, grid, (0, HEIGHT), progress))
+    with Progress("s", 1) as progress:
+        return list(predict_windows(model, Strips(scene_of(image).raster_source), grid, (0, HEIGHT), progress))
 
 
 def with_data(image: str, windows: list[Box]) -> list[bool]:

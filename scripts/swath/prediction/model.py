@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from rastervision.core.box import Box
 from rastervision.pytorch_learner import Learner
 from rastervision.pytorch_learner.dataset import AlbumentationsDataset, TransformType
@@ -23,6 +25,8 @@ TRANSFORMS = {
 
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+BYTES = (np.arange(256) / 255).astype(np.float32)
+"""What each value of 8 bits becomes."""
 COLUMN, ROW = -2, -1
 """The dimensions of an image along its columns and rows."""
 
@@ -71,12 +75,19 @@ class Model:
 
     def __init__(self, learner: Learner, task: Task, size: int, computing: Computing):
         self._learner, self._task, self._computing, self._size = learner, task, computing, (size, size)
-        self._transform, _ = learner.cfg.data.get_data_transforms()
+        data = learner.cfg.data
+        self._transform, _ = data.get_data_transforms()
+        self._is_plain = task != DETECTION and data.base_transform is None and data.img_sz == size
         learner.model.eval()
         if computing.channels_last:  # what its convolutions get is laid out as their weights are
             learner.model.to(memory_format=torch.channels_last)
         torch.backends.cudnn.benchmark = not computing.deterministic  # windows are of one size
         torch.backends.cudnn.deterministic = computing.deterministic
+
+    @property
+    def network(self) -> torch.nn.Module:
+        """The network itself."""
+        return self._learner.model
 
     def batches(self, strips: Strips, windows: Sequence[Box]) -> Iterator[Batch]:
         """Read windows, in batches, as the model's learner reads them.
@@ -85,12 +96,22 @@ class Model:
             strips: Has the windows' rows in memory.
             windows: In pixels of the image.
         """
-        dataset = AlbumentationsDataset(strips, transform=self._transform, transform_type=TRANSFORMS[self._task])
-        collate, size = self._learner.get_collate_fn() or torch.utils.data.default_collate, self._computing.batch_size
-        for start in range(0, len(windows), size):
-            chosen = windows[start : start + size]
-            images, _ = collate([dataset[window] for window in chosen])
+        for start in range(0, len(windows), self._computing.batch_size):
+            chosen = windows[start : start + self._computing.batch_size]
+            images = self._plainly(strips, chosen) if self._is_plain else self._by_raster_vision(strips, chosen)
             yield Batch(chosen, images.pin_memory() if self._learner.device.type == "cuda" else images)
+
+    def _by_raster_vision(self, strips: Strips, windows: Sequence[Box]) -> torch.Tensor:
+        dataset = AlbumentationsDataset(strips, transform=self._transform, transform_type=TRANSFORMS[self._task])
+        collate = self._learner.get_collate_fn() or torch.utils.data.default_collate
+        images: torch.Tensor = collate([dataset[window] for window in windows])[0]
+        return images
+
+    def _plainly(self, strips: Strips, windows: Sequence[Box]) -> torch.Tensor:
+        """Do what Raster Vision's data set does when it has nothing to resize: in a fraction of the time."""
+        images = torch.from_numpy(np.stack([normalised(strips.chip(window)) for window in windows]))
+        images = images.permute(0, 3, 1, 2)
+        return images if self._computing.channels_last else images.contiguous()
 
     def predict(self, batch: Batch, raw_out: bool = True) -> Iterable[Any]:
         """Predict a batch.
@@ -107,18 +128,15 @@ class Model:
         images = batch.images.to(self._learner.device, non_blocking=True)
         dtype = DTYPES.get(self._computing.mixed_precision or "")
         with torch.autocast(self._learner.device.type, dtype, enabled=dtype is not None):
-            if self._computing.flips:
-                predicted = self._in_all_orientations(images)
-                if not raw_out:
-                    predicted = self._learner.prob_to_pred(predicted)
-            else:
-                predicted = self._once(images, raw_out)
+            predicted = self._in_all_orientations(images) if self._computing.flips else self._once(images)
+        if not raw_out:
+            predicted = predicted.max(dim=1).indices  # what argmax says, which takes six times as long
         return [self._learner.output_to_numpy(one) for one in predicted]
 
-    def _once(self, images: torch.Tensor, raw_out: bool = True) -> Any:
+    def _once(self, images: torch.Tensor) -> Any:
         options = {} if self._task == CLASSIFICATION else {"out_shape": self._size}
-        predicted = self._learner.predict(images, raw_out=raw_out, **options)
-        return predicted.float() if raw_out and self._task != DETECTION else predicted
+        predicted = self._learner.predict(images, raw_out=True, **options)
+        return predicted if self._task == DETECTION else predicted.float()
 
     def _in_all_orientations(self, images: torch.Tensor) -> torch.Tensor:
         """Average what the network says of images, mirrored or not, in each of four turns.
@@ -137,3 +155,13 @@ class Model:
                 predicted = predicted.flip(ROW) if is_mirrored else predicted
             sums = sums + predicted
         return (sums / 8).log() if self._task == CLASSIFICATION else sums / 8
+
+
+def normalised(chip: NDArray[Any]) -> NDArray[np.float32]:
+    """Scale whole numbers to 0..1, as Raster Vision's data sets do; other values stay as they are."""
+    if chip.dtype == np.uint8:
+        shares: NDArray[np.float32] = BYTES[chip]
+        return shares
+    if np.issubdtype(chip.dtype, np.unsignedinteger):
+        return (chip.astype(float) / np.iinfo(chip.dtype).max).astype(np.float32)
+    return chip.astype(np.float32)

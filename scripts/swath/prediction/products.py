@@ -26,7 +26,7 @@ from swath.prediction.grid import Grid, Span
 from swath.prediction.model import Model
 from swath.prediction.pixels import PixelRows, ScoreRows, uncertainty_of
 from swath.prediction.progress import Progress
-from swath.prediction.strips import Strips, strips_of
+from swath.prediction.strips import Strips
 from swath.products.boxes import box_table
 from swath.products.maps import label_raster_writer, share_raster_writer
 from swath.products.polygons import label_polygons
@@ -92,11 +92,8 @@ class Prediction:
     def begin(self) -> Iterator[tuple[Strips, Progress]]:
         """Open the image, and show how far its prediction is."""
         windows = len(self.grid.tops) * len(self.grid.lefts)
-        with (
-            strips_of(self.scene.raster_source, self.facts.image, self.bands) as strips,
-            Progress(self.facts.id, windows) as progress,
-        ):
-            yield strips, progress
+        with Progress(self.facts.id, windows) as progress:
+            yield Strips(self.scene.raster_source), progress
 
     def windows(self) -> Iterator[tuple[Box, Any]]:
         """Predict windows that are results of their own."""

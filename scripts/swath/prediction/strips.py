@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 from rastervision.core.box import Box
-from rastervision.core.data import RasterioSource
+from rastervision.core.data import CastTransformer, NanTransformer, RasterioSource, StatsTransformer
 
 from swath.prediction.grid import Span
 from swath.rv.upstream import raster_of
 from swath.rv.windows import read_window
-from swath.scenes.no_data import NoData, no_data
+from swath.scenes.no_data import no_data_in
 
 Pixels = NDArray[Any]
+PIXEL_BY_PIXEL = (CastTransformer, NanTransformer, StatsTransformer)
+"""Transformers that look at no pixel's neighbours, and leave 0 alone."""
 
 
 class Strips:
@@ -25,11 +25,12 @@ class Strips:
 
     Args:
         source: Raster Vision's source of the image.
-        hidden: Says where the image has no data; None where it has data everywhere.
     """
 
-    def __init__(self, source: RasterioSource, hidden: NoData | None):
-        self._raster, self._hidden = raster_of(source), hidden
+    def __init__(self, source: RasterioSource):
+        self._raster = raster_of(source)
+        self._hidden = no_data_in(self._raster.dataset, [int(number) for number in self._raster.bands])
+        self._at_once = all(isinstance(one, PIXEL_BY_PIXEL) for one in self._raster.transformers)
         self.height, self.width = source.extent.height, source.extent.width
         self._first = 0
         self._pixels: Pixels | None = None
@@ -54,27 +55,34 @@ class Strips:
     def _read(self, rows: Span) -> Pixels:
         bands, is_masked = self._raster.bands, self._raster.is_masked
         pixels: Pixels = read_window(self._raster.dataset, bands, (rows, (0, self.width)), is_masked)
+        return self._transformed(pixels) if self._at_once else pixels
+
+    def _transformed(self, pixels: Pixels) -> Pixels:
+        for transformer in self._raster.transformers:
+            pixels = transformer.transform(pixels)
         return pixels
 
-    def __getitem__(self, window: Box) -> tuple[Pixels, None]:
-        """Return a window's pixels as the model's data set wants them, and no label.
+    def chip(self, window: Box) -> Pixels:
+        """Return a window's pixels, through Raster Vision's transformers.
 
         Args:
             window: Its rows are in memory, as far as they lie on the image.
 
         Returns:
-            Height × width × bands, with 0 beyond the image, through Raster Vision's transformers.
+            Height × width × bands, with 0 beyond the image. They may be those in memory: not to be written into.
         """
         assert self._pixels is not None
         top, bottom = max(window.ymin, 0), min(window.ymax, self.height)
         left, right = max(window.xmin, 0), min(window.xmax, self.width)
-        chip = self._pixels[top - self._first : bottom - self._first, left:right].copy()  # transformers write into it
+        chip = self._pixels[top - self._first : bottom - self._first, left:right]
         if chip.shape[:2] != (window.height, window.width):
             rows = (top - window.ymin, window.ymax - bottom)
             chip = np.pad(chip, (rows, (left - window.xmin, window.xmax - right), (0, 0)))
-        for transformer in self._raster.transformers:
-            chip = transformer.transform(chip)
-        return chip, None
+        return chip if self._at_once else self._transformed(chip.copy())  # transformers write into what they get
+
+    def __getitem__(self, window: Box) -> tuple[Pixels, None]:
+        """Return a window's pixels, and no label: what Raster Vision's data sets ask for."""
+        return self.chip(window).copy(), None
 
     def without_data(self, rows: Span, columns: Span) -> NDArray[np.bool_] | None:
         """Tell which pixels of an area in memory have no data; None where all have."""
@@ -86,16 +94,3 @@ class Strips:
 def _below(old: NDArray[Any] | None, kept: int, new: NDArray[Any]) -> NDArray[Any]:
     """Put new rows below the last ones of what was there."""
     return new if old is None or not kept else np.concatenate([old[-kept:], new])
-
-
-@contextmanager
-def strips_of(source: RasterioSource, image: str, bands: Sequence[int]) -> Iterator[Strips]:
-    """Open an image's strips.
-
-    Args:
-        source: Raster Vision's source of the image.
-        image: The image itself.
-        bands: 0-based indices of the bands the model sees.
-    """
-    with no_data(image, bands) as hidden:
-        yield Strips(source, hidden)

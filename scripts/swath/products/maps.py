@@ -21,8 +21,8 @@ from swath.files import temporary_name
 LabelRaster = NDArray[np.uint8]
 WriteRows = Callable[[int, NDArray[Any]], None]
 """Takes a row of the raster, and values from there on: rows × width, after the bands where there are several."""
-CACHE = {"GDAL_CACHEMAX": 256}
-"""Megabytes of a raster that GDAL keeps in memory; its default is a share of the machine's memory."""
+CACHE = {"GDAL_CACHEMAX": 256 * 2**20}
+"""Bytes of rasters that GDAL keeps in memory; its default is a share of the machine's memory."""
 NO_SHARE, FULL_SHARE = 255, 254
 """A share's nodata value, and what stands for 1."""
 

@@ -32,23 +32,31 @@ def no_data(image: str, bands: Sequence[int]) -> Iterator[NoData | None]:
         What says so window by window; None for an image whose header rules it out.
     """
     with rasterio.open(image) as dataset:
-        numbers = [band + 1 for band in bands]
-        if all(_is_always_there(dataset, number) for number in numbers):
-            yield None
-            return
+        yield no_data_in(dataset, [band + 1 for band in bands])
 
-        def hidden(window: Window) -> NDArray[np.bool_]:
-            empty = np.ones((window.height, window.width), bool)
-            for number in numbers:
-                masked = dataset.read_masks(number, window=window) == 0
-                if np.dtype(dataset.dtypes[number - 1]).kind == "f":
-                    masked |= np.isnan(dataset.read(number, window=window))
-                empty &= masked
-                if not empty.any():
-                    break
-            return empty
 
-        yield hidden
+def no_data_in(dataset: Any, numbers: Sequence[int]) -> NoData | None:
+    """Say where an image that is open has no data, as :func:`no_data` does.
+
+    Args:
+        dataset: Rasterio's.
+        numbers: Of the bands the model sees, from 1.
+    """
+    if all(_is_always_there(dataset, number) for number in numbers):
+        return None
+
+    def hidden(window: Window) -> NDArray[np.bool_]:
+        empty = np.ones((window.height, window.width), bool)
+        for number in numbers:
+            masked = dataset.read_masks(number, window=window) == 0
+            if np.dtype(dataset.dtypes[number - 1]).kind == "f":
+                masked |= np.isnan(dataset.read(number, window=window))
+            empty &= masked
+            if not empty.any():
+                break
+        return empty
+
+    return hidden
 
 
 def _is_always_there(dataset: Any, number: int) -> bool:
