@@ -38,7 +38,7 @@ WAYS = ("swath", "raster_vision", "forward")
 
 
 def write_scene(path: Path, side: int) -> None:
-    """Write square fields of four kinds, with noise; a tenth of the scene at its left has no data."""
+    """Write square fields of four kinds, with noise; of large scenes a tenth, at their left, has no data."""
     place = rasterio.transform.from_origin(330_000, 5_820_000, 10, 10)
     profile: dict[str, Any] = {"driver": "GTiff", "dtype": "uint16", "count": BANDS, "nodata": 0, "tiled": True}
     profile |= {"width": side, "height": side, "crs": "EPSG:32633", "transform": place, "bigtiff": "if_safer"}
@@ -54,7 +54,8 @@ def write_scene(path: Path, side: int) -> None:
                 pixels = noise[:, :height, :width] + 1000 * (
                     kinds[np.ix_(rows, columns)] == np.arange(BANDS)[:, None, None]
                 ).astype(np.uint16)
-                pixels[:, :, columns < side // FIELD // 10] = 0
+                if side > DEMO_SIDE:
+                    pixels[:, :, columns < side // FIELD // 10] = 0
                 image.write(pixels, window=RasterWindow(column, row, width, height))
 
 
@@ -159,6 +160,9 @@ def forward(model: Any, prediction: Any) -> None:
 
 def in_a_process(image: Path, kind: str, way: str) -> dict[str, float]:
     """Predict in a process of its own."""
+    from swath.job.environment import set_up_computing
+
+    set_up_computing()
     command = [sys.executable, __file__, "--child", str(image), kind, way]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])

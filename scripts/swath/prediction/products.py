@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio
 import torch
 from numpy.typing import NDArray
 from rasterio.windows import Window as RasterWindow
@@ -92,8 +93,9 @@ class Prediction:
     def begin(self) -> Iterator[tuple[Strips, Progress]]:
         """Open the image, and show how far its prediction is."""
         windows = len(self.grid.tops) * len(self.grid.lefts)
-        with Progress(self.facts.id, windows) as progress:
-            yield Strips(self.scene.raster_source), progress
+        strips = Strips(self.scene.raster_source)
+        with rasterio.Env(GDAL_CACHEMAX=strips.cache), Progress(self.facts.id, windows) as progress:
+            yield strips, progress
 
     def windows(self) -> Iterator[tuple[Box, Any]]:
         """Predict windows that are results of their own."""

@@ -16,6 +16,9 @@ from swath.rv.windows import read_window
 from swath.scenes.no_data import no_data_in
 
 Pixels = NDArray[Any]
+ROWS_AT_ONCE = 32
+"""Rows that are transformed at once: transformers compute in numbers of 64 bits."""
+LEAST_CACHE = 64 * 2**20
 PIXEL_BY_PIXEL = (CastTransformer, NanTransformer, StatsTransformer)
 """Transformers that look at no pixel's neighbours, and leave 0 alone."""
 
@@ -36,6 +39,13 @@ class Strips:
         self._pixels: Pixels | None = None
         self._empty: NDArray[np.bool_] | None = None
 
+    @property
+    def cache(self) -> int:
+        """Bytes of cache that GDAL needs to decode every block of the file once: a row of blocks, and some for others."""
+        dataset = self._raster.dataset
+        row = max(height for height, _ in dataset.block_shapes) * dataset.width * dataset.count
+        return LEAST_CACHE + int(1.25 * row * np.dtype(dataset.dtypes[0]).itemsize)
+
     def load(self, rows: Span) -> None:
         """Have some rows in memory, and none above them.
 
@@ -44,8 +54,8 @@ class Strips:
         """
         start, stop = rows
         kept = 0 if self._pixels is None else max(self._first + len(self._pixels) - start, 0)
-        new = (start + kept, stop)
-        if new[0] < new[1]:
+        if start + kept < stop:
+            new = (start + kept, stop)
             self._pixels = _below(self._pixels, kept, self._read(new))
             if self._hidden:
                 window = Window(0, new[0], self.width, new[1] - new[0])
@@ -55,7 +65,10 @@ class Strips:
     def _read(self, rows: Span) -> Pixels:
         bands, is_masked = self._raster.bands, self._raster.is_masked
         pixels: Pixels = read_window(self._raster.dataset, bands, (rows, (0, self.width)), is_masked)
-        return self._transformed(pixels) if self._at_once else pixels
+        if not self._at_once:
+            return pixels
+        parts = range(0, len(pixels), ROWS_AT_ONCE)
+        return np.concatenate([self._transformed(pixels[row : row + ROWS_AT_ONCE]) for row in parts])
 
     def _transformed(self, pixels: Pixels) -> Pixels:
         for transformer in self._raster.transformers:

@@ -21,8 +21,6 @@ from swath.files import temporary_name
 LabelRaster = NDArray[np.uint8]
 WriteRows = Callable[[int, NDArray[Any]], None]
 """Takes a row of the raster, and values from there on: rows × width, after the bands where there are several."""
-CACHE = {"GDAL_CACHEMAX": 256 * 2**20}
-"""Bytes of rasters that GDAL keeps in memory; its default is a share of the machine's memory."""
 NO_SHARE, FULL_SHARE = 255, 254
 """A share's nodata value, and what stands for 1."""
 
@@ -86,11 +84,10 @@ def _cog(image: str, path: Path, bands: int, nodata: int, overviews: str) -> Ite
     profile = {"driver": "GTiff", "dtype": "uint8", "count": bands, "nodata": nodata, "bigtiff": "if_safer"}
     temporary = temporary_name(path)
     try:
-        with rasterio.Env(**CACHE):
-            with rasterio.open(temporary, "w", **place, **profile, interleave="band", sparse_ok=True) as dataset:
-                yield dataset
-            options = {"compress": "DEFLATE", "blocksize": 256, "overview_resampling": overviews}
-            rasterio.shutil.copy(temporary, path, driver="COG", **options)
+        with rasterio.open(temporary, "w", **place, **profile, interleave="band", sparse_ok=True) as dataset:
+            yield dataset
+        options = {"compress": "DEFLATE", "blocksize": 256, "overview_resampling": overviews}
+        rasterio.shutil.copy(temporary, path, driver="COG", **options)
     finally:
         temporary.unlink(missing_ok=True)
 

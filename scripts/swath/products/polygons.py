@@ -19,9 +19,8 @@ from scipy.sparse.csgraph import connected_components
 from shapely.geometry import LinearRing, Polygon, shape
 
 from swath.config.classes import NULL_CLASS_ID
-from swath.products.maps import CACHE
 
-ROWS = 1024
+ROWS = 512
 """Rows of a block; blocks are as wide as the map."""
 
 ReadRows = Callable[[int, int], NDArray[np.uint8]]
@@ -47,7 +46,7 @@ def label_polygons(
         Columns scene, class_id, class_name, geometry, in the map's CRS, in the order of their uppermost pixels; the
         null class and background are left out.
     """
-    with rasterio.Env(**CACHE), rasterio.open(raster) as dataset:
+    with rasterio.open(raster) as dataset:
 
         def read(first: int, last: int) -> NDArray[np.uint8]:
             labels: NDArray[np.uint8] = dataset.read(1, window=Window(0, first, dataset.width, last - first))
@@ -76,20 +75,25 @@ def polygonize(read: ReadRows, height: int, left_out: Sequence[int], rows: int =
     Returns:
         Regions whose corners are where the class changes, whatever the blocks, in the order of their uppermost pixels.
     """
+    wanted = np.ones(256, bool)
+    wanted[list(left_out)] = False
     pieces: list[Region] = []
     joints = [np.empty((0, 2), int)]
     above = np.empty(0, int)
     for first in range(0, height, rows):
         last = min(first + rows, height)
         labels = read(first, last)
-        found = shapes(labels, mask=~np.isin(labels, left_out), transform=Affine.translation(0, first))
+        found = shapes(labels, mask=wanted[labels], transform=Affine.translation(0, first))
         new = [(int(value), cast(Polygon, shape(geometry))) for geometry, value in found]
         if first:
             joints.append(_joints(above, _along(first, new, len(pieces), labels.shape[1]), pieces + new))
         above = _along(last, new, len(pieces), labels.shape[1])
         pieces += new
-    whole = [_joined([pieces[number] for number in numbers]) for numbers in _groups(len(pieces), np.vstack(joints))]
-    return sorted(whole, key=lambda region: _uppermost(region[1]))
+    whole = pieces  # each becomes the region that it begins, so that no two lists of all of them are in memory
+    groups = _groups(len(pieces), np.vstack(joints))
+    for numbers in groups:
+        whole[numbers[0]] = _joined([pieces[number] for number in numbers])
+    return sorted((whole[numbers[0]] for numbers in groups), key=lambda region: _uppermost(region[1]))
 
 
 def _along(row: int, pieces: Sequence[Region], first: int, width: int) -> NDArray[np.int_]:
