@@ -35,6 +35,8 @@ SIZES = {CHEAP: 256, DEMO: 128}
 """Pixels of a side of a prediction window."""
 DEMO_SIDE = 1024
 WAYS = ("swath", "raster_vision", "forward")
+TRIES = 3
+"""Of which the quickest counts."""
 
 
 def write_scene(path: Path, side: int) -> None:
@@ -193,7 +195,8 @@ def main() -> None:
             theirs = in_a_process(scene(side), CHEAP, "raster_vision")
             line += f" {theirs['peak']:,.0f} | {theirs['clock']:,.0f} |"
         print(line if line.count("|") > 4 else f"{line} | |", flush=True)
-    found = {way: in_a_process(scene(DEMO_SIDE), DEMO, way)["cpu"] for way in WAYS}
+    tried = [{way: in_a_process(scene(DEMO_SIDE), DEMO, way)["cpu"] for way in WAYS} for _ in range(TRIES)]
+    found = {way: min(seconds[way] for seconds in tried) for way in WAYS}
     print(f"\nThe demo's network, {DEMO_SIDE}², CPU-seconds: forward pass alone {found['forward']:.1f}")
     for way in WAYS[:2]:
         print(f"{way}: {found[way]:.1f}, beside the network {found[way] / found['forward'] - 1:.0%} of it")

@@ -41,7 +41,7 @@ class Strips:
 
     @property
     def cache(self) -> int:
-        """Bytes of cache that GDAL needs to decode every block of the file once: a row of blocks, and some for others."""
+        """Bytes of cache that GDAL needs to decode every block once: a row of blocks, and some for what is written."""
         dataset = self._raster.dataset
         row = max(height for height, _ in dataset.block_shapes) * dataset.width * dataset.count
         return LEAST_CACHE + int(1.25 * row * np.dtype(dataset.dtypes[0]).itemsize)
