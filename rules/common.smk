@@ -102,13 +102,19 @@ def made_files(wildcards):
 
 def manifests(key, scenes):
     """The manifests that hold some scenes' facts."""
-    wanted = {scene.id for scene in scenes}
-    return [
-        f"{RESULTS}/scenes/{key}/{split}-{shard}.json"
+    holding = manifest_of_scenes(key)
+    return list(dict.fromkeys(holding[scene.id] for scene in scenes))
+
+
+@cache
+def manifest_of_scenes(key):
+    """Scene → the manifest that holds its facts."""
+    return {
+        scene.id: f"{RESULTS}/scenes/{key}/{split}-{shard}.json"
         for split in SPLITS
         for shard, held in scene_shards(key, split).items()
-        if wanted & {scene.id for scene in held}
-    ]
+        for scene in held
+    }
 
 
 def maps_of(run, split, labelled=False):

@@ -125,6 +125,16 @@ def test_a_dry_run_ends_with_a_table_by_trial(terminal: Callable[..., io.StringI
     assert [line.split() for line in text.splitlines() if "more" in line] == [["2,981", "more", "2,981", "-"]]
 
 
+def test_the_table_is_in_the_order_of_the_values(terminal: Callable[..., io.StringIO]) -> None:
+    stream = terminal(dryrun=True)
+    say("Job stats:\ntotal 7", LogEvent.RUN_INFO)
+    for number, key in enumerate(["lr=0.01", "s10", "lr=0.002", "lr=5e-05", "s9", "lr=0.1"]):
+        begin(number, "train", "train", key)
+    say("Job stats:\ntotal 7", LogEvent.RUN_INFO)
+    names = [line.split()[0].split("=", 1)[1] for line in stream.getvalue().splitlines() if line.startswith("trial=")]
+    assert [name.split(",")[0] for name in names] == ["lr=5e-05", "lr=0.002", "lr=0.01", "lr=0.1", "s9", "s10"]
+
+
 @pytest.mark.parametrize("asked", ["verbose", "printshellcmds", "debug_dag"])
 def test_who_asks_for_details_gets_snakemakes_own_lines(terminal: Callable[..., io.StringIO], asked: str) -> None:
     terminal(**{asked: True})

@@ -14,7 +14,9 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
-from snakemake import common
+import snakemake.api  # noqa: F401 - imports the modules below in the one order that they can be imported in
+from snakemake import common, jobs, rules
+from snakemake.dag import ScriptProcessor
 from snakemake.exceptions import WorkflowError
 from snakemake.scheduling.job_scheduler import JobScheduler
 
@@ -135,17 +137,37 @@ def test_snakemake_plans_only_where_apptainer_is(tmp_path: Path, monkeypatch: py
 
 def test_snakemake_still_looks_at_a_function_for_every_job() -> None:
     """Where it remembers by itself, `_look_at_functions_once` can go."""
-    code = "from snakemake import common; assert not hasattr(common.get_function_params, 'cache_info')"
+    code = (
+        "import snakemake.api; from snakemake import rules; assert not hasattr(rules.get_function_params, 'cache_info')"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0, CAN_GO
 
 
 def test_a_function_is_looked_at_once_and_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     looked = []
-    monkeypatch.setattr(common, "get_function_params", lambda func: looked.append(func) or {"a": 1})
+    for module in (common, rules, jobs):
+        monkeypatch.setattr(module, "get_function_params", lambda func: looked.append(func) or {"a": 1})
     upstream._look_at_functions_once()
-    for _ in range(3):
-        assert common.get_function_params(len) == {"a": 1}
+    for module in (rules, jobs):  # where Snakemake asks
+        assert module.get_function_params(len) == {"a": 1}
     assert looked == [len]
     once = common.get_function_params
     upstream._look_at_functions_once()
     assert common.get_function_params is once
+
+
+def test_a_script_is_looked_for_once_unless_jobs_have_scripts_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+    monkeypatch.setattr(ScriptProcessor, "process_job", lambda self, job: looked.append(job.rule.script))
+    upstream._look_for_scripts_once()
+    for script in ("a.py", "a.py", "b.py", "{kind}.py", "{kind}.py"):
+        job = SimpleNamespace(rule=SimpleNamespace(name="rule", script=script), is_script=True)
+        ScriptProcessor.process_job(None, job)
+    assert looked == ["a.py", "b.py", "{kind}.py", "{kind}.py"]
+
+
+def test_snakemake_still_looks_for_the_script_of_every_job() -> None:
+    """Where it remembers rules' scripts, `_look_for_scripts_once` can go."""
+    code = "import inspect, snakemake.api; from snakemake import dag; print(inspect.getsource(dag.ScriptProcessor))"
+    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert "script.get_source(" in told and "cache" not in told.replace("sourcecache", ""), CAN_GO

@@ -47,6 +47,7 @@ class Plan:
     keyring: Keyring = field(default_factory=Keyring)
     twice: dict[str, int] = field(default_factory=dict)
     _parts: dict[tuple[str, int | None], list[list[Scene]]] = field(default_factory=dict)
+    _sorted: dict[tuple[str, int | None], list[Scene]] = field(default_factory=dict)
     _runs: dict[str, dict[str, Run]] = field(default_factory=dict)
 
     @property
@@ -62,7 +63,10 @@ class Plan:
 
     def scenes_of(self, split: str, fold: int | None = None) -> list[Scene]:
         """Return the scenes of a split in a fold, sorted by id; without fold those that take turns are for training."""
-        return sorted((scene for part in self.parts_of(split, fold) for scene in part), key=lambda scene: scene.id)
+        if (split, fold) not in self._sorted:
+            scenes = (scene for part in self.parts_of(split, fold) for scene in part)
+            self._sorted[split, fold] = sorted(scenes, key=lambda scene: scene.id)
+        return self._sorted[split, fold]
 
     def parts_of(self, split: str, fold: int | None = None) -> list[list[Scene]]:
         """Return the scenes of a split in parts that stay together.

@@ -27,6 +27,8 @@ TO_BE_CONTINUED = 75
 """The exit status of a script that has stopped in good order."""
 MOST_RUNS = 20
 """Runs that the table of a dry run names; the others are added up."""
+NUMBER = re.compile(r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)")
+"""A number in a name."""
 SHARED = "for all trials"
 
 HIDDEN = (
@@ -124,7 +126,7 @@ class ReportFormatter(DefaultFormatter):
 
     def table(self) -> str:
         """Draw what a dry run has planned: a row for every run, a column for every rule."""
-        runs = {name: jobs for name, jobs in self.planned.items() if name != SHARED}
+        runs = {name: self.planned[name] for name in sorted(self.planned, key=_by_value) if name != SHARED}
         rules = list(dict.fromkeys(rule for jobs in runs.values() for rule in jobs))
         rows = [["run", *rules]]
         rows += [[name, *(_number(jobs[rule]) for rule in rules)] for name, jobs in list(runs.items())[:MOST_RUNS]]
@@ -197,6 +199,12 @@ class Chosen(logging.Filter):
             self.formatter.how = found[1], found[2]
             return True
         return text.startswith(HIDDEN) or bool(re.match(r"Execute \d+ jobs", text))
+
+
+def _by_value(name: str) -> list[tuple[bool, float, str]]:
+    """Order names of runs by the numbers in them: 5e-05 comes before 0.001, and seed 2 before seed 10."""
+    parts = NUMBER.split(name)
+    return [(bool(index % 2), float(part) if index % 2 else 0.0, part) for index, part in enumerate(parts)]
 
 
 def _now() -> str:
