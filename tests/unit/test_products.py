@@ -19,7 +19,7 @@ from rasterio.features import shapes
 from rio_cogeo.cogeo import cog_validate
 from shapely.geometry import shape
 
-from swath.products.maps import label_raster_writer, write_label_raster
+from swath.products.maps import label_raster_writer, share_raster_writer, write_label_raster
 from swath.products.polygons import label_polygons, polygonize
 from swath.products.tables import write_table
 from swath.scenes.no_data import without_data
@@ -114,6 +114,23 @@ def test_a_table_without_polygons_is_written_too(tmp_path: Path, image: str) -> 
     assert gpd.read_parquet(tmp_path / "polygons.parquet").empty
     again = gpd.read_file(tmp_path / "polygons.gpkg")
     assert again.empty and again.crs.to_epsg() == 32633 and "class_name" in again
+
+
+def test_shares_are_a_valid_cog_of_8_bits_that_says_its_scale(tmp_path: Path, image: str) -> None:
+    shares = np.stack([np.linspace(0, 1, 600 * 700), np.full(600 * 700, 0.25)]).reshape(2, 600, 700)
+    shares = shares.astype(np.float32)
+    shares[:, 40:90, 10:20] = np.nan
+    path = tmp_path / "scores.tif"
+    with share_raster_writer(image, ["field", "moor"], path) as write:
+        for first, last in pairwise([0, 33, 600]):
+            write(first, shares[:, first:last])
+    valid, errors, _ = cog_validate(path, quiet=True)
+    assert valid, errors
+    with rasterio.open(path) as dataset:
+        assert dataset.descriptions == ("field", "moor") and dataset.dtypes == ("uint8", "uint8")
+        read = dataset.read(masked=True)
+        assert np.array_equal(np.ma.getmaskarray(read), np.isnan(shares))
+        assert np.abs(read * dataset.scales[0] - np.nan_to_num(shares)).max() <= 0.5 / 254 + 1e-6
 
 
 @settings(max_examples=300, deadline=None)

@@ -21,7 +21,7 @@ from swath.errors import UserError
 from swath.files import content_of_zips, read_json, unzip, write_json, zip_directory
 from swath.job import attempt_log, run_script
 from swath.plan.finished import Winner
-from swath.rv import predict
+from swath.prediction import predict
 from swath.scenes import blocks
 from swath.scenes.manifest import read_manifests
 from swath.scenes.table import PassedOver

@@ -42,7 +42,7 @@ def project(folder: Path, name: str, rows: list[str], **sections: Any) -> Projec
     config = deepcopy(SMALL) | {"experiment": name, "scenes": {"table": "data/scenes.csv"}, "sweep": {}} | sections
     config["chips"] = {"size": 32, "per_scene": 4}
     config["train"] = {"epochs": 1, "batch_size": 4, "threads": 1}
-    config["predict"] = {"stride": 32}
+    config["predict"] = {"stride": 32, "scores": True, "uncertainty": "margin"}
     return Project(folder, config)
 
 
@@ -89,6 +89,18 @@ def test_four_bands_of_float32_with_nan(small_scenes: Path, tmp_path: Path) -> N
     assert set(maps) == {"d", "e"}
     for labels in maps.values():
         assert not labels[:5].any() and labels[5:].all()  # no data, no class
+    for folder in done.results.glob("predictions/*/*/"):
+        with rasterio.open(folder / "prediction.tif") as dataset:
+            classes, labels = [dataset.tags(1)[f"class_{index}"] for index in range(1, 5)], dataset.read(1)
+        with rasterio.open(folder / "scores.tif") as dataset:
+            assert list(dataset.descriptions) == classes
+            scores = dataset.read(masked=True)
+        with rasterio.open(folder / "uncertainty.tif") as dataset:
+            uncertain = dataset.read(1, masked=True)
+        for values in (*scores, uncertain):
+            assert np.array_equal(np.ma.getmaskarray(values), labels == 0)
+        assert np.array_equal(scores.argmax(axis=0)[5:] + 1, labels[5:])
+        assert not uncertain[5:].any()  # a pixel is seen once, and has one vote
     bundle = next(done.results.glob("bundles/*/model-bundle.zip"))
     raster_vision("predict", str(bundle), "data/d.tif", str(tmp_path / "own"), folder=tmp_path)
     with rasterio.open(tmp_path / "own" / "labels.tif") as dataset:
