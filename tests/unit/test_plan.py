@@ -223,6 +223,17 @@ def test_bands_lie_innermost_unless_the_network_is_ones_own() -> None:
     assert {spec["train"]["channels_last"] for spec in plan_of(asked).specs["models"].values()} == {True}
 
 
+def test_windows_overlap_by_half_and_are_cropped_unless_scores_are_averaged() -> None:
+    def window(**predict: Any) -> Any:
+        (spec,) = plan_of({**base(), "predict": predict, "sweep": {}}).specs["predictions"].values()
+        return spec["predict"]
+
+    assert window() == {"chip_size": 64, "stride": 32, "crop": 16, "smooth": False}
+    assert window(stride=64) == {"chip_size": 64, "stride": 64, "crop": 0, "smooth": False}
+    for smooth in (True, "tapered"):
+        assert window(smooth=smooth) == {"chip_size": 64, "stride": 32, "crop": 0, "smooth": smooth}
+
+
 def test_what_is_said_and_what_is_the_default_are_the_same() -> None:
     config = with_setting(base(), "predict", {"chip_size": 64, "stride": 48, "crop": 4, "smooth": True})
     assert reached(plan_of(base()), plan_of(config)) == set()

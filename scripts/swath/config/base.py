@@ -27,20 +27,24 @@ class Section(BaseModel):
         if bool not in kinds and kinds & {int, float} and _holds_truth(value):
             raise mistake("wrong_type", "a number" if str not in kinds else "a number or text", "give one")
         if bool in kinds and Any not in kinds and not isinstance(value, bool | None):
-            raise mistake("wrong_type", "true or false", "write true or false, without quotes")
+            words = sorted(kind for kind in kinds if isinstance(kind, str))
+            if value not in words:
+                expected = " or ".join([", ".join(["true", "false", *words][:-1]), ["true", "false", *words][-1]])
+                cure = "write true or false, without quotes"
+                raise mistake("wrong_type", expected, f"{cure}, or {words[0]}" if words else cure)
         return value
 
 
 @cache
 def _kinds_of(section: type[BaseModel], field: str) -> set[Any]:
-    """Collect the plain types that a field's values can have, at any depth; those of inner sections are their own."""
+    """Collect the plain types and words that a field's values can be, at any depth; not those of inner sections."""
     waiting, found = [section.model_fields[field].annotation], set()
     while waiting:
         kind = waiting.pop()
         inner = get_args(kind)
         waiting += inner
         found |= set() if inner else {kind}
-    return {kind for kind in found if kind in (bool, int, float, str, Any)}
+    return {kind for kind in found if kind in (bool, int, float, str, Any) or isinstance(kind, str)}
 
 
 def _holds_truth(value: Any) -> bool:
