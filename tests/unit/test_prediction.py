@@ -140,9 +140,10 @@ def parts_of(
     rows: tuple[int, int],
     batch: int = 5,
     flips: bool = False,
+    mixed_precision: str | None = None,
     with_scores: bool = False,
 ) -> list[PixelRows]:
-    computing = Computing(batch, channels_last=False, deterministic=True, flips=flips)
+    computing = Computing(batch, False, deterministic=True, flips=flips, mixed_precision=mixed_precision)
     model = Model(learner_of(SEGMENTATION, grid.size), SEGMENTATION, grid.size, computing)
     with Progress("s", 1) as progress:
         strips = Strips(scene_of(image).raster_source)
@@ -331,6 +332,26 @@ def test_windows_without_data_are_not_predicted(image: str, monkeypatch: pytest.
     empty = without_data(image, range(BANDS))
     assert all(not empty[w.ymin : w.ymax, w.xmin : w.xmax].all() for w in seen)
     assert len(seen) < 8 * 6
+
+
+def test_16_bits_change_a_few_pixels(full_image: str) -> None:
+    grid = Grid(HEIGHT, WIDTH, 64, 64)
+    whole, half = (
+        pixels_of(full_image, grid, True, (0, HEIGHT), mixed_precision=precision) for precision in (None, "bf16")
+    )
+    assert 0.9 < (whole == half).mean() < 1
+
+
+def test_a_log_says_now_and_then_how_far_a_prediction_is(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("swath.prediction.progress.time.monotonic", lambda: now[0])
+    with caplog.at_level("INFO"), Progress("scene a", 1000) as progress:
+        for _ in range(10):
+            now[0] += 4
+            progress.add(100)
+    assert caplog.messages == ["scene a: 80 % of 1000 windows, about 8 seconds to go"]
 
 
 def test_what_goes_wrong_ahead_is_raised_in_its_place() -> None:
