@@ -92,7 +92,7 @@ def polygonize(read: ReadRows, height: int, left_out: Sequence[int], rows: int =
     whole = pieces  # each becomes the region that it begins, so that no two lists of all of them are in memory
     groups = _groups(len(pieces), np.vstack(joints))
     for numbers in groups:
-        whole[numbers[0]] = _joined([pieces[number] for number in numbers])
+        whole[numbers[0]] = _joined([pieces[number] for number in numbers], rows)
     return sorted((whole[numbers[0]] for numbers in groups), key=lambda region: _uppermost(region[1]))
 
 
@@ -128,17 +128,86 @@ def _groups(count: int, pairs: NDArray[np.int_]) -> list[NDArray[np.int_]]:
     return np.split(order, np.flatnonzero(np.diff(group[order])) + 1) if count else []
 
 
-def _joined(pieces: Sequence[Region]) -> Region:
-    """Make one region of pieces that share sides, with no corner where a side goes straight on."""
+def _joined(pieces: Sequence[Region], rows: int) -> Region:
+    """Make one region of pieces that share sides, with no corner where a side goes straight on.
+
+    Args:
+        pieces: Of one class; they meet where blocks do.
+        rows: Of a block.
+    """
     polygon = pieces[0][1]
     if len(pieces) > 1:
-        union = cast(Polygon, shapely.union_all([piece for _, piece in pieces], grid_size=1))
-        polygon = Polygon(_corners(union.exterior), [_corners(ring) for ring in union.interiors])
+        rings = _outlines([piece.exterior for _, piece in pieces], rows)
+        (outer,) = (ring for ring in rings if ring.is_ccw)
+        enclosed = [ring for ring in rings if ring is not outer]  # by several pieces together
+        polygon = Polygon(outer, [*enclosed, *(hole for _, piece in pieces for hole in piece.interiors)])
     return pieces[0][0], shapely.normalize(polygon)
 
 
-def _corners(ring: LinearRing) -> NDArray[np.float64]:
-    points = shapely.get_coordinates(ring)[:-1]
+def _outlines(exteriors: Sequence[LinearRing], rows: int) -> list[LinearRing]:
+    """Trace the outlines of pieces put together: a side that two of them share is none.
+
+    Holes of a piece do not reach the edge of its block. In a corner where two pixels of the region meet diagonally,
+    an outline turns right, around what is not in the region: it touches another one there, and never itself.
+
+    Args:
+        exteriors: Outlines of the pieces, corners in pixels.
+        rows: Of a block.
+
+    Returns:
+        Outlines with the region on their left: the outer one counterclockwise, those of holes clockwise.
+    """
+    sides = [_sides(shapely.get_coordinates(ring if ring.is_ccw else ring.reverse()), rows) for ring in exteriors]
+    starts, ends = np.concatenate([start for start, _ in sides]), np.concatenate([end for _, end in sides])
+    width = int(starts[:, 0].max()) + 1
+    start_keys, end_keys = (points[:, 1] * width + points[:, 0] for points in (starts, ends))
+    steps = ends - starts
+    there, back = ((steps == (sign, 0)).all(axis=1) for sign in (1, -1))
+    kept = ~(there & np.isin(start_keys, end_keys[back])) & ~(back & np.isin(end_keys, start_keys[there]))
+    starts, ends = starts[kept], ends[kept]
+    following = _following(starts, ends, start_keys[kept], end_keys[kept]).tolist()
+    rings, left = [], set(range(len(following)))
+    while left:
+        side = first = left.pop()
+        ring = [first]
+        while (side := following[side]) != first:
+            left.remove(side)
+            ring.append(side)
+        rings.append(LinearRing(_corners(starts[ring])))
+    return rings
+
+
+def _sides(points: NDArray[np.float64], rows: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Cut a ring into its sides, those between two blocks into sides of pixels; return where they start and end."""
+    corners = points.astype(np.int64)
+    starts, steps = corners[:-1], np.diff(corners, axis=0)
+    is_between = (steps[:, 1] == 0) & (starts[:, 1] % rows == 0)
+    parts = np.where(is_between, np.abs(steps[:, 0]), 1)
+    along = np.repeat(np.where(is_between[:, None], np.sign(steps), steps), parts, axis=0)
+    number = np.arange(len(along)) - np.repeat(np.cumsum(parts) - parts, parts)
+    begun = np.repeat(starts, parts, axis=0) + along * number[:, None]
+    return begun, begun + along
+
+
+def _following(
+    starts: NDArray[np.int64], ends: NDArray[np.int64], start_keys: NDArray[np.int64], end_keys: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Number for every side the one that follows it; where there are two, the one to the right.
+
+    Args:
+        starts, ends: Of the sides, N × 2.
+        start_keys, end_keys: A number for each of these points.
+    """
+    order = np.argsort(start_keys, kind="stable")
+    first = np.searchsorted(start_keys[order], end_keys)
+    chosen, other = order[first], order[np.minimum(first + 1, len(order) - 1)]
+    come, go = np.sign(ends - starts), np.sign(ends[other] - starts[other])
+    is_right = (go[:, 0] == come[:, 1]) & (go[:, 1] == -come[:, 0])
+    return np.where((start_keys[other] == end_keys) & is_right, other, chosen)
+
+
+def _corners(points: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Leave out points of a ring, each given once, in which it goes straight on."""
     before, after = np.roll(points, 1, axis=0), np.roll(points, -1, axis=0)
     goes_straight_on: NDArray[np.bool_] = ((before == points) & (points == after)).any(axis=1)
     return points[~goes_straight_on]
