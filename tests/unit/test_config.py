@@ -81,6 +81,17 @@ def test_a_wrong_value_names_field_value_and_what_is_expected(field: str, value:
     assert told.cure
 
 
+@pytest.mark.parametrize(("setting", "value"), [("scores", True), ("uncertainty", "margin")])
+def test_scores_that_are_asked_for_have_to_be_averaged(setting: str, value: Any) -> None:
+    told = problem(changed("predict", {setting: value}))
+    assert (told.code, told.field, told.cure) == (
+        "settings_conflict",
+        f"predict.{setting}",
+        "set `predict.smooth: true`",
+    )
+    assert "their scores are lost" in told.expected
+
+
 @pytest.mark.parametrize(
     ("field", "value", "code", "meant"),
     [

@@ -55,6 +55,7 @@ FROM_LABELS = EVERYTHING - {"stats"}
 FROM_CHIPS = EVERYTHING - {"scenes", "stats"}
 FROM_MODEL = FROM_CHIPS - {"chips"}
 FROM_WINDOW = frozenset({"predictions", "evals", "bundles"})
+FROM_MAPS = FROM_WINDOW - {"bundles"}
 NOTHING: frozenset[str] = frozenset()
 
 REACH: dict[str, tuple[Any, frozenset[str]]] = {
@@ -115,10 +116,10 @@ REACH: dict[str, tuple[Any, frozenset[str]]] = {
     "predict.stride": (24, FROM_WINDOW),
     "predict.crop": (0, FROM_WINDOW),
     "predict.smooth": (False, FROM_WINDOW),
-    "predict.flips": (True, FROM_WINDOW),
-    "predict.scores": (True, FROM_WINDOW),
-    "predict.uncertainty": ("margin", FROM_WINDOW),
-    "predict.mixed_precision": ("bf16", FROM_WINDOW),
+    "predict.flips": (True, FROM_MAPS),
+    "predict.scores": (True, FROM_MAPS),
+    "predict.uncertainty": ("margin", FROM_MAPS),
+    "predict.mixed_precision": ("bf16", FROM_MAPS),
     "predict.batch_size": (1, NOTHING),
     "experiment": ("another", NOTHING),
     "classes": ({"open land": "red", "forest": "green", "residential": "blue", "water": "white"}, NOTHING),

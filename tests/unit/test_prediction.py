@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from itertools import pairwise, product
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from rastervision.core.box import Box
-from rastervision.core.data import ClassConfig, RasterioSource, Scene, StatsTransformer
+from rastervision.core.data import ClassConfig, MinMaxTransformer, RasterioSource, Scene, StatsTransformer
 from rastervision.core.data.label import ObjectDetectionLabels
 from rastervision.core.data.label_store import SemanticSegmentationLabelStore
 from rastervision.core.raster_stats import RasterStats
@@ -46,7 +47,7 @@ from swath.prediction.engine import predict_pixels, predict_windows
 from swath.prediction.grid import Grid
 from swath.prediction.model import Computing, Model
 from swath.prediction.pixels import PixelRows, Smooth, taper, uncertainty_of
-from swath.prediction.products import boxes_of
+from swath.prediction.products import boxes_of, cache_options
 from swath.prediction.progress import Progress
 from swath.prediction.strips import Strips
 from swath.scenes.no_data import without_data
@@ -158,7 +159,7 @@ def pixels_of(image: str, grid: Grid, smooth: Smooth, rows: tuple[int, int], **o
     return np.concatenate([part.labels for part in parts_of(image, grid, smooth, rows, **options)])
 
 
-WINDOWS = [(64, 64, None), (64, 32, None), (64, 32, 16), (50, 20, 7), (64, 64, 0), (300, 300, None)]
+WINDOWS = [(64, 16, 24), (64, 64, None), (64, 32, None), (64, 32, 16), (50, 20, 7), (64, 64, 0), (300, 300, None)]
 
 
 @pytest.mark.parametrize("smooth", [False, True], ids=["votes", "smooth"])
@@ -173,7 +174,19 @@ def test_pixels_are_raster_visions(image: str, size: int, stride: int, crop: int
     assert np.array_equal(ours[~empty & there], theirs[~empty & there])
     assert there.all() or (crop and crop < (size - stride) // 2), "Raster Vision leaves out lower and right edges then"
     assert not ours[empty].any()
-    assert (ours[there.all(axis=1).sum() :] > 0).any() or there.all()
+
+
+def test_the_edges_that_raster_vision_leaves_out_are_those_of_a_larger_image(full_image: str, tmp_path: Path) -> None:
+    """Zeros beyond the image are what windows see there."""
+    larger = write(np.pad(random_pixels(), ((0, 0), (0, 60), (0, 60))), tmp_path / "larger.tif")
+    size, stride, crop = 50, 20, 7
+    labels = pixels_of(full_image, Grid(HEIGHT, WIDTH, size, stride, crop), True, (0, HEIGHT))
+    places = (Grid(height, width, size, stride, crop) for height, width in ((HEIGHT, WIDTH), (HEIGHT + 60, WIDTH + 60)))
+    ours, theirs = ((grid.tops, grid.lefts) for grid in places)
+    assert [places[: len(own)] for places, own in zip(theirs, ours, strict=True)] == list(ours), "the same windows"
+    beyond = pixels_of(larger, Grid(HEIGHT + 60, WIDTH + 60, size, stride, crop), True, (0, HEIGHT))[:, :WIDTH]
+    assert (labels[-6:] > 0).all() and (labels[:, -6:] > 0).all()
+    assert (labels == beyond).mean() > 0.999
 
 
 @given(st.integers(1, 90), st.integers(2, 40), st.data())
@@ -182,7 +195,10 @@ def test_every_pixel_is_seen_by_a_window(length: int, size: int, data: st.DataOb
     crop = data.draw(st.none() | st.integers(0, (size - stride) // 2))
     grid = Grid(length, 7, size, stride, crop)
     kept = [grid.rows_kept(top) for top in grid.tops]
+    assert all(start < stop for start, stop in kept)
     assert {row for span in kept for row in range(*span)} == set(range(length))
+    turned = Grid(7, length, size, stride, crop)
+    assert turned.lefts == grid.tops and [turned.columns_kept(left) for left in turned.lefts] == kept
     for row in range(length):
         assert grid.tops_for((row, row + 1)) == [
             top for top, (start, stop) in zip(grid.tops, kept, strict=True) if start <= row < stop
@@ -233,15 +249,14 @@ def test_flips_average_what_is_seen_in_every_orientation(tmp_path: Path, smooth:
 def test_cells_can_be_seen_in_every_orientation(full_image: str) -> None:
     grid = Grid(HEIGHT, WIDTH, 64, 64)
     plain, flipped = (windows_of(full_image, CLASSIFICATION, grid, flips=flips) for flips in (False, True))
-    images = RasterioSource(full_image)
+    assert len(plain) == len(flipped) == 4 * 3
     for (window, output), (same, mean) in zip(plain, flipped, strict=True):
-        assert window == same and images.extent.intersection(window)
+        assert window == same
         assert torch.tensor(mean).exp().sum() == pytest.approx(1)
         assert np.abs(torch.tensor(mean).exp() - torch.tensor(output).softmax(dim=0)).max() < 0.2
 
 
-def test_tapered_scores_have_no_seams_at_windows_edges(full_image: str) -> None:
-    """A network that is wrong at its windows' edges: the nearer the edge, the less it counts."""
+def test_scores_count_less_towards_a_windows_edge() -> None:
     weights = taper(32)
     assert weights.min() > 0 and weights.max() > 0.99
     assert np.array_equal(weights, weights.T) and np.array_equal(weights, weights[::-1])
@@ -352,6 +367,44 @@ def test_a_log_says_now_and_then_how_far_a_prediction_is(
             now[0] += 4
             progress.add(100)
     assert caplog.messages == ["scene a: 80 % of 1000 windows, about 8 seconds to go"]
+
+
+def test_pixels_are_read_through_transformers_that_look_around(full_image: str) -> None:
+    """Raster Vision's MinMaxTransformer scales every window by its own extremes: rows must not be scaled at once."""
+    source = RasterioSource(full_image, raster_transformers=[MinMaxTransformer()])
+    strips = Strips(source)
+    strips.load((10, 90))
+    for window in (Box(10, 0, 60, 50), Box(40, 130, 90, 180)):
+        assert np.array_equal(strips.chip(window), source.get_chip(window))
+    assert np.array_equal(strips.chip(Box(10, 0, 60, 50)), source.get_chip(Box(10, 0, 60, 50))), "it stays as it is"
+
+
+def test_the_cache_is_as_large_as_the_images_blocks_need_unless_the_user_has_said(
+    full_image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needed = Strips(RasterioSource(full_image)).cache
+    assert 2**26 < needed < 2**27
+    monkeypatch.delenv("GDAL_CACHEMAX", raising=False)
+    assert cache_options(needed) == {"GDAL_CACHEMAX": needed}
+    monkeypatch.setenv("GDAL_CACHEMAX", "512")  # what jobs have
+    assert cache_options(needed) == {"GDAL_CACHEMAX": needed}
+    monkeypatch.setenv("GDAL_CACHEMAX", "2000")
+    assert not cache_options(needed)
+
+
+def test_nothing_is_made_any_more_for_someone_who_has_left() -> None:
+    made = []
+
+    def items() -> Iterator[int]:
+        for number in range(100):
+            time.sleep(0.05)
+            made.append(number)
+            yield number
+
+    taken = ahead(items())
+    next(taken)
+    taken.close()
+    assert len(made) <= 3
 
 
 def test_what_goes_wrong_ahead_is_raised_in_its_place() -> None:

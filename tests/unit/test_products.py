@@ -128,9 +128,19 @@ def test_shares_are_a_valid_cog_of_8_bits_that_says_its_scale(tmp_path: Path, im
     assert valid, errors
     with rasterio.open(path) as dataset:
         assert dataset.descriptions == ("field", "moor") and dataset.dtypes == ("uint8", "uint8")
+        assert {color.name for color in dataset.colorinterp} <= {"gray", "undefined"}
         read = dataset.read(masked=True)
         assert np.array_equal(np.ma.getmaskarray(read), np.isnan(shares))
         assert np.abs(read * dataset.scales[0] - np.nan_to_num(shares)).max() <= 0.5 / 254 + 1e-6
+
+
+@pytest.mark.parametrize("bands", [3, 4])
+def test_shares_of_three_or_four_classes_are_no_colours(tmp_path: Path, image: str, bands: int) -> None:
+    with share_raster_writer(image, list("abcd")[:bands], tmp_path / "scores.tif") as write:
+        write(0, np.full((bands, 600, 700), 0.5, np.float32))
+    with rasterio.open(tmp_path / "scores.tif") as dataset:
+        assert {color.name for color in dataset.colorinterp} <= {"gray", "undefined"}
+        assert np.array_equal(dataset.dataset_mask(), np.full((600, 700), 255))
 
 
 @settings(max_examples=300, deadline=None)

@@ -167,3 +167,12 @@ class Experiment(Section):
             expected = f"no more than {(size - stride) // 2}, half of what windows overlap: pixels would be left out"
             raise mistake("windows_apart", expected, field=("predict", "crop"))
         return self
+
+    @model_validator(mode="after")
+    def _scores_are_averaged(self) -> Self:
+        predict = self.predict
+        asked = {"scores": predict.scores, "uncertainty": predict.uncertainty != "none"}
+        for setting in (name for name, is_asked in asked.items() if is_asked and not predict.smooth):
+            expected = "none without `smooth`: windows vote for a class then, and their scores are lost"
+            raise mistake("settings_conflict", expected, "set `predict.smooth: true`", field=("predict", setting))
+        return self

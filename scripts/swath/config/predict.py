@@ -25,18 +25,18 @@ class Predict(Section):
 
     smooth: bool | Literal["tapered"] = False
     """Average the class scores of overlapping windows, instead of counting votes. With `tapered`, scores count less
-    towards a window's edge, so that seams vanish; Raster Vision's own `predict`, which a bundle is for, cannot do that
-    and averages plainly."""
+    towards a window's edge, so that seams vanish; Raster Vision's own `predict`, which a bundle is for, averages
+    plainly then, and knows nothing of `flips` and `mixed_precision`."""
 
     flips: bool = False
     """Predict every window eight times, mirrored and in right-angle turns, and average: eight times the work."""
 
     scores: bool = False
-    """Write `scores.tif` beside every map: a band for each class, from 0 to 1."""
+    """Write `scores.tif` beside every map: a band for each class, from 0 to 1; with `smooth`."""
 
     uncertainty: Literal["none", "entropy", "margin"] = "none"
     """Write `uncertainty.tif` beside every map, from 0 (certain) to 1: the entropy of the scores, or how close the two
-    highest ones are."""
+    highest ones are; with `smooth`."""
 
     mixed_precision: Literal["none", "bf16", "fp16"] = "none"
     """Compute in 16 bits: faster on GPUs; maps differ in a few pixels."""

@@ -23,6 +23,8 @@ from swath.scenes.scene import Scene
 from swath.versions import KEYED
 
 STAGES = tuple(KEYED)
+NOT_IN_BUNDLES = {"flips", "scores", "uncertainty", "mixed_precision"}
+"""What of a prediction window Raster Vision's own `predict` knows nothing of."""
 Spec = dict[str, JsonValue]
 """What a result depends on, as JSON values."""
 
@@ -145,7 +147,8 @@ def plan_run(
         for split, labelled in scenes.labelled.items()
         if labelled
     }
-    bundles = keyring.key("bundles", model=models, predict=window)
+    bundled = {name: value for name, value in window.items() if name not in NOT_IN_BUNDLES}
+    bundles = keyring.key("bundles", model=models, predict=bundled)
     name = f"{trial.name},seed={seed}" if fold is None else f"{trial.name},fold={fold},seed={seed}"
     return Run(name, trial, fold, seed, labels, stats, chips, models, bundles, predictions, evals)
 

@@ -1,1 +1,1 @@
-"""The one engine for predictions: windows are predicted row by row, so that memory does not depend on height."""
+"""The one engine for predictions: windows are predicted row by row, so that memory hardly depends on height."""

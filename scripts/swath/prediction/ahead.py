@@ -20,6 +20,10 @@ def ahead(items: Iterable[T], most: int = 2) -> Iterator[T]:
     iterator, end = iter(items), object()
     with ThreadPoolExecutor(1) as thread:
         pending = deque(thread.submit(next, iterator, end) for _ in range(most))
-        while (item := pending.popleft().result()) is not end:
-            pending.append(thread.submit(next, iterator, end))
-            yield cast(T, item)
+        try:
+            while (item := pending.popleft().result()) is not end:
+                pending.append(thread.submit(next, iterator, end))
+                yield cast(T, item)
+        finally:  # whoever stops taking items waits for the one in work alone
+            for item_to_come in pending:
+                item_to_come.cancel()

@@ -50,14 +50,16 @@ class Grid:
         return windows
 
     def _covering(self, places: Sequence[int], length: int) -> Sequence[int]:
-        """Go on beyond the last place while pixels are left that no window counts for.
+        """Go on beyond the last place while pixels are left that no window counts for; leave out what counts for none.
 
-        Raster Vision leaves some at the lower and right edges, when less is cut off than half of what windows overlap.
+        Raster Vision leaves pixels out at the lower and right edges when less is cut off than half of what windows
+        overlap; when much is cut off, it has windows of which nothing lies on the image.
         """
         covering = sorted(set(places))
         while covering[-1] + self.size - (self.crop or 0) < length:
             covering.append(covering[-1] + self.stride)
-        return covering
+        kept = ((place, *self._kept(place, length)) for place in covering)
+        return [place for place, start, stop in kept if start < stop]
 
     def rows_kept(self, top: int) -> Span:
         """Return the rows of the image for which a window that begins at a row counts."""
@@ -74,7 +76,7 @@ class Grid:
     def tops_for(self, rows: Span) -> list[int]:
         """Return the first rows of all windows that count for some rows of the image."""
         kept = ((top, *self.rows_kept(top)) for top in self.tops)
-        return [top for top, start, stop in kept if start < rows[1] and stop > rows[0] and start < stop]
+        return [top for top, start, stop in kept if start < rows[1] and stop > rows[0]]
 
     @property
     def most_overlaps(self) -> int:

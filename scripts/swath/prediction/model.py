@@ -154,7 +154,7 @@ class Model:
                 predicted = torch.rot90(predicted, -turn, (COLUMN, ROW))
                 predicted = predicted.flip(ROW) if is_mirrored else predicted
             sums = sums + predicted
-        return (sums / 8).log() if self._task == CLASSIFICATION else sums / 8
+        return (sums / 8).clamp_min(torch.finfo(torch.float32).tiny).log() if self._task == CLASSIFICATION else sums / 8
 
 
 def normalised(chip: NDArray[Any]) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from rastervision.core.data.label import ChipClassificationLabels, Labels, Objec
 from swath.config.classes import NULL_CLASS_ID
 from swath.config.predict import Window
 from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION, Task
+from swath.job.environment import COMPUTING
 from swath.metrics.boxes import EDGES
 from swath.prediction.ahead import ahead
 from swath.prediction.engine import predict_pixels, predict_windows
@@ -41,6 +43,7 @@ POLYGONS = "polygons.parquet"
 SCORES, UNCERTAINTY = "scores.tif", "uncertainty.tif"
 GEOJSON = "boxes.geojson"
 CELLS = "cells.parquet"
+CACHE = "GDAL_CACHEMAX"
 ROWS = 1024
 """Rows of a map that are written at once."""
 
@@ -94,7 +97,7 @@ class Prediction:
         """Open the image, and show how far its prediction is."""
         windows = len(self.grid.tops) * len(self.grid.lefts)
         strips = Strips(self.scene.raster_source)
-        with rasterio.Env(GDAL_CACHEMAX=strips.cache), Progress(self.facts.id, windows) as progress:
+        with rasterio.Env(**cache_options(strips.cache)), Progress(self.facts.id, windows) as progress:
             yield strips, progress
 
     def windows(self) -> Iterator[tuple[Box, Any]]:
@@ -106,6 +109,12 @@ class Prediction:
         """Write labels of boxes or cells as the GeoJSON that Raster Vision reads."""
         path, crs_transformer = str(folder / FOR_RASTER_VISION), self.scene.raster_source.crs_transformer
         labels.save(path, class_config=self.class_config, crs_transformer=crs_transformer)
+
+
+def cache_options(needed: int) -> dict[str, int]:
+    """Have GDAL keep so many bytes of rasters in memory, and no more, unless the user has said something else."""
+    is_ours = os.environ.get(CACHE, COMPUTING[CACHE]) == COMPUTING[CACHE]
+    return {CACHE: needed} if is_ours else {}
 
 
 def write_products(task: Task, prediction: Prediction, folder: Path) -> None:

@@ -18,6 +18,8 @@ from swath.scenes.no_data import no_data_in
 Pixels = NDArray[Any]
 ROWS_AT_ONCE = 32
 """Rows that are transformed at once: transformers compute in numbers of 64 bits."""
+HEIGHT_IN_SOURCES = 512
+"""Rows of blocks in the sources of a mosaic, mostly."""
 LEAST_CACHE = 64 * 2**20
 PIXEL_BY_PIXEL = (CastTransformer, NanTransformer, StatsTransformer)
 """Transformers that look at no pixel's neighbours, and leave 0 alone."""
@@ -43,7 +45,10 @@ class Strips:
     def cache(self) -> int:
         """Bytes of cache that GDAL needs to decode every block once: a row of blocks, and some for what is written."""
         dataset = self._raster.dataset
-        row = max(height for height, _ in dataset.block_shapes) * dataset.width * dataset.count
+        height = max(height for height, _ in dataset.block_shapes)
+        if dataset.driver == "VRT":  # it has blocks of its own, whatever its sources' are
+            height = max(height, HEIGHT_IN_SOURCES)
+        row = height * dataset.width * dataset.count
         return LEAST_CACHE + int(1.25 * row * np.dtype(dataset.dtypes[0]).itemsize)
 
     def load(self, rows: Span) -> None:
@@ -65,7 +70,7 @@ class Strips:
     def _read(self, rows: Span) -> Pixels:
         bands, is_masked = self._raster.bands, self._raster.is_masked
         pixels: Pixels = read_window(self._raster.dataset, bands, (rows, (0, self.width)), is_masked)
-        if not self._at_once:
+        if not self._at_once or not self._raster.transformers:
             return pixels
         parts = range(0, len(pixels), ROWS_AT_ONCE)
         return np.concatenate([self._transformed(pixels[row : row + ROWS_AT_ONCE]) for row in parts])

@@ -82,6 +82,7 @@ def _cog(image: str, path: Path, bands: int, nodata: int, overviews: str) -> Ite
     with rasterio.open(image) as source:
         place = {"crs": source.crs, "transform": source.transform, "height": source.height, "width": source.width}
     profile = {"driver": "GTiff", "dtype": "uint8", "count": bands, "nodata": nodata, "bigtiff": "if_safer"}
+    profile |= {"compress": "lzw", "photometric": "minisblack", "alpha": "no"}  # three bands are no colours
     temporary = temporary_name(path)
     try:
         with rasterio.open(temporary, "w", **place, **profile, interleave="band", sparse_ok=True) as dataset:
