@@ -425,7 +425,7 @@ from pathlib import Path
 scripts = Path({str(REPOSITORY / "scripts")!r})
 sys.path.insert(0, str(scripts))
 before = set(sys.modules)
-for folder in ("checks", "products", "report", "rv", "scenes", "training"):
+for folder in ("checks", "prediction", "products", "report", "rv", "scenes", "training"):
     for path in sorted((scripts / "swath" / folder).glob("*.py")):
         importlib.import_module(".".join(path.relative_to(scripts).with_suffix("").parts))
 print(*sorted({{name.split(".")[0] for name in set(sys.modules) - before}} - sys.stdlib_module_names))
