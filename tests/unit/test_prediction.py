@@ -159,7 +159,7 @@ def pixels_of(image: str, grid: Grid, smooth: Smooth, rows: tuple[int, int], **o
     return np.concatenate([part.labels for part in parts_of(image, grid, smooth, rows, **options)])
 
 
-WINDOWS = [(64, 16, 24), (64, 64, None), (64, 32, None), (64, 32, 16), (50, 20, 7), (64, 64, 0), (300, 300, None)]
+WINDOWS = [(96, 24, 36), (64, 64, None), (64, 32, None), (64, 32, 16), (50, 20, 7), (64, 64, 0), (300, 300, None)]
 
 
 @pytest.mark.parametrize("smooth", [False, True], ids=["votes", "smooth"])
@@ -229,20 +229,20 @@ def turned(array: np.ndarray, turn: int, is_mirrored: bool) -> np.ndarray:
     return np.rot90(array[:, ::-1] if is_mirrored else array, turn)
 
 
-@pytest.mark.parametrize("smooth", [False, True, "tapered"])
+@pytest.mark.parametrize("smooth", [False, "tapered"])
 def test_flips_average_what_is_seen_in_every_orientation(tmp_path: Path, smooth: Smooth) -> None:
     """A map of a square image does not depend on how the image is turned, when every window is seen in all ways."""
-    pixels = random_pixels()[:, :96, :96]
+    pixels = random_pixels()[:, :64, :64]
     maps = []
     for name, (turn, is_mirrored) in enumerate(product(range(4), (False, True))):
         image = write(np.stack([turned(band, turn, is_mirrored) for band in pixels]), tmp_path / f"{name}.tif")
-        grid = Grid(96, 96, 32, 16, 8)
-        labels = pixels_of(image, grid, smooth, (0, 96), batch=64, flips=True)
+        grid = Grid(64, 64, 32, 16, 8)
+        labels = pixels_of(image, grid, smooth, (0, 64), batch=64, flips=True)
         back = np.rot90(labels, -turn)
         maps.append(back[:, ::-1] if is_mirrored else back)
     agreed = [float((other == maps[0]).mean()) for other in maps]
     assert min(agreed) > 0.999, agreed
-    plain = pixels_of(str(tmp_path / "0.tif"), grid, smooth, (0, 96), batch=64)
+    plain = pixels_of(str(tmp_path / "0.tif"), grid, smooth, (0, 64), batch=64)
     assert 0.2 < (plain == maps[0]).mean() < 0.99
 
 
