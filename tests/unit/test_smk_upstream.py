@@ -14,9 +14,7 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
-import snakemake.api  # noqa: F401 - imports the modules below in the one order that they can be imported in
-from snakemake import common, jobs, rules
-from snakemake.dag import ScriptProcessor
+import snakemake.api
 from snakemake.exceptions import WorkflowError
 from snakemake.scheduling.job_scheduler import JobScheduler
 
@@ -145,24 +143,24 @@ def test_snakemake_still_looks_at_a_function_for_every_job() -> None:
 
 def test_a_function_is_looked_at_once_and_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     looked = []
-    for module in (common, rules, jobs):
+    for module in (snakemake.common, snakemake.rules, snakemake.jobs):
         monkeypatch.setattr(module, "get_function_params", lambda func: looked.append(func) or {"a": 1})
     upstream._look_at_functions_once()
-    for module in (rules, jobs):  # where Snakemake asks
+    for module in (snakemake.rules, snakemake.jobs):  # where Snakemake asks
         assert module.get_function_params(len) == {"a": 1}
     assert looked == [len]
-    once = common.get_function_params
+    once = snakemake.common.get_function_params
     upstream._look_at_functions_once()
-    assert common.get_function_params is once
+    assert snakemake.common.get_function_params is once
 
 
 def test_a_script_is_looked_for_once_unless_jobs_have_scripts_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     looked = []
-    monkeypatch.setattr(ScriptProcessor, "process_job", lambda self, job: looked.append(job.rule.script))
+    monkeypatch.setattr(snakemake.dag.ScriptProcessor, "process_job", lambda self, job: looked.append(job.rule.script))
     upstream._look_for_scripts_once()
     for script in ("a.py", "a.py", "b.py", "{kind}.py", "{kind}.py"):
         job = SimpleNamespace(rule=SimpleNamespace(name="rule", script=script), is_script=True)
-        ScriptProcessor.process_job(None, job)
+        snakemake.dag.ScriptProcessor.process_job(None, job)
     assert looked == ["a.py", "b.py", "{kind}.py", "{kind}.py"]
 
 

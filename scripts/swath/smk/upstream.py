@@ -11,9 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import psutil
-import snakemake.api  # noqa: F401 - imports the modules below in the one order that they can be imported in
-from snakemake import common, jobs, rules
-from snakemake.dag import ScriptProcessor
+import snakemake.api  # its modules import one another: this is where they can be begun with
 from snakemake.deployment.singularity import Image
 from snakemake.exceptions import WorkflowError
 from snakemake.persistence import PersistenceBase
@@ -125,15 +123,15 @@ def _look_at_functions_once() -> None:
 
     In a plan of 15,000 jobs it asks Python more than 300,000 times, which is a tenth of the time of planning.
     """
-    if not hasattr(common.get_function_params, "cache_info"):
-        asked = functools.lru_cache(maxsize=4096)(common.get_function_params)
-        for module in (common, rules, jobs):  # each has a name of its own for it
+    if not hasattr(snakemake.common.get_function_params, "cache_info"):
+        asked = functools.lru_cache(maxsize=4096)(snakemake.common.get_function_params)
+        for module in (snakemake.common, snakemake.rules, snakemake.jobs):  # each has a name of its own for it
             replace(module, "get_function_params", asked)
 
 
 def _look_for_scripts_once() -> None:
     """Have Snakemake look once whether a rule's script is there, and not read it for every job."""
-    look: Any = getattr(ScriptProcessor, "process_job", None)
+    look: Any = getattr(snakemake.dag.ScriptProcessor, "process_job", None)
     seen: set[tuple[str, str]] = set()
 
     def process_job(self: Any, job: Any) -> None:
@@ -144,7 +142,7 @@ def _look_for_scripts_once() -> None:
             look(self, job)
             seen.add(script)
 
-    replace(ScriptProcessor, "process_job", process_job)
+    replace(snakemake.dag.ScriptProcessor, "process_job", process_job)
 
 
 def _pass_sigterm_on() -> None:
