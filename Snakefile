@@ -6,7 +6,8 @@
 #   results/predictions/<key>/   maps: Cloud Optimized GeoTIFF and GeoParquet
 #   results/evals/<key>/         metrics of a split
 #   results/bundles/<key>/       deployable Raster Vision bundle
-#   results/experiments/<name>/  leaderboard, winner, readable links into the folders above
+#   results/experiments/<name>/  leaderboard, winner, readable links into the folders above; map of new images
+#   results/maps/<name>/         what that map is put together of
 #   results/pipelines/           the same stages of a Raster Vision module of the user's own
 #
 # A key is a hash of everything a result depends on: equal work is done once, changed work gets a new place.
@@ -24,7 +25,8 @@ from swath.smk import hooks
 
 hooks.before_planning(workflow)
 
-if not workflow.config_settings.configfiles:  # a config on the command line replaces the demo's
+# a config on the command line replaces the demo's
+if not workflow.config_settings.configfiles and "apply" not in config:
 
     configfile: hooks.checked_config(REPOSITORY / "config" / "config.yaml")
 
@@ -41,10 +43,11 @@ scattergather:
     scenes=2,
     chip=2,
     predict=2,
+    apply=2,
 
 
-# the way out: a Raster Vision module of the user's own
-include: "rules/pipelines.smk" if "pipeline" in config else "rules/experiment.smk"
+# a training with all its stages; a module of Raster Vision's with its own; or a model that is there and new images
+include: f"rules/{hooks.rules_for(config)}.smk"
 
 
 hooks.after_planning(workflow, CONTEXT)
@@ -52,9 +55,6 @@ hooks.after_planning(workflow, CONTEXT)
 
 localrules:
     all,
-    leaderboard,
-    select,
-    summary,
 
 
 # everything that is worth keeping, so that a dropped folder is made again
@@ -69,7 +69,7 @@ onstart:
 
 
 onsuccess:
-    hooks.on_success(CONTEXT)
+    hooks.on_success(workflow, CONTEXT)
 
 
 onerror:

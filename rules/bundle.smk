@@ -4,6 +4,7 @@ rule bundle:
         model=model_of("bundles", "model-bundle.zip"),
         config=model_of("bundles", "pipeline-config.json"),
         stats=stats_of("bundles"),
+        scenes=manifests_of("bundles"),
     output:
         bundle=f"{RESULTS}/bundles/{{key}}/model-bundle.zip",
     log:
@@ -16,7 +17,10 @@ rule bundle:
         runtime=minutes(20),
     params:
         spec=spec_of("bundles"),
-        settings=settings_of("bundles"),
+        settings=settings_of("bundles", "imagery", "labels"),
+        classes=classes_of("bundles"),
+        ids=ids_of("bundles"),
+        kernels=kernels_of_bundle,
         name=name_of("bundles"),
         keep_checkpoints=keep_checkpoints_of_bundle,
     message:

@@ -10,6 +10,7 @@ rule leaderboard:
         f"{LOGS}/experiments/{NAME}/leaderboard.log",
     benchmark:
         f"{BENCHMARKS}/experiments/{NAME}/leaderboard.tsv"
+    localrule: True
     threads: 1
     resources:
         mem_mb=memory(1000),

@@ -126,11 +126,19 @@ def keep_checkpoints_of_bundle(wildcards, input):
     return PLAN.run_with("bundles", wildcards.key).trial.settings.train.keep_checkpoints
 
 
+def kernels_of(run):
+    """How a model computes, which follows from its key."""
+    return run.trial.settings.train.model_dump(include={"channels_last", "deterministic"})
+
+
+def kernels_of_bundle(wildcards, input):
+    return kernels_of(PLAN.run_with("bundles", wildcards.key))
+
+
 def computing_of_predictions(wildcards, input):
-    """How the model computes: what follows from its key, and the batch size, which changes no result."""
-    settings = PLAN.run_with("predictions", wildcards.key).trial.settings
-    kernels = settings.train.model_dump(include={"channels_last", "deterministic"})
-    return {**kernels, "batch_size": settings.predict.batch_size}
+    """How the model computes, and the batch size, which changes no result."""
+    run = PLAN.run_with("predictions", wildcards.key)
+    return {**kernels_of(run), "batch_size": run.trial.settings.predict.batch_size}
 
 
 STAGES_OF_RUNS = {"train": "models", "predict": "predictions", "eval": "evals", "bundle": "bundles"}

@@ -4,6 +4,8 @@ LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
 PIPELINES = f"{RESULTS}/pipelines"  # of Raster Vision modules of the user's own
 EXPERIMENT = f"{RESULTS}/experiments/{NAME}"
+PARTS = f"{RESULTS}/maps/{NAME}"  # of the map of new images
+MAP = f"{EXPERIMENT}/map"
 VALIDATION = f"{EXPERIMENT}/validation.html"
 
 

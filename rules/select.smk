@@ -9,6 +9,7 @@ checkpoint select:
         f"{LOGS}/experiments/{NAME}/select.log",
     benchmark:
         f"{BENCHMARKS}/experiments/{NAME}/select.tsv"
+    localrule: True
     threads: 1
     resources:
         mem_mb=memory(1000),

@@ -14,6 +14,7 @@ rule summary:
         f"{LOGS}/experiments/{NAME}/summary.log",
     benchmark:
         f"{BENCHMARKS}/experiments/{NAME}/summary.tsv"
+    localrule: True
     threads: 1
     resources:
         mem_mb=memory(2000),

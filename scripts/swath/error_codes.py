@@ -147,6 +147,12 @@ MEANING: dict[Level, dict[str, str]] = {
         "stages_unknown": "A stage of a module of one's own is asked for before it is known which stages there are.",
         "module_failed": "The module fails, or asks of Raster Vision what it does not take.",
         "unknown_backend": "The module's backend is none of Raster Vision's for PyTorch.",
+        # maps of new areas
+        "no_images": "A pattern, table or STAC document names no image to make a map of.",
+        "no_stac": "A JSON file that is to name images is no STAC document.",
+        "image_listed_twice": "An image that is to be mapped is named twice.",
+        "bundle_unusable": "A file that is to be applied is no bundle of a model, or one that cannot be used.",
+        "models_differ": "Models whose scores are to be averaged see different things, or tell different classes.",
         # the machine and the cluster
         "download_failed": "A demo's data cannot be downloaded.",
         "apptainer_missing": "Stages are to run in a container, and there is no program for that.",
@@ -193,6 +199,11 @@ MEANING: dict[Level, dict[str, str]] = {
         "class_absent": "A class has no labels in the training or validation scenes.",
         "class_rare": "A class has very few labelled pixels in the training scenes.",
         "scene_without_chips": "A training or validation scene has too few labels for a single chip.",
+        "other_pixel_size": "A new image's pixels are larger or smaller than those the model was trained on.",
+        "other_bands": "A new image's bands are taken by number, and have other names than in training.",
+        "other_scaling": "A new image names another scale or offset of its values than the training scenes.",
+        "other_nodata": "A new image does not declare the nodata value of the training scenes, and holds it.",
+        "other_values": "A new image's values are unlike those that the model was trained on.",
         "too_few_chips": "There are fewer training chips than fill a batch.",
     },
     "note": {
@@ -218,6 +229,10 @@ MEANING: dict[Level, dict[str, str]] = {
         "scene_smaller_than_window": "A scene is smaller than a prediction window, which is then filled up.",
         "last_batch_of_one": "The last batch of an epoch would be a single chip, which is left out.",
         "weights_to_fetch": "Pre-trained weights are not there yet: the run begins with fetching them.",
+        "plain_bundle": "A bundle of Raster Vision's own says little of its training scenes.",
+        "other_pixel_type": "A new image has another data type than the training scenes.",
+        "other_crs": "A new image has another CRS than the training scenes.",
+        "mosaic_resampled": "The map of an image with another grid is resampled for the mosaic.",
         "not_there_yet": "A rule has yet to make a scene's files; they are checked by the next run.",
     },
 }

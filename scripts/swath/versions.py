@@ -18,7 +18,7 @@ KEYED = {
     "models": 2,
     "predictions": 3,
     "evals": 2,
-    "bundles": 2,
+    "bundles": 3,
 }
 """Stages of an experiment in YAML, by the name of their folder of results."""
 
@@ -40,6 +40,9 @@ EXPERIMENT = {
     "summary": 2,
     "own_module_summary": 2,
     "preview": 1,
+    "images": 1,
+    "apply_part": 1,
+    "assemble": 1,
     "havel": 1,
     "havel_chips": 1,
     "neon_trees": 1,

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
+from swath.config.apply import Apply
 from swath.config.base import FileSafeName, Section, mistake
 from swath.config.checks import Checks
 from swath.config.chips import Chips
@@ -62,6 +63,9 @@ class Experiment(Section):
     evaluate: Evaluate = Evaluate()
     sweep: Sweep = Sweep()
     checks: Checks = Checks()
+
+    apply: Apply | None = None
+    """A map of new imagery, which `snakemake apply` makes."""
 
     @model_validator(mode="before")
     @classmethod

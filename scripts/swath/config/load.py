@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from swath.config.apply import Application
 from swath.config.experiment import Experiment
 from swath.config.plain_yaml import problems_in
 from swath.errors import Problem, UserError, did_you_mean
@@ -19,6 +20,7 @@ from swath.errors import Problem, UserError, did_you_mean
 Location = tuple[str | int, ...]
 Config = dict[str, Any]
 """A config as it was read from YAML, before it is checked."""
+Checked = TypeVar("Checked", bound=BaseModel)
 
 
 def load_experiment(config: Config, files: Sequence[str | Path] = ()) -> Experiment:
@@ -31,10 +33,24 @@ def load_experiment(config: Config, files: Sequence[str | Path] = ()) -> Experim
     Raises:
         UserError: With one problem per mistake.
     """
+    return _checked(Experiment, config, files)
+
+
+def load_application(config: Config, files: Sequence[str | Path] = ()) -> Application:
+    """Check a config that trains nothing, as :func:`load_experiment` does."""
+    return _checked(Application, config, files)
+
+
+def trains(config: Config) -> bool:
+    """Tell whether a config is one of a training, and not only of a model that is there and new images."""
+    return "apply" not in config or any(config.get(section) for section in ("classes", "scenes", "labels"))
+
+
+def _checked(kind: type[Checked], config: Config, files: Sequence[str | Path]) -> Checked:
     if misread := problems_in(files):
         raise UserError(misread)
     try:
-        return Experiment.model_validate(without_empty_sections(config))
+        return kind.model_validate(without_empty_sections(config))
     except ValidationError as error:
         raise UserError(problems_of(error, config, files)) from None
 

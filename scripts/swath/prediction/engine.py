@@ -13,7 +13,7 @@ from rastervision.core.box import Box
 from swath.config.classes import NULL_CLASS_ID
 from swath.prediction.ahead import ahead
 from swath.prediction.grid import Grid, Span
-from swath.prediction.model import Batch, Model
+from swath.prediction.model import Batch, Predictor
 from swath.prediction.pixels import PixelRows, Smooth, pixel_sums
 from swath.prediction.progress import Progress
 from swath.prediction.strips import Strips
@@ -34,7 +34,9 @@ class RowEnd:
     left_out: int
 
 
-def read_windows(model: Model, strips: Strips, grid: Grid, rows: Span) -> Iterator[Batch | RowEnd]:
+def read_windows(
+    model: Predictor, strips: Strips, grid: Grid, rows: Span, whole: bool = False
+) -> Iterator[Batch | RowEnd]:
     """Read the windows that count for some rows of an image, in order, with a mark after each row of windows.
 
     Batches end with a row of windows, so that they are the same ones however an image is split. Windows without any
@@ -45,8 +47,9 @@ def read_windows(model: Model, strips: Strips, grid: Grid, rows: Span) -> Iterat
         strips: The image.
         grid: The windows' places.
         rows: Of the image.
+        whole: Whether windows count as a whole: those that begin in these rows, instead of all that reach into them.
     """
-    tops = grid.tops_for(rows)
+    tops = [top for top in grid.tops if rows[0] <= max(top, 0) < rows[1]] if whole else grid.tops_for(rows)
     starts = [grid.rows_kept(top)[0] for top in tops]
     for top, start, following in zip(tops, starts, [*starts[1:], rows[1]], strict=True):
         strips.load((max(top, 0), min(top + grid.size, grid.height)))
@@ -62,7 +65,7 @@ def _has_data(window: Box, strips: Strips, grid: Grid) -> bool:
 
 
 def predict_pixels(
-    model: Model,
+    model: Predictor,
     strips: Strips,
     grid: Grid,
     classes: int,
@@ -86,7 +89,7 @@ def predict_pixels(
     Yields:
         The rows, in order and in parts.
     """
-    sums = pixel_sums(smooth, classes, grid, grid.rows_kept(grid.tops_for(rows)[0])[0])
+    sums = pixel_sums(smooth, classes, grid, grid.rows_kept(grid.tops_for(rows)[0])[0], with_scores)
     for item in ahead(read_windows(model, strips, grid, rows)):
         if isinstance(item, Batch):
             for window, predicted in zip(item.windows, model.predict(item, sums.uses_scores), strict=True):
@@ -104,17 +107,18 @@ def predict_pixels(
             progress.add(item.left_out)
 
 
-def predict_windows(model: Model, strips: Strips, grid: Grid, rows: Span, progress: Progress) -> Iterator[Any]:
+def predict_windows(model: Predictor, strips: Strips, grid: Grid, rows: Span, progress: Progress) -> Iterator[Any]:
     """Predict windows that are results of their own: boxes, cells.
 
     Args:
         model: Of object detection or chip classification.
-        strips, grid, rows, progress: As in :func:`predict_pixels`.
+        strips, grid, progress: As in :func:`predict_pixels`.
+        rows: The windows that begin in these rows of the image, or above it, are predicted.
 
     Yields:
-        A window, and what :meth:`Model.predict` says of it.
+        A window, and what :meth:`Predictor.predict` says of it.
     """
-    for item in ahead(read_windows(model, strips, grid, rows)):
+    for item in ahead(read_windows(model, strips, grid, rows, whole=True)):
         if isinstance(item, Batch):
             yield from zip(item.windows, model.predict(item), strict=True)
         progress.add(len(item.windows) if isinstance(item, Batch) else item.left_out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -63,6 +63,31 @@ class Batch:
     images: torch.Tensor
 
 
+class Predictor(Protocol):
+    """What predicts windows: a trained network, or several."""
+
+    def batches(self, strips: Strips, windows: Sequence[Box]) -> Iterator[Batch]:
+        """Read windows, in batches.
+
+        Args:
+            strips: Has the windows' rows in memory.
+            windows: In pixels of the image.
+        """
+
+    def predict(self, batch: Batch, raw_out: bool = True) -> Iterable[Any]:
+        """Predict a batch.
+
+        Args:
+            batch: The windows.
+            raw_out: Semantic segmentation: whether to return scores instead of class ids.
+
+        Returns:
+            For each window what Raster Vision's learner makes of the network's output, as NumPy arrays, in pixels of
+            the window: classes × height × width (scores) or height × width (class ids); boxes, class_ids and scores;
+            an output per class.
+        """
+
+
 class Model:
     """A trained network.
 
@@ -71,10 +96,15 @@ class Model:
         task: The task.
         size: Of windows, pixels of a side.
         computing: How it computes.
+        order: The network's own number of each class; None for a null class that it does not know. Left out, they are
+            the same.
     """
 
-    def __init__(self, learner: Learner, task: Task, size: int, computing: Computing):
+    def __init__(
+        self, learner: Learner, task: Task, size: int, computing: Computing, order: Sequence[int | None] | None = None
+    ):
         self._learner, self._task, self._computing, self._size = learner, task, computing, (size, size)
+        self._order = order if order and list(order) != list(range(len(order))) else None
         data = learner.cfg.data
         self._transform, _ = data.get_data_transforms()
         self._is_plain = task != DETECTION and data.base_transform is None and data.img_sz == size
@@ -90,12 +120,7 @@ class Model:
         return self._learner.model
 
     def batches(self, strips: Strips, windows: Sequence[Box]) -> Iterator[Batch]:
-        """Read windows, in batches, as the model's learner reads them.
-
-        Args:
-            strips: Has the windows' rows in memory.
-            windows: In pixels of the image.
-        """
+        """Read windows, in batches, as the model's learner reads them; see :class:`Predictor`."""
         for start in range(0, len(windows), self._computing.batch_size):
             chosen = windows[start : start + self._computing.batch_size]
             images = self._plainly(strips, chosen) if self._is_plain else self._by_raster_vision(strips, chosen)
@@ -114,24 +139,20 @@ class Model:
         return images if self._computing.channels_last else images.contiguous()
 
     def predict(self, batch: Batch, raw_out: bool = True) -> Iterable[Any]:
-        """Predict a batch.
-
-        Args:
-            batch: The windows.
-            raw_out: Semantic segmentation: whether to return scores instead of class ids.
-
-        Returns:
-            For each window what Raster Vision's learner makes of the network's output, as NumPy arrays, in pixels of
-            the window: classes × height × width (scores) or height × width (class ids); boxes, class_ids and scores;
-            an output per class.
-        """
+        """Predict a batch; see :class:`Predictor`."""
         images = batch.images.to(self._learner.device, non_blocking=True)
         dtype = DTYPES.get(self._computing.mixed_precision or "")
         with torch.autocast(self._learner.device.type, dtype, enabled=dtype is not None):
             predicted = self._in_all_orientations(images) if self._computing.flips else self._once(images)
+        if self._order and self._task != DETECTION:
+            predicted = _in_order(predicted, self._order)
         if not raw_out:
             predicted = predicted.max(dim=1).indices  # what argmax says, which takes six times as long
-        return [self._learner.output_to_numpy(one) for one in predicted]
+        found = [self._learner.output_to_numpy(one) for one in predicted]
+        if self._order and self._task == DETECTION:
+            for boxes in found:
+                boxes["class_ids"] = np.array([self._order.index(number) for number in boxes["class_ids"].astype(int)])
+        return found
 
     def _once(self, images: torch.Tensor) -> Any:
         options = {} if self._task == CLASSIFICATION else {"out_shape": self._size}
@@ -155,6 +176,45 @@ class Model:
                 predicted = predicted.flip(ROW) if is_mirrored else predicted
             sums = sums + predicted
         return (sums / 8).clamp_min(torch.finfo(torch.float32).tiny).log() if self._task == CLASSIFICATION else sums / 8
+
+
+def _in_order(scores: torch.Tensor, order: Sequence[int | None]) -> torch.Tensor:
+    """Put scores, windows × classes and whatever follows, in another order of the classes; nothing for unknown ones."""
+    return torch.stack(
+        [torch.zeros_like(scores[:, 0]) if number is None else scores[:, number] for number in order], dim=1
+    )
+
+
+class Ensemble:
+    """Several models that see the same, and whose scores are averaged.
+
+    Args:
+        models: Of one task with scores: not of object detection.
+        task: The task.
+    """
+
+    def __init__(self, models: Sequence[Model], task: Task):
+        self._models, self._task = models, task
+
+    def batches(self, strips: Strips, windows: Sequence[Box]) -> Iterator[Batch]:
+        """Read windows as the first model does; see :class:`Predictor`."""
+        return self._models[0].batches(strips, windows)
+
+    def predict(self, batch: Batch, raw_out: bool = True) -> Iterable[Any]:
+        """Predict a batch with all models; see :class:`Predictor`. Of cells, it is the logarithm of the mean."""
+        for outputs in zip(*(model.predict(batch) for model in self._models), strict=True):
+            if self._task == CLASSIFICATION:
+                mean = np.mean([_softmax(output) for output in outputs], axis=0)
+                yield np.log(np.maximum(mean, np.finfo(np.float32).tiny))
+            else:
+                mean = np.mean(outputs, axis=0, dtype=np.float32)
+                yield mean if raw_out else mean.argmax(axis=0)
+
+
+def _softmax(output: NDArray[Any]) -> NDArray[Any]:
+    shares: NDArray[Any] = np.exp(output - output.max())
+    shares /= shares.sum()
+    return shares
 
 
 def normalised(chip: NDArray[Any]) -> NDArray[np.float32]:

@@ -121,8 +121,29 @@ class Votes(PixelSums):
         return winners
 
     def _scores(self, rows: slice) -> ScoreRows:
-        votes = self._sums[:, rows]
-        scores: ScoreRows = votes / np.maximum(votes.sum(axis=0, dtype=np.float32), 1)
+        raise NotImplementedError("windows that vote keep no scores")
+
+
+class VotesWithScores(Votes):
+    """Windows vote, and their mean scores are known, too, which decide nothing."""
+
+    uses_scores = True
+
+    def __init__(self, classes: int, grid: Grid, first: int):
+        super().__init__(classes, grid, first)
+        self._totals = np.zeros(self._sums.shape, np.float32)
+
+    def add(self, rows: Span, columns: Span, predicted: NDArray[Any], place: tuple[int, int]) -> None:
+        """Add a window's scores: classes × height × width."""
+        super().add(rows, columns, predicted.argmax(axis=0), place)
+        self._totals[:, self._local(rows), slice(*columns)] += predicted
+
+    def _arrays(self) -> list[NDArray[Any]]:
+        return [self._sums, self._totals]
+
+    def _scores(self, rows: slice) -> ScoreRows:
+        windows = self._sums[:, rows].sum(axis=0, dtype=np.float32)
+        scores: ScoreRows = self._totals[:, rows] / np.maximum(windows, 1)
         return scores
 
 
@@ -184,10 +205,10 @@ def taper(size: int) -> NDArray[np.float32]:
     return np.outer(along, along).astype(np.float32)
 
 
-def pixel_sums(smooth: Smooth, classes: int, grid: Grid, first: int) -> PixelSums:
-    """Begin to add up what windows say, from a row of the image on."""
+def pixel_sums(smooth: Smooth, classes: int, grid: Grid, first: int, with_scores: bool = False) -> PixelSums:
+    """Begin to add up what windows say, from a row of the image on; with scores where they are going to be wanted."""
     kinds: Mapping[Smooth, Callable[[int, Grid, int], PixelSums]] = {
-        False: Votes,
+        False: VotesWithScores if with_scores else Votes,
         True: MeanScores,
         "tapered": TaperedScores,
     }

@@ -13,7 +13,7 @@ from rastervision.core.data import CastTransformer, NanTransformer, RasterioSour
 from swath.prediction.grid import Span
 from swath.rv.upstream import raster_of
 from swath.rv.windows import read_window
-from swath.scenes.no_data import no_data_in
+from swath.scenes.no_data import NoData, either, no_data_in
 
 Pixels = NDArray[Any]
 ROWS_AT_ONCE = 32
@@ -30,11 +30,14 @@ class Strips:
 
     Args:
         source: Raster Vision's source of the image.
+        outside: Says which pixels lie outside the area of interest; they are taken for pixels without data, but are
+            seen by windows that reach over its edge.
     """
 
-    def __init__(self, source: RasterioSource):
+    def __init__(self, source: RasterioSource, outside: NoData | None = None):
         self._raster = raster_of(source)
-        self._hidden = no_data_in(self._raster.dataset, [int(number) for number in self._raster.bands])
+        hidden = no_data_in(self._raster.dataset, [int(number) for number in self._raster.bands])
+        self._hidden = either(hidden, outside)
         self._at_once = all(isinstance(one, PIXEL_BY_PIXEL) for one in self._raster.transformers)
         self.height, self.width = source.extent.height, source.extent.width
         self._first = 0

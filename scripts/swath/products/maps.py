@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -21,16 +22,47 @@ from swath.files import temporary_name
 LabelRaster = NDArray[np.uint8]
 WriteRows = Callable[[int, NDArray[Any]], None]
 """Takes a row of the raster, and values from there on: rows × width, after the bands where there are several."""
+BLOCK = 256
+"""Pixels of a side of a block in a file."""
 NO_SHARE, FULL_SHARE = 255, 254
 """A share's nodata value, and what stands for 1."""
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a raster's pixels lie.
+
+    Attributes:
+        crs: Coordinate reference system: WKT, or what rasterio takes for one.
+        transform: The six coefficients from pixels to the CRS.
+        height, width: Pixels.
+    """
+
+    crs: Any
+    transform: Sequence[float]
+    height: int
+    width: int
+
+    def rows(self, first: int, last: int) -> Place:
+        """Return where some of its rows lie."""
+        moved = rasterio.Affine(*self.transform) @ rasterio.Affine.translation(0, first)
+        return Place(self.crs, tuple(moved)[:6], last - first, self.width)
+
+
+def place_of(image: str | Path) -> Place:
+    """Return where an image's pixels lie."""
+    with rasterio.open(image) as source:
+        return Place(source.crs, tuple(source.transform)[:6], source.height, source.width)
+
+
 @contextmanager
-def label_raster_writer(image: str, classes: Sequence[str], colours: Sequence[str], path: Path) -> Iterator[WriteRows]:
+def label_raster_writer(
+    image: str | Place, classes: Sequence[str], colours: Sequence[str], path: Path
+) -> Iterator[WriteRows]:
     """Write class ids as a Cloud Optimized GeoTIFF, a few rows at a time; it is there when the context ends.
 
     Args:
-        image: The image they belong to: size, CRS and transform are taken from it.
+        image: The image they belong to, or where they lie.
         classes: Class names by id; written into the band's tags, and beside the file as category names
             (``.aux.xml``), where GDAL and QGIS look for them.
         colours: Colours by id (#rrggbb), written as colour table.
@@ -54,11 +86,11 @@ def label_raster_writer(image: str, classes: Sequence[str], colours: Sequence[st
 
 
 @contextmanager
-def share_raster_writer(image: str, bands: Sequence[str], path: Path) -> Iterator[WriteRows]:
+def share_raster_writer(image: str | Place, bands: Sequence[str], path: Path) -> Iterator[WriteRows]:
     """Write shares, from 0 to 1, as a Cloud Optimized GeoTIFF of 8 bits, as :func:`label_raster_writer` does.
 
     Args:
-        image: The image they belong to.
+        image: The image they belong to, or where they lie.
         bands: Their names.
         path: The file to write. Its header has the scale that makes shares of its values, 0..254; 255 is nodata.
 
@@ -66,28 +98,65 @@ def share_raster_writer(image: str, bands: Sequence[str], path: Path) -> Iterato
         What writes rows: shares, bands × rows × width, float32; not-a-number is nodata.
     """
     with _cog(image, path, len(bands), NO_SHARE, "AVERAGE") as dataset:
-        dataset.descriptions = bands
-        dataset.scales = [1 / FULL_SHARE] * len(bands)
+        _name_shares(dataset, bands)
+        yield lambda row, shares: dataset.write(as_bytes(shares), window=_rows(dataset, row, shares))
 
-        def write(row: int, shares: NDArray[Any]) -> None:
-            known = np.nan_to_num(shares * FULL_SHARE, nan=NO_SHARE).round().astype(np.uint8)
-            dataset.write(known, window=_rows(dataset, row, known))
 
-        yield write
+def as_bytes(shares: NDArray[Any]) -> NDArray[np.uint8]:
+    """Write shares, from 0 to 1, in 8 bits; not-a-number becomes what says that there is none."""
+    values: NDArray[np.uint8] = np.nan_to_num(shares * FULL_SHARE, nan=NO_SHARE).round().astype(np.uint8)
+    return values
 
 
 @contextmanager
-def _cog(image: str, path: Path, bands: int, nodata: int, overviews: str) -> Iterator[Any]:
-    """Open a raster of 8 bits on an image's grid; it becomes a Cloud Optimized GeoTIFF."""
-    with rasterio.open(image) as source:
-        place = {"crs": source.crs, "transform": source.transform, "height": source.height, "width": source.width}
+def copied_shares_writer(place: Place, bands: Sequence[str], path: Path) -> Iterator[WriteRows]:
+    """Write shares that are in 8 bits already, as :func:`share_raster_writer` does."""
+    with _cog(place, path, len(bands), NO_SHARE, "AVERAGE") as dataset:
+        _name_shares(dataset, bands)
+        yield lambda row, shares: dataset.write(shares, window=_rows(dataset, row, shares))
+
+
+def _name_shares(dataset: Any, bands: Sequence[str]) -> None:
+    dataset.descriptions = bands
+    dataset.scales = [1 / FULL_SHARE] * len(bands)
+
+
+@contextmanager
+def plain_raster_writer(place: Place, bands: Sequence[str], nodata: int, path: Path) -> Iterator[WriteRows]:
+    """Write a raster of 8 bits that is a part of one to come, a few rows at a time.
+
+    Args:
+        place: Where it lies.
+        bands: Their names.
+        nodata: The nodata value, and what rows are that nobody writes.
+        path: The GeoTIFF to write.
+
+    Yields:
+        What writes rows: bands × rows × width, uint8.
+    """
+    lies = {"crs": place.crs, "transform": place.transform, "height": place.height, "width": place.width}
+    options = {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate", "interleave": "band"}
+    with rasterio.open(path, "w", **lies, **_profile(len(bands), nodata), **options, sparse_ok=True) as dataset:
+        dataset.descriptions = bands
+        yield lambda row, values: dataset.write(values, window=_rows(dataset, row, values))
+
+
+def _profile(bands: int, nodata: int) -> dict[str, Any]:
     profile = {"driver": "GTiff", "dtype": "uint8", "count": bands, "nodata": nodata, "bigtiff": "if_safer"}
-    profile |= {"compress": "lzw", "photometric": "minisblack", "alpha": "no"}  # three bands are no colours
+    return profile | {"photometric": "minisblack", "alpha": "no"}  # three bands are no colours
+
+
+@contextmanager
+def _cog(image: str | Place, path: Path, bands: int, nodata: int, overviews: str) -> Iterator[Any]:
+    """Open a raster of 8 bits on an image's grid; it becomes a Cloud Optimized GeoTIFF."""
+    place = image if isinstance(image, Place) else place_of(image)
+    lies = {"crs": place.crs, "transform": place.transform, "height": place.height, "width": place.width}
+    options = {"compress": "lzw", "interleave": "band", "sparse_ok": True}
     temporary = temporary_name(path)
     try:
-        with rasterio.open(temporary, "w", **place, **profile, interleave="band", sparse_ok=True) as dataset:
+        with rasterio.open(temporary, "w", **lies, **_profile(bands, nodata), **options) as dataset:
             yield dataset
-        options = {"compress": "DEFLATE", "blocksize": 256, "overview_resampling": overviews}
+        options = {"compress": "DEFLATE", "blocksize": BLOCK, "overview_resampling": overviews}
         rasterio.shutil.copy(temporary, path, driver="COG", **options)
     finally:
         temporary.unlink(missing_ok=True)

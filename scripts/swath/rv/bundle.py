@@ -8,21 +8,24 @@ import tempfile
 from pathlib import Path
 
 from swath.config.predict import Window
+from swath.config.records import to_json
 from swath.config.tasks import Task
-from swath.files import unzip, zip_directory
+from swath.files import unzip, write_json, zip_directory
 from swath.rv.pipeline import STATS_IN_ANALYZE, read_config, write_config
 from swath.rv.stores import STORES
+from swath.scenes.trained_on import DESCRIPTION, ModelDescription
 
 
-def bundle_model(task: Task, model: Path, window: Window, output: Path) -> None:
-    """Write the bundle that Raster Vision's `predict` takes.
+def bundle_model(task: Task, model: Path, description: ModelDescription, output: Path) -> None:
+    """Write the bundle that Raster Vision's `predict` takes; ``swath.json`` in it says what the model was trained on.
 
     Args:
         task: The task.
         model: The model's folder.
-        window: The resolved prediction window.
+        description: What goes into ``swath.json``.
         output: The zip to write.
     """
+    window = description.window
     config = read_config(model / "pipeline-config.json")
     store = STORES[task]
     config.predict_options = store.predict_options(window, batch_size=8)
@@ -42,6 +45,7 @@ def bundle_model(task: Task, model: Path, window: Window, output: Path) -> None:
         config.train_uri = str(bundle_for_window(model, window, work / "train").parent)
         config.build(temporary).bundle()
         unzip(work / "bundle" / "model-bundle.zip", work / "deployable")
+        write_json(work / "deployable" / DESCRIPTION, to_json(description))
         zip_directory(work / "deployable", output)
 
 

@@ -59,6 +59,13 @@ def no_data_in(dataset: Any, numbers: Sequence[int]) -> NoData | None:
     return hidden
 
 
+def either(one: NoData | None, other: NoData | None) -> NoData | None:
+    """Join what says of pixels that they do not count; None where neither does."""
+    if one is None or other is None:
+        return one or other
+    return lambda window: one(window) | other(window)
+
+
 def _is_always_there(dataset: Any, number: int) -> bool:
     flags = dataset.mask_flag_enums[number - 1]
     return bool(flags == [MaskFlags.all_valid] and np.dtype(dataset.dtypes[number - 1]).kind != "f")

@@ -20,6 +20,7 @@ from swath.checks.context import CheckRequest
 from swath.checksums import damage_of_job, remove_damaged
 from swath.cluster.queue import cancel_lost_jobs
 from swath.cluster.site import Nodes, Request, check_requests, read_accounts, read_site, request_of
+from swath.config.load import trains
 from swath.coordination import job_messages
 from swath.coordination.process_identity import describe
 from swath.coordination.run_registry import live_runs, register_run
@@ -41,6 +42,7 @@ from swath.versions import results_without_versions
 UNCHECKED = {
     *("all", "doctor", "verify", "clean_up", "splits", "weights"),
     *("encoder_weights", "havel", "havel_chips", "neon_trees"),
+    *("images", "apply_part", "assemble", "apply"),
 }
 """Rules that read no scenes: a run of these alone, such as one that fetches data, needs no preflight."""
 
@@ -65,6 +67,7 @@ class RunContext:
         confirmed: Whether the command says yes to what it would ask.
         made_later: Tells the files of jobs that are only known once a checkpoint has run.
         trainings: The experiment's runs, as far as they are known.
+        check_map: Compares new images with what their model was trained on, if there is a map to make.
     """
 
     name: str
@@ -82,6 +85,7 @@ class RunContext:
     confirmed: bool = False
     made_later: Callable[[], Sequence[str]] = list
     trainings: Sequence[FinishedRun] = ()
+    check_map: Callable[[], None] | None = None
 
 
 def before_planning(workflow: Any) -> None:
@@ -116,6 +120,13 @@ def check_folder(folder: Path, name: str) -> None:
         expected = "a folder on a disk that can be written to, by this user"
         cure = "work in another folder: cd there, or snakemake --directory, and --snakefile with this Snakefile"
         raise UserError(Problem("folder_not_writable", str(place), "", "nothing can be written", expected, cure))
+
+
+def rules_for(config: Mapping[str, Any]) -> str:
+    """Choose the rules that a config asks for."""
+    if "pipeline" in config:
+        return "pipelines"
+    return "experiment" if trains(dict(config)) else "new_images"
 
 
 def checked_config(path: Path) -> str:
@@ -175,6 +186,8 @@ def on_start(workflow: Any, context: RunContext) -> None:
     site = _check_cluster_or_exit(workflow, context)
     if context.request and rules - UNCHECKED:
         check_or_exit(context.request(), context.validation)
+    if context.check_map and "images" in rules:
+        context.check_map()
     if site is not None:
         _take_over_cluster_or_exit(site)
     if "train" in rules:
@@ -190,9 +203,10 @@ def _link_trainings(context: RunContext) -> None:
         print(f"{context.folder}/trials: no links yet ({error.strerror}).", file=sys.stderr)
 
 
-def on_success(context: RunContext) -> None:
-    """Say on the terminal what won and where everything lies."""
-    summary = Path(context.folder) / "summary.txt"
+def on_success(workflow: Any, context: RunContext) -> None:
+    """Say on the terminal what won, or what a map shows, and where everything lies."""
+    makes_map = any(job.rule.name == "apply" for job in workflow.dag.jobs)
+    summary = Path(context.folder) / ("map/summary.txt" if makes_map else "summary.txt")
     if summary.exists():
         print(f"\n{summary.read_text(errors='replace')}", file=sys.stderr)
 

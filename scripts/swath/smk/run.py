@@ -13,9 +13,11 @@ from typing import Any
 from snakemake.iocontainers import InputFiles, Wildcards
 
 from swath.checks.context import CheckRequest
-from swath.config.load import Config, load_experiment
+from swath.config.experiment import Experiment
+from swath.config.load import Config, load_application, load_experiment
 from swath.errors import ending_the_program
 from swath.job.container import check_image, check_program, mount
+from swath.plan.apply import ApplyPlan, plan_map
 from swath.plan.inputs import check_definitions, check_paths, check_weights
 from swath.plan.plan import Plan, make_plan
 from swath.scenes.table import read_scenes
@@ -33,6 +35,34 @@ def plan_or_exit(config: Config, files: Sequence[str | Path]) -> Plan:
         check_weights(plan, files)
         check_definitions(plan, files)
     return plan
+
+
+def map_or_exit(config: Config, files: Sequence[str | Path], results: str) -> ApplyPlan:
+    """Plan the map of a config that trains nothing; a user's mistakes end the program."""
+    with ending_the_program():
+        application = load_application(config, files)
+        allow = application.checks.allow
+        return plan_map(application.experiment, application.apply, allow, results, files, trains=False)
+
+
+def map_of_experiment_or_exit(experiment: Experiment, files: Sequence[str | Path], results: str) -> ApplyPlan | None:
+    """Plan the map that the config of a training describes, if it does; a user's mistakes end the program."""
+    if experiment.apply is None:
+        return None
+    with ending_the_program():
+        allow = experiment.checks.allow
+        return plan_map(experiment.experiment, experiment.apply, allow, results, files, trains=True)
+
+
+def check_map_or_exit(plan: ApplyPlan, bundles: Sequence[str]) -> None:
+    """Compare new images with what their model was trained on; what stops the run ends the program."""
+    if find_spec("rasterio") is None:
+        print("No rasterio here: the images are checked by the first job.", file=sys.stderr)
+        return
+    from swath.checks.new_images import check_before  # not while parsing: it takes its time
+
+    with ending_the_program():
+        print(f"{check_before(plan, bundles)}\n", file=sys.stderr)
 
 
 def check_or_exit(request: CheckRequest, report: str) -> None:

@@ -1,0 +1,171 @@
+# A map of new images: their headers, parts of rows predicted, all of it put together.
+from functools import cache
+
+from swath.config.records import to_json
+from swath.files import read_json, sha256
+from swath.plan.apply import own_bundles, shards_of
+from swath.plan.inputs import files_behind
+from swath.plan.shards import NAME as SHARD_NAME
+from swath.plan.shards import shards_made
+from swath.scenes.states import Files
+from swath.smk.run import check_map_or_exit, map_of_experiment_or_exit
+
+if "PLAN" in globals():  # the config of a training
+    MAP_PLAN = map_of_experiment_or_exit(PLAN.experiment, workflow.configfiles, RESULTS)
+
+MAP_FILES = Files()
+
+
+wildcard_constraints:
+    part=SHARD_NAME,
+
+
+def bundles_of_map(wildcards=None):
+    """The models' bundles; of the experiment that this config describes, those that win are known after `select`."""
+    if MAP_PLAN.bundles:
+        return files_behind(MAP_PLAN.bundles)
+    model, made = MAP_PLAN.settings.model, {
+        run.name: f"{RESULTS}/bundles/{run.bundles}/model-bundle.zip" for run in PLAN.runs
+    }
+    winner = None
+    if model.trial is None:
+        won = read_json(checkpoints.select.get().output.winner)
+        winner = won["trial"], won["run"]
+    return own_bundles(model, made, winner, workflow.configfiles)
+
+
+@cache
+def parts_of_map():
+    """Name of a part → the images and rows that it holds."""
+    made = shards_made(PARTS, "{}.json")
+    return shards_of(MAP_PLAN.images, len(gather.apply("{scatteritem}")), made)
+
+
+def files_of_map():
+    """The map's images, its area of interest and its models, with what lies beside them and behind them."""
+    entries = [*(image.image for image in MAP_PLAN.images), MAP_PLAN.settings.aoi]
+    return [*MAP_PLAN.bundles, *(file for entry in entries for file in MAP_FILES.of(entry))]
+
+
+def state_of_images(images):
+    """What images and the area of interest hold, whatever their dates."""
+    area = [MAP_FILES.checksum(file) for file in MAP_FILES.of(MAP_PLAN.settings.aoi)]
+    state = [MAP_FILES.state(images), area]
+    MAP_FILES.remember()
+    return state
+
+
+def state_of_map(wildcards):
+    return state_of_images(MAP_PLAN.images)
+
+
+def state_of_part(wildcards):
+    return state_of_images(parts_of_map()[wildcards.part].images)
+
+
+def part_of_map(wildcards):
+    shard = parts_of_map()[wildcards.part]
+    return {"images": [image.id for image in shard.images], "part": shard.part, "parts": shard.parts}
+
+
+def parts_to_join(wildcards):
+    return [f"{PARTS}/{part}.json" for part in parts_of_map()]
+
+
+def check_map():
+    """Compare the images with the models, as far as these are there."""
+    is_known = MAP_PLAN.bundles or MAP_PLAN.settings.model.trial or Path(f"{EXPERIMENT}/winner.json").exists()
+    check_map_or_exit(MAP_PLAN, bundles_of_map() if is_known else [])
+
+
+if MAP_PLAN:
+
+    # What headers say, and whether the images are like those that the model was trained on.
+    rule images:
+        input:
+            models=bundles_of_map,
+        output:
+            images=f"{PARTS}/images.json",
+        log:
+            f"{LOGS}/maps/{NAME}/images.log",
+        benchmark:
+            f"{BENCHMARKS}/maps/{NAME}/images.tsv"
+        threads: 1
+        resources:
+            mem_mb=memory(2000),
+            runtime=minutes(30),
+        params:
+            images=[image.row() for image in MAP_PLAN.images],
+            state=state_of_map,
+            settings=to_json(MAP_PLAN.settings),
+            allow=list(MAP_PLAN.allow),
+            version=VERSIONS["images"],
+        message:
+            "Reading the headers of new images"
+        script:
+            "../scripts/images.py"
+
+    # Predict a part: rows of one image, or several images.
+    rule apply_part:
+        input:
+            models=bundles_of_map,
+            images=ancient(rules.images.output.images),
+        output:
+            manifest=f"{PARTS}/{{part}}.json",
+        log:
+            f"{LOGS}/maps/{NAME}/{{part}}.log",
+        benchmark:
+            f"{BENCHMARKS}/maps/{NAME}/{{part}}.tsv"
+        threads: 1
+        resources:
+            gpu=1,
+            mem_mb=memory(5000),
+            runtime=minutes(240),
+        params:
+            part=part_of_map,
+            state=state_of_part,
+            settings=to_json(MAP_PLAN.settings),
+            version=VERSIONS["apply_part"],
+        message:
+            "Predicting part {wildcards.part} of the map"
+        script:
+            "../scripts/apply_part.py"
+
+    # Put the parts together: rasters, polygons, areas, a picture, a catalog.
+    rule assemble:
+        input:
+            models=bundles_of_map,
+            images=rules.images.output.images,
+            parts=parts_to_join,
+        output:
+            manifest=f"{PARTS}/map.json",
+        log:
+            f"{LOGS}/maps/{NAME}/assemble.log",
+        benchmark:
+            f"{BENCHMARKS}/maps/{NAME}/assemble.tsv"
+        threads: 1
+        resources:
+            mem_mb=memory(6000),
+            runtime=minutes(120),
+        params:
+            name=NAME,
+            images=[image.id for image in MAP_PLAN.images],
+            settings=to_json(MAP_PLAN.settings),
+            folder=MAP,
+            version=VERSIONS["assemble"],
+        message:
+            "Putting the map together"
+        script:
+            "../scripts/assemble.py"
+
+    # the map of new images that the config describes: `snakemake --cores all apply`
+    rule apply:
+        input:
+            rules.assemble.output.manifest,
+        log:
+            f"{LOGS}/maps/{NAME}/apply.log",
+        localrule: True
+        message:
+            "The map is done"
+        run:
+            pass

@@ -1,0 +1,20 @@
+"""Read the headers of new images, and compare them with what the model was trained on."""
+
+from pathlib import Path
+
+from swath.job.run_script import job
+
+with job(snakemake) as (inputs, output, params):
+    from swath.checks.new_images import check_and_tell
+    from swath.checks.read_scenes import read_scenes
+    from swath.config.apply import Apply
+    from swath.config.records import of_json
+    from swath.scenes.areas import check_area
+    from swath.scenes.new_images import describe_images
+    from swath.scenes.paths import paths_of
+    from swath.scenes.scene import Scene
+
+    images, settings = [of_json(Scene, image) for image in params.images], Apply(**params.settings)
+    check_and_tell(images, settings, list(inputs.models), params.allow, read_scenes)
+    folder = Path(snakemake.output.images).parent / "images"
+    check_area(paths_of(settings.aoi), describe_images(images, settings, folder, output.images))

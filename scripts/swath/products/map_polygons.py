@@ -1,0 +1,79 @@
+"""The polygons of a map: those that are wanted, measured, and with fewer corners if that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import geopandas as gpd
+import numpy as np
+import rasterio
+import shapely
+
+from swath.config.apply import Polygons
+from swath.config.classes import NULL_CLASS_ID
+from swath.products.areas import GEOD, MapRasters, measure_polygons
+from swath.products.maps import Place
+from swath.products.polygons import label_polygons
+
+DEGREE = 111_320.0
+"""Metres of a degree along a meridian."""
+
+
+def map_polygons(
+    raster: MapRasters, classes: Sequence[str], background: int, wanted: Polygons, scene: str
+) -> gpd.GeoDataFrame:
+    """Make polygons of a map.
+
+    Args:
+        raster: The map.
+        classes: Class names by id.
+        background: Id of the class that is left out unless it is asked for.
+        wanted: Which polygons, and how.
+        scene: What they are of.
+
+    Returns:
+        Columns scene, class_id, class_name, area (m² on the ground), score, geometry.
+    """
+    asked = {classes.index(name) for name in wanted.classes or ()}
+    found = label_polygons(raster.labels, classes, scene, NULL_CLASS_ID if background in asked else background)
+    if asked:
+        found = found[found["class_id"].isin(asked)].reset_index(drop=True)
+    found = measure_polygons(found, raster)
+    if wanted.simplify and len(found):
+        found = simplified(found, wanted.simplify, raster.place)
+    if wanted.min_area:
+        found = found[found["area"] >= wanted.min_area].reset_index(drop=True)
+    return found[["scene", "class_id", "class_name", "area", "score", "geometry"]]
+
+
+def simplified(polygons: gpd.GeoDataFrame, metres: float, place: Place) -> gpd.GeoDataFrame:
+    """Leave out corners of polygons that cover the ground together: what they share stays shared.
+
+    Args:
+        polygons: None of which overlaps another, with the column area.
+        metres: By how much outlines may move.
+        place: Where the map lies.
+
+    Returns:
+        Valid polygons, in the same order; those of which nothing is left are gone. Their areas are their own.
+    """
+    tolerance = metres / metres_per_unit(place)
+    geometries = shapely.coverage_simplify(polygons.geometry.to_numpy(), tolerance)
+    changed = polygons.copy()
+    changed["geometry"] = [shapely.make_valid(one) if not one.is_valid else one for one in geometries]
+    changed = changed[[not one.is_empty and one.geom_type == "Polygon" for one in changed.geometry]]
+    changed = changed.reset_index(drop=True)
+    changed["area"] = ground_areas(changed)
+    return changed
+
+
+def ground_areas(polygons: gpd.GeoDataFrame) -> np.ndarray:
+    """Return the areas of polygons on the ellipsoid, in m²."""
+    in_degrees = polygons.geometry.to_crs("EPSG:4326")
+    return np.array([abs(GEOD.geometry_area_perimeter(one)[0]) for one in in_degrees])
+
+
+def metres_per_unit(place: Place) -> float:
+    """Return the length of a unit of a map's CRS, in metres."""
+    crs = rasterio.CRS.from_user_input(place.crs)
+    return DEGREE if crs.is_geographic else float(crs.linear_units_factor[1])
