@@ -60,7 +60,8 @@ def state_of_map(wildcards):
 
 
 def state_of_part(wildcards):
-    return state_of_images(parts_of_map()[wildcards.part].images)
+    """What a part's images hold; in a mosaic also those around them, which windows at an image's edge see."""
+    return state_of_images(MAP_PLAN.images if MAP_PLAN.settings.mosaic else parts_of_map()[wildcards.part].images)
 
 
 def part_of_map(wildcards):

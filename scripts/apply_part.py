@@ -10,11 +10,12 @@ with job(snakemake) as (inputs, output, params):
     from swath.config.apply import Apply
     from swath.prediction.apply import PartOfImage, apply_to_parts
     from swath.scenes.manifest import read_manifests
+    from swath.scenes.new_images import read_surroundings
 
-    part = params.part
+    part, around = params.part, read_surroundings(inputs.images)
     found = read_manifests([inputs.images], part["images"])
     apply_to_parts(
-        [PartOfImage(facts, part["part"], part["parts"]) for facts in found],
+        [PartOfImage(facts, part["part"], part["parts"], around.get(facts.id)) for facts in found],
         Apply(**params.settings),
         list(inputs.models),
         Path(snakemake.output.manifest).parent / "parts",

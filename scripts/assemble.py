@@ -8,11 +8,13 @@ with job(snakemake) as (inputs, output, params):
     from swath.config.apply import Apply
     from swath.prediction.assemble import assemble
     from swath.scenes.manifest import read_manifests
+    from swath.scenes.new_images import read_surroundings
 
-    facts = {one.id: one for one in read_manifests([inputs.images])}
+    facts, around = {one.id: one for one in read_manifests([inputs.images])}, read_surroundings(inputs.images)
     assemble(
         params.name,
         [facts[name] for name in params.images],
+        around,
         list(inputs.parts),
         Apply(**params.settings),
         list(inputs.models),

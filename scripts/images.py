@@ -9,12 +9,12 @@ with job(snakemake) as (inputs, output, params):
     from swath.checks.read_scenes import read_scenes
     from swath.config.apply import Apply
     from swath.config.records import of_json
-    from swath.scenes.areas import check_area
     from swath.scenes.new_images import describe_images
-    from swath.scenes.paths import paths_of
     from swath.scenes.scene import Scene
+    from swath.scenes.trained_on import read_bundle, resolved_window
 
     images, settings = [of_json(Scene, image) for image in params.images], Apply(**params.settings)
     check_and_tell(images, settings, list(inputs.models), params.allow, read_scenes)
-    folder = Path(snakemake.output.images).parent / "images"
-    check_area(paths_of(settings.aoi), describe_images(images, settings, folder, output.images))
+    model = read_bundle(inputs.models[0])
+    margin = resolved_window(model, settings.predict).chip_size if model.task != "chip_classification" else 0
+    describe_images(images, settings, margin, Path(snakemake.output.images).parent, output.images)

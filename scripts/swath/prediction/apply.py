@@ -26,7 +26,7 @@ from swath.metrics.boxes import EDGES
 from swath.prediction.ahead import ahead
 from swath.prediction.bundles import NewImagery, load_models
 from swath.prediction.engine import predict_pixels, predict_windows
-from swath.prediction.grid import Grid, Span
+from swath.prediction.grid import Grid, Lattice, Span
 from swath.prediction.model import Predictor
 from swath.prediction.pixels import PixelRows, uncertainty_of
 from swath.prediction.products import boxes_of, cache_options
@@ -36,6 +36,7 @@ from swath.products.maps import BLOCK, NO_SHARE, Place, as_bytes, plain_raster_w
 from swath.rv.stores import STORES
 from swath.scenes.areas import area_on_image, outside_of
 from swath.scenes.facts import SceneFacts
+from swath.scenes.neighbours import Surroundings
 from swath.scenes.no_data import NoData
 from swath.scenes.paths import paths_of
 from swath.scenes.trained_on import read_bundle, resolved_window
@@ -57,16 +58,33 @@ class PartOfImage:
     Attributes:
         facts: The image.
         part, parts: Which part of its rows, from 1, and how many there are.
+        around: The image with what lies around it, if it does not lie alone.
     """
 
     facts: SceneFacts
     part: int
     parts: int
+    around: Surroundings | None = None
 
     @property
     def rows(self) -> Span:
         """The rows: whole blocks of a file, as evenly as that goes."""
         return rows_of_part(self.facts.height, self.part, self.parts)
+
+    @property
+    def seen(self) -> SceneFacts:
+        """The raster that windows see."""
+        return self.around.facts if self.around else self.facts
+
+    @property
+    def corner(self) -> tuple[int, int]:
+        """Row and column of that raster at which the image begins."""
+        return (self.around.row, self.around.column) if self.around else (0, 0)
+
+    @property
+    def around_in_words(self) -> list[int]:
+        """Where the image lies in the raster that windows see, and where their places are counted from."""
+        return [*self.corner, *self.around.anchor, self.seen.height, self.seen.width] if self.around else []
 
     @property
     def folder(self) -> Path:
@@ -116,7 +134,7 @@ def apply_to_parts(
     with tempfile.TemporaryDirectory() as temporary:
         for part in parts:
             target = folder / part.folder
-            of_part = {**made_from, "image": sorted(part.facts.inputs["image"].values())}
+            of_part = {**made_from, "image": sorted(part.seen.inputs["image"].values()), "around": part.around_in_words}
             if is_made_from(target, of_part):
                 log.info("%s: part %d of %d is there already", part.facts.id, part.part, part.parts)
                 published.append(target)
@@ -124,7 +142,7 @@ def apply_to_parts(
                 if models is None:
                     models = load_models(bundles, window, settings.predict.batch_size, settings.bands, Path(temporary))
                 with publish_directory(target) as unfinished:
-                    applied = Applied(part, models[0], models[1], window, outside_for(area, part.facts))
+                    applied = Applied(part, models[0], models[1], window, outside_for(area, part.seen))
                     _WRITERS[models[1].model.task](applied, unfinished)
                     files = {file.name: sha256(file) for file in sorted(unfinished.iterdir())}
                     write_json(unfinished / MADE_FROM, {**of_part, "files": files})
@@ -173,8 +191,32 @@ class Applied:
     @property
     def grid(self) -> Grid:
         """The places of the window."""
-        facts, window = self.part.facts, self.window
-        return Grid(facts.height, facts.width, window.chip_size, window.stride, window.crop or None)
+        seen, window, around = self.part.seen, self.window, self.part.around
+        if around is None:
+            return Grid(seen.height, seen.width, window.chip_size, window.stride, window.crop or None)
+        facts = self.part.facts
+        return Lattice(
+            seen.height,
+            seen.width,
+            window.chip_size,
+            window.stride,
+            window.crop or None,
+            around.anchor,
+            (around.row, around.row + facts.height),
+            (around.column, around.column + facts.width),
+        )
+
+    @property
+    def rows(self) -> Span:
+        """The part's rows, of the raster that windows see."""
+        first, last = self.part.rows
+        return first + self.part.corner[0], last + self.part.corner[0]
+
+    @property
+    def columns(self) -> Span:
+        """The image's columns, of the raster that windows see."""
+        column = self.part.corner[1]
+        return column, column + self.part.facts.width
 
     @property
     def place(self) -> Place:
@@ -189,7 +231,7 @@ class Applied:
         Args:
             tops: Rows of windows there are.
         """
-        strips = Strips(self.imagery.source(self.part.facts), self.outside)
+        strips = Strips(self.imagery.source(self.part.seen), self.outside)
         name = f"{self.part.facts.id}, part {self.part.part} of {self.part.parts}"
         with (
             rasterio.Env(**cache_options(strips.cache)),
@@ -199,7 +241,9 @@ class Applied:
 
     def windows(self) -> Iterator[tuple[Any, Any]]:
         """Predict windows that are results of their own: those that begin in the part."""
-        first, last = self.part.rows
+        first, last = self.rows
+        if self.part.part == 1:  # those that begin above the image are the first part's
+            first = 0
         tops = [top for top in self.grid.tops if first <= max(top, 0) < last]
         with self.begin(len(tops)) as (strips, progress):
             yield from predict_windows(self.model, strips, self.grid, (first, last), progress)
@@ -207,7 +251,7 @@ class Applied:
 
 def _write_pixels(applied: Applied, folder: Path) -> None:
     """Write rasters of a part's rows."""
-    first, last = applied.part.rows
+    first, last = applied.rows
     if first == last:
         return
     classes = len(applied.imagery.model.classes)
@@ -233,7 +277,7 @@ def _write_pixels(applied: Applied, folder: Path) -> None:
             progress,
             with_scores=True,
         )
-        for rows in ahead(predicted):
+        for rows in (part.columns(applied.columns) for part in ahead(predicted)):
             assert rows.scores is not None
             write_labels(rows.row - first, rows.labels[None])
             write_confidence(rows.row - first, _known(rows, _of_winner(rows)[None]))

@@ -50,6 +50,7 @@ from swath.report.overview import draw_map
 from swath.rv.stores import STORES
 from swath.scenes.facts import SceneFacts
 from swath.scenes.manifest import channel_order
+from swath.scenes.neighbours import Surroundings
 from swath.scenes.no_data import either, no_data
 from swath.scenes.paths import paths_of
 from swath.scenes.trained_on import BundledModel, read_bundle, resolved_window
@@ -70,6 +71,7 @@ class Assembly:
     Attributes:
         name: The map's name.
         images: The images, in the order given.
+        around: Image → the image with what lies around it, of those that do not lie alone.
         parts: Image → its parts: first row, row after the last, folder.
         model: The first model.
         bundles: All of them.
@@ -80,6 +82,7 @@ class Assembly:
 
     name: str
     images: Sequence[SceneFacts]
+    around: Mapping[str, Surroundings]
     parts: Mapping[str, Sequence[tuple[int, int, Path]]]
     model: BundledModel
     bundles: Sequence[str]
@@ -101,6 +104,7 @@ class Assembly:
 def assemble(
     name: str,
     images: Sequence[SceneFacts],
+    around: Mapping[str, Surroundings],
     manifests: Sequence[str],
     settings: Apply,
     bundles: Sequence[str],
@@ -113,6 +117,7 @@ def assemble(
     Args:
         name: The map's name.
         images: Facts of the images, in the order given.
+        around: Image → the image with what lies around it, of those that do not lie alone.
         manifests: What says which parts there are.
         settings: The section `apply`.
         bundles: The models.
@@ -130,7 +135,7 @@ def assemble(
     ordered = {image: sorted(found[image]) for image in found}
     with publish_directory(folder) as unfinished, tempfile.TemporaryDirectory() as temporary:
         window = resolved_window(model, settings.predict)
-        assembly = Assembly(name, images, ordered, model, bundles, window, settings, unfinished)
+        assembly = Assembly(name, images, around, ordered, model, bundles, window, settings, unfinished)
         if model.task == DETECTION:
             _assemble_boxes(assembly)
         else:
@@ -405,10 +410,13 @@ def _boxes_of_image(assembly: Assembly, facts: SceneFacts) -> gpd.GeoDataFrame:
     labels = ObjectDetectionLabels.prune_duplicates(
         labels, score_thresh=wanted.score_threshold, merge_thresh=wanted.merge_threshold
     )
-    bands = channel_order(facts, assembly.model.wanted_bands(assembly.settings.bands))
-    labels = over_data(within_scene(labels, facts), facts, bands)
-    table = box_table(labels.get_npboxes(), labels.get_class_ids(), labels.get_scores(), facts, assembly.classes)
+    seen = assembly.around[facts.id].facts if facts.id in assembly.around else facts
+    bands = channel_order(seen, assembly.model.wanted_bands(assembly.settings.bands))
+    labels = over_data(within_scene(labels, seen), seen, bands)
+    table = box_table(labels.get_npboxes(), labels.get_class_ids(), labels.get_scores(), seen, assembly.classes)
     table = table[table["score"] >= assembly.window.score_threshold]
+    if seen is not facts:  # what lies in the middle of another image is found there
+        table = table[table.geometry.centroid.within(_outline(facts, _place(facts)).buffer(1e-9))]
     areas = _areas_of_interest(assembly, _place(facts))
     if areas:
         inside = shapely.union_all(list(areas.values()))

@@ -82,3 +82,40 @@ class Grid:
     def most_overlaps(self) -> int:
         """How many windows can see a pixel, at most."""
         return (-(-self.size // self.stride)) ** 2
+
+
+@dataclass(frozen=True)
+class Lattice(Grid):
+    """The places of a window that do not depend on where a raster ends: on rasters cut out of one, they are the same.
+
+    Attributes:
+        anchor: Row and column of the raster at which what counts of a window begins; others follow in steps.
+        rows, columns: Where windows are wanted.
+    """
+
+    anchor: tuple[int, int] = (0, 0)
+    rows: Span = (0, 0)
+    columns: Span = (0, 0)
+
+    @cached_property
+    def tops(self) -> Sequence[int]:
+        """First rows of the windows that count where windows are wanted."""
+        return self._places(self.anchor[0], self.rows, self.height)
+
+    @cached_property
+    def lefts(self) -> Sequence[int]:
+        """First columns of the windows that count where windows are wanted."""
+        return self._places(self.anchor[1], self.columns, self.width)
+
+    def _places(self, anchor: int, wanted: Span, length: int) -> Sequence[int]:
+        """List the windows that count for some rows or columns; at the raster's ends no more than it takes."""
+        crop = self.crop or 0
+        kept = self.size - 2 * crop
+        first = (wanted[0] - kept - anchor) // self.stride + 1
+        last = (wanted[1] - 1 - anchor) // self.stride
+        starts = [anchor + number * self.stride for number in range(first, last + 1)]
+        while len(starts) > 1 and starts[1] <= 0:
+            del starts[0]
+        while len(starts) > 1 and starts[-2] + kept >= length:
+            del starts[-1]
+        return [start - crop for start in starts]

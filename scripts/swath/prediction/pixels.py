@@ -40,6 +40,12 @@ class PixelRows:
         scores = None if self.scores is None else self.scores[:, skipped:]
         return PixelRows(self.row + skipped, self.labels[skipped:], scores)
 
+    def columns(self, columns: Span) -> PixelRows:
+        """Leave out what lies beside some columns."""
+        start, stop = columns
+        scores = None if self.scores is None else self.scores[..., start:stop]
+        return PixelRows(self.row, self.labels[:, start:stop], scores)
+
 
 class PixelSums(ABC):
     """Sums over windows, for the rows of an image that windows still count for.

@@ -61,7 +61,7 @@ def read_image(entry: str, imagery: Imagery, folder: Path, published: Path) -> S
         )
     bands = len(paths) > 1 and imagery.files == "bands"
     grid, dtype, stack = stacked(paths, headers) if bands else mosaic(paths, headers)
-    stack, nodata = _with_nodata(stack, headers, imagery.nodata, grid, dtype, entry)
+    stack, nodata = with_nodata(stack, headers, imagery.nodata, grid, dtype, entry)
     write_vrt(folder / VRT, grid, stack, dtype, nodata, published)
     header = read_header(str(folder / VRT))
     of_files = dict(zip(paths, headers, strict=True))
@@ -226,7 +226,7 @@ def _has_one_nodata_value(header: ImageHeader) -> bool:
 # --- what is data -----------------------------------------------------------------------------------
 
 
-def _with_nodata(
+def with_nodata(
     bands: Sequence[Band],
     headers: Sequence[ImageHeader],
     wanted: float | Literal["nan"] | None,

@@ -7,27 +7,54 @@ from pathlib import Path
 
 from swath.config.apply import Apply
 from swath.config.imagery import Imagery
-from swath.config.records import to_json
+from swath.config.records import of_json, to_json
 from swath.errors import UserError
-from swath.files import file_name, publish_directory, write_json
+from swath.files import file_name, publish_directory, read_json, write_json
+from swath.scenes.areas import check_area
 from swath.scenes.facts import SceneFacts
 from swath.scenes.images import read_image
+from swath.scenes.neighbours import Surroundings, write_surroundings
+from swath.scenes.paths import paths_of
 from swath.scenes.scene import Scene, folder_of_maps
 from swath.scenes.states import Files
 
 
-def describe_images(images: Sequence[Scene], settings: Apply, folder: Path, manifest: Path) -> list[SceneFacts]:
-    """Read images' headers; where an image is not one plain file, write a virtual raster.
+def describe_images(images: Sequence[Scene], settings: Apply, margin: int, folder: Path, manifest: Path) -> None:
+    """Read images' headers; where an image is not one plain file, or not alone, write a virtual raster.
 
     Args:
         images: The images.
-        settings: The section `apply`, of which `files` and `nodata` count.
-        folder: Where virtual rasters are published, all at once: ``<folder>/<image>/image.vrt``.
-        manifest: JSON to write: image → facts.
+        settings: The section `apply`.
+        margin: How far around an image of a mosaic others matter, pixels; 0 if they do not.
+        folder: Where virtual rasters are published: ``<folder>/images/<image>/image.vrt``, and
+            ``<folder>/around/<image>.vrt``.
+        manifest: JSON to write: image → facts, and image → surroundings.
 
     Raises:
-        UserError: For images that cannot be used, all of them at once.
+        UserError: For images that cannot be used, all of them at once, and an area of interest that touches none.
     """
+    found = _read_headers(images, settings, folder / "images")
+    check_area(paths_of(settings.aoi), found)
+    around: dict[str, Surroundings] = {}
+    with publish_directory(folder / "around") as temporary:
+        if settings.mosaic and margin:
+            around = write_surroundings(found, settings, margin, temporary, folder / "around")
+    write_json(
+        manifest,
+        {
+            "scenes": {facts.id: to_json(facts) for facts in found},
+            "around": {name: to_json(one) for name, one in around.items()},
+        },
+    )
+
+
+def read_surroundings(manifest: str | Path) -> dict[str, Surroundings]:
+    """Read what lies around images: image → surroundings, of those that do not lie alone."""
+    return {name: of_json(Surroundings, one) for name, one in read_json(manifest)["around"].items()}
+
+
+def _read_headers(images: Sequence[Scene], settings: Apply, folder: Path) -> list[SceneFacts]:
+    """Read headers, and publish virtual rasters of images that are more or other than one file."""
     found, problems, files = {}, [], Files()
     imagery = Imagery(files=settings.files, nodata=settings.nodata)
     with publish_directory(folder) as temporary:
@@ -59,5 +86,4 @@ def describe_images(images: Sequence[Scene], settings: Apply, folder: Path, mani
         if problems:
             raise UserError(problems)
     files.remember()
-    write_json(manifest, {"scenes": {name: to_json(facts) for name, facts in found.items()}})
     return list(found.values())
