@@ -40,7 +40,7 @@ DEMO: dict[str, Any] = {
     "chips": {"size": 64, "per_scene": 250, "min_labelled": 0.3},
     "model": {"encoder": "tu-resnet10t", "arguments": {"encoder_depth": 2, "decoder_channels": [32, 16]}},
     "train": {"epochs": 8, "batch_size": 8, "threads": 1},
-    "predict": {"chip_size": 128, "stride": 64, "smooth": True},
+    "predict": {"chip_size": 128, "smooth": "tapered"},
     "sweep": {"grid": {"train.learning_rate": [1.0e-3, 3.0e-3, 1.0e-2]}},
 }
 """The demo: what it says differently from the defaults, and what has no default."""
@@ -133,7 +133,7 @@ def _flow(value: Any) -> str:
     if value is None:
         return "null"
     if isinstance(value, Section):
-        value = value.model_dump(mode="json")
+        value = value.model_dump(mode="json", exclude_defaults=len(type(value).model_fields) > 2)  # else a whole line
     text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000, allow_unicode=True)
     return text.removesuffix("...\n").strip()
 
@@ -180,7 +180,8 @@ def _nested_tables(name: str, section: type[Section]) -> Iterator[str]:
         yield from ("", f"### {title}", "", *_table(inner.model_fields))
     for key, field in section.model_fields.items():
         inner_section = _section(field)
-        if inner_section:
+        top = Experiment.model_fields.get(key)
+        if inner_section and not (top and _section(top) is inner_section):  # that one has a table of its own
             yield from ("", f"### `{name}.{key}`", "", *_table(inner_section.model_fields))
 
 

@@ -127,6 +127,7 @@ REACH: dict[str, tuple[Any, frozenset[str]]] = {
     "checks.allow": (["class_rare"], NOTHING),
     "sweep.repeats": (2, NOTHING),
     "sweep.select": ({"metric": "accuracy"}, NOTHING),
+    "apply": ({"images": ["new.tif"]}, NOTHING),
 }
 DETECTING = {"task": "object_detection", "model": {"encoder": "resnet18"}, "predict": {}}
 CLASSIFYING = {"task": "chip_classification", "model": {"encoder": "resnet18"}, "predict": {}}
