@@ -12,6 +12,7 @@ from swath.checks.readings import Reading, Sample, Spread, SurveyedImage
 from swath.config.apply import Apply
 from swath.config.imagery import Imagery
 from swath.config.labels import Labels
+from swath.config.tasks import DETECTION, SEGMENTATION
 from swath.errors import Problem, UserError
 from swath.plan.apply import ApplyPlan
 from swath.scenes.facts import ScenesSpec
@@ -45,7 +46,7 @@ class NewImages:
 def spec_to_read(settings: Apply) -> ScenesSpec:
     """Say how images are read: as the stage `scenes` would, without labels."""
     imagery = Imagery(files=settings.files, nodata=settings.nodata)
-    return ScenesSpec("semantic_segmentation", [], imagery, Labels(default_class="none"))
+    return ScenesSpec(SEGMENTATION, [], imagery, Labels(default_class="none"))
 
 
 def check_before(plan: ApplyPlan, bundles: Sequence[str], read: Read = read_in_a_process) -> str:
@@ -71,7 +72,7 @@ def check_and_tell(
 ) -> str:
     """Check new images as :func:`check_before` does; they are read by ``read``."""
     models = [read_bundle(bundle) for bundle in bundles if Path(bundle).exists()]
-    readings = read(images, {"": spec_to_read(settings)})
+    readings = read([replace(image, aoi=settings.aoi) for image in images], {"": spec_to_read(settings)})
     found = NewImages(settings, models, readings)
     findings = check_new_images(found, allow)
     summary = f"Checked {len(readings)} new images: {tally(findings)}."
@@ -102,7 +103,7 @@ def check_new_images(images: NewImages, allow: Sequence[str]) -> list[Finding]:
         images: The images and models.
         allow: Warnings that the config allows.
     """
-    read = [problem for reading in images.readings for problem in reading.problems]
+    read = list(_told_by_reading(images.readings))
     problems = list(_models(images.models))
     for model in images.models[:1]:  # several have to be alike
         problems += _of_model(model, images.settings)
@@ -111,6 +112,15 @@ def check_new_images(images: NewImages, allow: Sequence[str]) -> list[Finding]:
                 problems += _of_image(model, images.settings, reading, reading.header)
     problems += _together(images)
     return judged([*read, *problems], allow)
+
+
+def _told_by_reading(readings: Sequence[Reading]) -> Iterator[Problem]:
+    """Go through what reading has met; an area of interest need not touch all images, but one."""
+    outside = [problem for reading in readings for problem in reading.problems if problem.code == "aoi_outside"]
+    for reading in readings:
+        yield from (problem for problem in reading.problems if problem.code != "aoi_outside")
+    if outside and len(outside) == len(readings):
+        yield replace(outside[0], field="apply.aoi")
 
 
 def _models(models: Sequence[BundledModel]) -> Iterator[Problem]:
@@ -132,7 +142,7 @@ def _models(models: Sequence[BundledModel]) -> Iterator[Problem]:
                     "models_differ", other.path, name, _shown(found), f"{_shown(wanted)}, as in {first.path}", cure
                 )
                 break
-    if len(models) > 1 and first and first.task == "object_detection":
+    if len(models) > 1 and first and first.task == DETECTION:
         cure = "name one of them"
         yield Problem(
             "models_differ", first.path, "task", "boxes, which have no mean", "scores of pixels or cells", cure
@@ -149,10 +159,29 @@ def _of_model(model: BundledModel, settings: Apply) -> Iterator[Problem]:
         found = "a bundle of Raster Vision's own, which does not say what its training scenes were like"
         expected = "images like those: neither pixel size nor type, CRS and nodata can be compared"
         yield Problem("plain_bundle", model.path, "apply.model", found, expected, "")
+    yield from _window(model, settings)
     unknown = [name for name in settings.polygons.classes or () if name not in model.classes[1:]]
     for name in unknown:
         expected = "one of " + ", ".join(model.classes[1:])
         yield Problem("unknown_class", "config", "apply.polygons.classes", f"unknown class {name!r}", expected, "")
+
+
+def _window(model: BundledModel, settings: Apply) -> Iterator[Problem]:
+    """Find windows that leave pixels out, or that the network cannot halve often enough."""
+    window = resolved_window(model, settings.predict)
+    if window.stride > window.chip_size:
+        expected, cure = f"no more than the window ({window.chip_size}): pixels would be left out", "make it smaller"
+        yield Problem("windows_apart", "config", "apply.predict.stride", str(window.stride), expected, cure)
+    crop = settings.predict.crop
+    most = (window.chip_size - window.stride) // 2
+    if model.task == SEGMENTATION and crop != "auto" and crop > most:
+        expected = f"no more than {most}, half of what windows overlap: pixels would be left out"
+        yield Problem("windows_apart", "config", "apply.predict.crop", str(crop), expected, "make it smaller")
+    if window.chip_size % model.divisor:
+        nearest = max(round(window.chip_size / model.divisor), 1) * model.divisor
+        expected = f"a size divisible by {model.divisor}, for {model.network}"
+        found = str(window.chip_size)
+        yield Problem("window_not_divisible", "config", "apply.predict.chip_size", found, expected, f"try {nearest}")
 
 
 def _of_image(model: BundledModel, settings: Apply, reading: Reading, header: SurveyedImage) -> Iterator[Problem]:

@@ -40,6 +40,16 @@ RESNETS = ("resnet", "resnext", "timm-skres")
 NEEDS_DIVISIBLE_WINDOWS = ("unet", "unetplusplus", "manet", "linknet")
 
 
+def divisor_of_windows(architecture: str, depth: int) -> int:
+    """Return what the sides of windows must be divisible by.
+
+    Args:
+        architecture: Of the network.
+        depth: How often its encoder halves its input; what is deeper than encoders are, the preflight tells.
+    """
+    return int(2 ** min(depth, DEEPEST)) if architecture in NEEDS_DIVISIBLE_WINDOWS else 1
+
+
 class Experiment(Section):
     """An experiment: everything its results depend on."""
 
@@ -146,11 +156,11 @@ class Experiment(Section):
     @model_validator(mode="after")
     def _windows_fit_the_network(self) -> Self:
         if self.model.architecture in NEEDS_DIVISIBLE_WINDOWS:
-            depth = self.model.arguments.get("encoder_depth", 5)
+            depth = self.model.arguments.get("encoder_depth", DEEPEST)
             if not isinstance(depth, int) or isinstance(depth, bool) or depth < 1:
                 field = ("model", "arguments", "encoder_depth")
                 raise mistake("wrong_value", "a whole number above 0", field=field, found=repr(depth))
-            factor = 2 ** min(depth, DEEPEST)  # what is deeper, the preflight tells
+            factor = divisor_of_windows(self.model.architecture, depth)
             window = self.predict.chip_size or self.chips.size
             sizes = {("chips", "size"): self.chips.size, ("predict", "chip_size"): window}
             for place, size in sizes.items():

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import tempfile
-import zipfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -500,13 +498,16 @@ def _summary(assembly: Assembly, whole: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _write_catalog(assembly: Assembly, written: Mapping[str, MapRasters]) -> None:
+    description = assembly.model.description
     model = {
         "name": Path(assembly.bundles[0]).name,
-        "architecture": _network_of(assembly.bundles[0]),
+        "network": assembly.model.network,
         "task": assembly.model.task,
         "classes": list(assembly.classes),
         "colours": list(assembly.colours),
-        "input": _input_of(assembly),
+        "bands": list(description.trained_on.bands) if description else [],
+        "channels": assembly.model.channels,
+        "window": assembly.window.chip_size,
     }
     there = {str(path.relative_to(assembly.folder)): path for path in _files_in(assembly.folder)}
     items, used = [], set()
@@ -526,34 +527,3 @@ SHOWN = (".gpkg", ".parquet", ".csv", ".png", ".vrt")
 
 def _rasters_of(stem: str) -> set[str]:
     return {f"{stem}.tif", *(f"{stem}-{kind}" for kind in (CONFIDENCE, SCORES, UNCERTAINTY))}
-
-
-def _network_of(bundle: str) -> str:
-    """Name the network of a bundle."""
-    with zipfile.ZipFile(bundle) as archive:
-        model = json.loads(archive.read("pipeline-config.json"))["backend"]["model"]
-    external = model.get("external_def") or {}
-    arguments = external.get("entrypoint_kwargs") or {}
-    words = [
-        arguments.get("architecture") or external.get("entrypoint"),
-        arguments.get("encoder"),
-        model.get("backbone"),
-    ]
-    return " ".join(str(word) for word in (words[:2] if external else words[2:]) if word)
-
-
-def _input_of(assembly: Assembly) -> list[dict[str, Any]]:
-    description = assembly.model.description
-    names = [name or str(number) for number, name in enumerate(description.trained_on.bands, 1)] if description else []
-    size, channels = assembly.window.chip_size, assembly.model.channels or -1
-    return [
-        {
-            "name": "image",
-            "bands": names,
-            "input": {
-                "shape": [-1, channels, size, size],
-                "dim_order": ["batch", "channel", "height", "width"],
-                "data_type": "float32",
-            },
-        }
-    ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pandas as pd
 import rasterio
 import shapely
 from numpy.typing import NDArray
-from pyproj import CRS, Geod, Proj, Transformer
+from pyproj import CRS, Geod, Transformer
 from rasterio.features import rasterize
 from rasterio.windows import Window
 
@@ -22,15 +21,18 @@ from swath.products.maps import FULL_SHARE, NO_SHARE, Place
 
 GEOD = Geod(ellps="WGS84")
 ROWS = 512
-LATTICE = 64
-"""Pixels between two places at which the scale of a projection is computed."""
+LATTICE = 32
+"""Pixels between two whose area is computed, in a projection."""
+
+Degrees = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Longitudes and latitudes."""
 
 
 class PixelAreas:
     """The area of each pixel of a raster on the ground, in m².
 
-    In a projection, a pixel's area is that of its square divided by the projection's areal scale there; in degrees, it
-    is that of its trapezium on the ellipsoid.
+    A pixel's two sides, in degrees, span a parallelogram on the ellipsoid. It is computed for some pixels, and
+    interpolated between them.
 
     Args:
         place: Where the raster lies.
@@ -38,51 +40,42 @@ class PixelAreas:
 
     def __init__(self, place: Place):
         self._place = place
-        self._crs = CRS.from_user_input(rasterio.CRS.from_user_input(place.crs).to_wkt())
-        a, b, _, d, e, _ = place.transform
-        self._flat = abs(a * e - b * d)
-        if not self._crs.is_geographic:
-            self._flat *= float(self._crs.axis_info[0].unit_conversion_factor) ** 2
-            self._projection = Proj(self._crs)
-            self._geographic = Transformer.from_crs(self._crs, self._crs.geodetic_crs, always_xy=True)
+        crs = CRS.from_user_input(rasterio.CRS.from_user_input(place.crs).to_wkt())
+        self._to_degrees = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+        self._step = 1 if crs.is_geographic else LATTICE  # there, rows differ and columns do not
 
     def of_rows(self, first: int, last: int) -> NDArray[np.float64]:
         """Return the areas of the pixels of some rows, rows × width."""
-        if self._crs.is_geographic:
-            return np.broadcast_to(self._in_degrees(first, last)[:, None], (last - first, self._place.width))
-        rows = np.unique([*np.arange(first, last, LATTICE), max(last - 1, first)])
-        columns = np.unique([*np.arange(0, self._place.width, LATTICE), self._place.width - 1])
-        scale = self._scale(rows, columns)
-        across = np.stack([np.interp(np.arange(self._place.width), columns, line) for line in scale])
-        where = np.arange(first, last)
-        index = np.clip(np.searchsorted(rows, where, side="right") - 1, 0, max(len(rows) - 2, 0))
-        if len(rows) == 1:
-            return self._flat / np.repeat(across, last - first, axis=0)
-        share = ((where - rows[index]) / (rows[index + 1] - rows[index]))[:, None]
-        areas: NDArray[np.float64] = self._flat / (across[index] * (1 - share) + across[index + 1] * share)
+        width = self._place.width
+        rows = np.unique([*range(first, last, self._step), last - 1])
+        columns = np.unique([*range(0, width, LATTICE), width - 1] if self._step > 1 else [0])
+        known = self._areas(rows, columns)
+        across = np.stack([np.interp(np.arange(width), columns, line) for line in known])
+        wanted = np.arange(first, last)
+        index = np.clip(np.searchsorted(rows, wanted, side="right") - 1, 0, max(len(rows) - 2, 0))
+        below = np.minimum(index + 1, len(rows) - 1)
+        share = (wanted - rows[index]) / np.maximum(rows[below] - rows[index], 1)
+        areas: NDArray[np.float64] = across[index] * (1 - share[:, None]) + across[below] * share[:, None]
         return areas
 
-    def _scale(self, rows: NDArray[Any], columns: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the projection's areal scale at the middles of pixels; 1 where it has none."""
-        grid = rasterio.Affine(*self._place.transform)
-        x, y = grid * np.meshgrid(columns + 0.5, rows + 0.5)
-        longitude, latitude = self._geographic.transform(x, y)
-        factors = self._projection.get_factors(longitude, latitude, errcheck=False)
-        scale = np.asarray(factors.areal_scale, float)
-        return np.where(np.isfinite(scale) & (scale > 0), scale, 1.0)
+    def _areas(self, rows: NDArray[Any], columns: NDArray[Any]) -> NDArray[np.float64]:
+        column, row = np.meshgrid(columns, rows)
+        across = _side(self._degrees(column, row + 0.5), self._degrees(column + 1, row + 0.5))
+        along = _side(self._degrees(column + 0.5, row), self._degrees(column + 0.5, row + 1))
+        latitude = np.radians(self._degrees(column + 0.5, row + 0.5)[1])
+        curvature = 1 - GEOD.es * np.sin(latitude) ** 2
+        metres = GEOD.a**2 * (1 - GEOD.es) * np.cos(latitude) / curvature**2  # of a radian by a radian
+        return np.abs(across[0] * along[1] - across[1] * along[0]) * metres
 
-    def _in_degrees(self, first: int, last: int) -> NDArray[np.float64]:
-        _, _, west, _, _, _ = self._place.transform
-        grid = rasterio.Affine(*self._place.transform)
-        width = abs(grid.a)
-        edges = [(grid * (0, row))[1] for row in range(first, last + 1)]
-        areas = []
-        for north, south in pairwise(edges):
-            area, _ = GEOD.polygon_area_perimeter(
-                [west, west + width, west + width, west], np.clip([north, north, south, south], -90, 90)
-            )
-            areas.append(abs(area))
-        return np.array(areas)
+    def _degrees(self, columns: NDArray[Any], rows: NDArray[Any]) -> Degrees:
+        x, y = rasterio.Affine(*self._place.transform) * (columns, rows)
+        longitude, latitude = self._to_degrees.transform(x, y)
+        return longitude, latitude
+
+
+def _side(start: Degrees, end: Degrees) -> Degrees:
+    """Return by how many radians longitude and latitude change, the shorter way round."""
+    return np.radians((end[0] - start[0] + 180) % 360 - 180), np.radians(end[1] - start[1])
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -65,7 +64,7 @@ def write_catalog(
         name: The map's name.
         items: The maps.
         files: Files of the whole → SHA-256.
-        model: Of the model: task, classes, colours, and its bundles' paths and checksums.
+        model: Of the model: name, network, task, classes, colours, bands (names), channels (how many), window (pixels).
     """
     extent = pystac.Extent(
         pystac.SpatialExtent([_joint([_bounds(item.place) for item in items])]),
@@ -75,39 +74,29 @@ def write_catalog(
     collection = pystac.Collection(name, described, extent, license="other")
     collection.stac_extensions = [EXTENSIONS["file"]]
     for file, checksum in files.items():
-        collection.add_asset(_key(file), _asset(file, checksum, folder))
+        collection.add_asset(_key(file), _asset(f"./{file}", folder / file, checksum))
     for item in items:
         made = pystac.Item(
             item.name, _outline(item.place), list(_bounds(item.place)), SOME_DAY, _properties(item, model)
         )
         made.stac_extensions = list(EXTENSIONS.values())
         for file, checksum in item.files.items():
-            made.add_asset(_key(file), _asset(file, checksum, folder, model))
+            made.add_asset(_key(file), _asset(f"../{file}", folder / file, checksum, model))
         collection.add_item(made)
     collection.normalize_hrefs(f"{folder}/collection.json", strategy=TemplateLayoutStrategy(item_template="items"))
-    collection.make_all_asset_hrefs_relative()
-    for made in collection.get_items():
-        _write(made.to_dict(transform_hrefs=True), folder / Path(made.self_href).relative_to(folder.absolute()))
-    _write(collection.to_dict(transform_hrefs=True), folder / "collection.json")
-
-
-def _write(content: Mapping[str, Any], path: Path) -> None:
-    links = [link for link in content["links"] if link["rel"] != "self"]  # it says where the folder lay
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps({**content, "links": links}, indent=2, sort_keys=True) + "\n")
+    collection.save(pystac.CatalogType.SELF_CONTAINED)
 
 
 def _key(file: str) -> str:
     return Path(file).name
 
 
-def _asset(file: str, checksum: str, folder: Path, model: Mapping[str, Any] | None = None) -> pystac.Asset:
-    path = folder / file
+def _asset(address: str, path: Path, checksum: str, model: Mapping[str, Any] | None = None) -> pystac.Asset:
     fields: dict[str, Any] = {"file:checksum": f"1220{checksum}", "file:size": path.stat().st_size}
     if path.suffix == ".tif" and model is not None:
         fields |= _bands(path, model)
     kind = "overview" if path.suffix == ".png" else "data"
-    return pystac.Asset(str(path.absolute()), media_type=MEDIA.get(path.suffix), roles=[kind], extra_fields=fields)
+    return pystac.Asset(address, media_type=MEDIA.get(path.suffix), roles=[kind], extra_fields=fields)
 
 
 def _bands(path: Path, model: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,19 +130,20 @@ def _properties(item: MapItem, model: Mapping[str, Any]) -> dict[str, Any]:
     projection: dict[str, Any] = (
         {"proj:code": f"EPSG:{code}"} if code else {"proj:code": None, "proj:wkt2": crs.to_wkt()}
     )
+    task = {"chip_classification": "scene-classification"}.get(model["task"], model["task"].replace("_", "-"))
     return {
         **projection,
         "proj:shape": [item.place.height, item.place.width],
         "proj:transform": [*item.place.transform, 0.0, 0.0, 1.0],
         "mlm:name": model["name"],
-        "mlm:architecture": model["architecture"],
+        "mlm:architecture": model["network"],
         "mlm:framework": "pytorch",
-        "mlm:tasks": [model["task"].replace("_", "-").replace("chip-classification", "scene-classification")],
-        "mlm:input": model["input"],
+        "mlm:tasks": [task],
+        "mlm:input": [_input(model)],
         "mlm:output": [
             {
                 "name": model["task"],
-                "tasks": [model["task"].replace("_", "-").replace("chip-classification", "scene-classification")],
+                "tasks": [task],
                 "result": {"shape": [-1, -1], "dim_order": ["height", "width"], "data_type": "uint8"},
                 "classification:classes": [
                     {"value": number, "name": _word(name), "title": name}
@@ -161,6 +151,20 @@ def _properties(item: MapItem, model: Mapping[str, Any]) -> dict[str, Any]:
                 ],
             }
         ],
+    }
+
+
+def _input(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Describe what the model sees."""
+    size, channels = model["window"], model["channels"] or -1
+    return {
+        "name": "image",
+        "bands": [name or str(number) for number, name in enumerate(model["bands"], start=1)],
+        "input": {
+            "shape": [-1, channels, size, size],
+            "dim_order": ["batch", "channel", "height", "width"],
+            "data_type": "float32",
+        },
     }
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
 import rasterio
 import shapely
+from numpy.typing import NDArray
 
 from swath.config.apply import Polygons
 from swath.config.classes import NULL_CLASS_ID
@@ -57,8 +60,10 @@ def simplified(polygons: gpd.GeoDataFrame, metres: float, place: Place) -> gpd.G
     Returns:
         Valid polygons, in the same order; those of which nothing is left are gone. Their areas are their own.
     """
-    tolerance = metres / metres_per_unit(place)
-    geometries = shapely.coverage_simplify(polygons.geometry.to_numpy(), tolerance)
+    grid = rasterio.Affine(*place.transform)
+    in_pixels = shapely.transform(polygons.geometry.to_numpy(), lambda points: np.column_stack(~grid * points.T))
+    noded = shapely.transform(with_all_corners(in_pixels), lambda points: np.column_stack(grid * points.T))
+    geometries = shapely.coverage_simplify(noded, metres / metres_per_unit(place))
     changed = polygons.copy()
     changed["geometry"] = [shapely.make_valid(one) if not one.is_valid else one for one in geometries]
     changed = changed[[not one.is_empty and one.geom_type == "Polygon" for one in changed.geometry]]
@@ -67,7 +72,38 @@ def simplified(polygons: gpd.GeoDataFrame, metres: float, place: Place) -> gpd.G
     return changed
 
 
-def ground_areas(polygons: gpd.GeoDataFrame) -> np.ndarray:
+def with_all_corners(polygons: NDArray[Any]) -> NDArray[Any]:
+    """Give polygons a corner wherever one of another polygon lies on their sides: only then they share borders.
+
+    Args:
+        polygons: Of pixels: all corners are whole numbers, all sides horizontal or vertical.
+    """
+    points = np.unique(np.round(shapely.get_coordinates(polygons)).astype(np.int64), axis=0)
+    by_row = points[np.lexsort((points[:, 0], points[:, 1]))]
+    by_column = points[np.lexsort((points[:, 1], points[:, 0]))]
+    factor = int(points.max(initial=0)) + 2
+    rows, columns = by_row[:, 1] * factor + by_row[:, 0], by_column[:, 0] * factor + by_column[:, 1]
+
+    def noded(ring: Any) -> NDArray[np.int64]:
+        corners = np.round(shapely.get_coordinates(ring)).astype(np.int64)
+        parts = []
+        for (x, y), (to_x, to_y) in pairwise(corners.tolist()):
+            keys, table, start, stop = (
+                (rows, by_row, y * factor + x, y * factor + to_x)
+                if y == to_y
+                else (columns, by_column, x * factor + y, x * factor + to_y)
+            )
+            first, last = np.searchsorted(keys, sorted((start, stop)))
+            between = table[first : last + 1]
+            parts.append(between[:-1] if start < stop else between[:0:-1])
+        return np.concatenate([*parts, corners[:1]])
+
+    return np.array(
+        [shapely.Polygon(noded(one.exterior), [noded(hole) for hole in one.interiors]) for one in polygons], object
+    )
+
+
+def ground_areas(polygons: gpd.GeoDataFrame) -> NDArray[np.float64]:
     """Return the areas of polygons on the ellipsoid, in m²."""
     in_degrees = polygons.geometry.to_crs("EPSG:4326")
     return np.array([abs(GEOD.geometry_area_perimeter(one)[0]) for one in in_degrees])

@@ -12,7 +12,7 @@ from rasterio.features import geometry_mask
 from rasterio.windows import Window
 from shapely.geometry import box
 
-from swath.errors import Problem, UserError
+from swath.errors import UserError
 from swath.scenes.facts import ImageHeader
 from swath.scenes.no_data import NoData
 from swath.scenes.vectors import read_aoi
@@ -36,18 +36,6 @@ def area_on_image(paths: Sequence[str], header: ImageHeader) -> gpd.GeoDataFrame
         if {problem.code for problem in error.problems} == {OUTSIDE}:
             return None
         raise
-
-
-def check_area(paths: Sequence[str], images: Sequence[ImageHeader]) -> None:
-    """Make sure that an area of interest touches one of the images.
-
-    Raises:
-        UserError: If it touches none, and for files that cannot be read.
-    """
-    if paths and all(area_on_image(paths, image) is None for image in images):
-        found, cure = "nothing inside any image", "check the file and its CRS"
-        expected = "an area that touches one"
-        raise UserError(Problem("aoi_outside", "; ".join(paths), "apply.aoi", found, expected, cure))
 
 
 def outside_of(area: gpd.GeoDataFrame | None, header: ImageHeader) -> NoData:

@@ -10,11 +10,9 @@ from swath.config.imagery import Imagery
 from swath.config.records import of_json, to_json
 from swath.errors import UserError
 from swath.files import file_name, publish_directory, read_json, write_json
-from swath.scenes.areas import check_area
 from swath.scenes.facts import SceneFacts
 from swath.scenes.images import read_image
 from swath.scenes.neighbours import Surroundings, write_surroundings
-from swath.scenes.paths import paths_of
 from swath.scenes.scene import Scene, folder_of_maps
 from swath.scenes.states import Files
 
@@ -31,10 +29,9 @@ def describe_images(images: Sequence[Scene], settings: Apply, margin: int, folde
         manifest: JSON to write: image → facts, and image → surroundings.
 
     Raises:
-        UserError: For images that cannot be used, all of them at once, and an area of interest that touches none.
+        UserError: For images that cannot be used, all of them at once.
     """
     found = _read_headers(images, settings, folder / "images")
-    check_area(paths_of(settings.aoi), found)
     around: dict[str, Surroundings] = {}
     with publish_directory(folder / "around") as temporary:
         if settings.mosaic and margin:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from swath.config.classes import NULL_CLASS, NULL_CLASS_ID
+from swath.config.experiment import DEEPEST, divisor_of_windows
 from swath.config.imagery import Imagery
 from swath.config.predict import Predict, Window
 from swath.config.records import of_json
@@ -90,6 +91,8 @@ class BundledModel:
         window: The prediction window.
         bands: 0-based indices of the bands in the images that the model was trained on; None for all.
         channels: How many bands the model sees; None if that is not said.
+        network: Name of the network, as far as it is said.
+        divisor: What the sides of windows must be divisible by.
         description: What Swath has added; None in a bundle that Raster Vision itself has made.
         statistics: Mean and standard deviation of every band the model sees; empty without.
     """
@@ -102,6 +105,8 @@ class BundledModel:
     window: Window
     bands: tuple[int, ...] | None
     channels: int | None
+    network: str
+    divisor: int
     description: ModelDescription | None
     statistics: tuple[tuple[float, float], ...] = ()
 
@@ -202,6 +207,8 @@ def _of_texts(path: str, texts: dict[str, Any]) -> BundledModel:
         window=description.window if description else _window(task, config, scene),
         bands=None if bands is None else tuple(bands),
         channels=config["backend"]["data"].get("img_channels") or (len(bands) if bands else None),
+        network=_network(config["backend"]["model"]),
+        divisor=_divisor(config["backend"]["model"]),
         description=description,
         statistics=tuple(zip(measured.get("means", ()), measured.get("stds", ()), strict=False)),
     )
@@ -212,6 +219,21 @@ def template(config: dict[str, Any]) -> dict[str, Any]:
     dataset = config["dataset"]
     scene: dict[str, Any] = (dataset["validation_scenes"] or dataset["train_scenes"])[0]
     return scene
+
+
+def _network(model: dict[str, Any]) -> str:
+    """Name a network: by architecture and encoder, or entrypoint, or backbone."""
+    external = model.get("external_def") or {}
+    arguments = external.get("entrypoint_kwargs") or {}
+    if not external:
+        return str(model.get("backbone"))
+    words = (arguments.get("architecture") or external.get("entrypoint"), arguments.get("encoder"))
+    return " ".join(str(word) for word in words if word)
+
+
+def _divisor(model: dict[str, Any]) -> int:
+    arguments = (model.get("external_def") or {}).get("entrypoint_kwargs") or {}
+    return divisor_of_windows(str(arguments.get("architecture")), arguments.get("encoder_depth", DEEPEST))
 
 
 def _as_text(colour: Any) -> str:

@@ -205,7 +205,7 @@ def _link_trainings(context: RunContext) -> None:
 
 def on_success(workflow: Any, context: RunContext) -> None:
     """Say on the terminal what won, or what a map shows, and where everything lies."""
-    makes_map = any(job.rule.name == "apply" for job in workflow.dag.jobs)
+    makes_map = any(job.rule.name == "assemble" for job in workflow.dag.jobs)
     summary = Path(context.folder) / ("map/summary.txt" if makes_map else "summary.txt")
     if summary.exists():
         print(f"\n{summary.read_text(errors='replace')}", file=sys.stderr)
