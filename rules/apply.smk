@@ -1,4 +1,5 @@
-# A map of new images: their headers, parts of rows predicted, all of it put together.
+# A map of new images: parts of rows are predicted, and put together.
+from dataclasses import replace
 from functools import cache
 
 from swath.config.records import to_json
@@ -59,9 +60,17 @@ def state_of_map(wildcards):
     return state_of_images(MAP_PLAN.images)
 
 
+def images_seen(wildcards):
+    """A part's images; in a mosaic also those around them, which windows at an image's edge see."""
+    return MAP_PLAN.images if MAP_PLAN.settings.mosaic else parts_of_map()[wildcards.part].images
+
+
+def images_of_part(wildcards):
+    return [image.row() for image in images_seen(wildcards)]
+
+
 def state_of_part(wildcards):
-    """What a part's images hold; in a mosaic also those around them, which windows at an image's edge see."""
-    return state_of_images(MAP_PLAN.images if MAP_PLAN.settings.mosaic else parts_of_map()[wildcards.part].images)
+    return state_of_images(images_seen(wildcards))
 
 
 def part_of_map(wildcards):
@@ -79,38 +88,14 @@ def check_map():
     check_map_or_exit(MAP_PLAN, bundles_of_map() if is_known else [])
 
 
+if MAP_PLAN and "PLAN" in globals():
+    CONTEXT = replace(CONTEXT, check_map=check_map)
 if MAP_PLAN:
-
-    # What headers say, and whether the images are like those that the model was trained on.
-    rule images:
-        input:
-            models=bundles_of_map,
-        output:
-            images=f"{PARTS}/images.json",
-        log:
-            f"{LOGS}/maps/{NAME}/images.log",
-        benchmark:
-            f"{BENCHMARKS}/maps/{NAME}/images.tsv"
-        threads: 1
-        resources:
-            mem_mb=memory(2000),
-            runtime=minutes(30),
-        params:
-            images=[image.row() for image in MAP_PLAN.images],
-            state=state_of_map,
-            settings=to_json(MAP_PLAN.settings),
-            allow=list(MAP_PLAN.allow),
-            version=VERSIONS["images"],
-        message:
-            "Reading the headers of new images"
-        script:
-            "../scripts/images.py"
 
     # Predict a part: rows of one image, or several images.
     rule apply_part:
         input:
             models=bundles_of_map,
-            images=ancient(rules.images.output.images),
         output:
             manifest=f"{PARTS}/{{part}}.json",
         log:
@@ -124,8 +109,10 @@ if MAP_PLAN:
             runtime=minutes(240),
         params:
             part=part_of_map,
+            images=images_of_part,
             state=state_of_part,
-            settings=to_json(MAP_PLAN.settings),
+            allow=list(MAP_PLAN.allow),
+            settings=MAP_PLAN.settings_of_parts,
             version=VERSIONS["apply_part"],
         message:
             "Predicting part {wildcards.part} of the map"
@@ -136,7 +123,6 @@ if MAP_PLAN:
     rule assemble:
         input:
             models=bundles_of_map,
-            images=rules.images.output.images,
             parts=parts_to_join,
         output:
             manifest=f"{PARTS}/map.json",
@@ -150,7 +136,8 @@ if MAP_PLAN:
             runtime=minutes(120),
         params:
             name=NAME,
-            images=[image.id for image in MAP_PLAN.images],
+            images=[image.row() for image in MAP_PLAN.images],
+            state=state_of_map,
             settings=to_json(MAP_PLAN.settings),
             folder=MAP,
             version=VERSIONS["assemble"],

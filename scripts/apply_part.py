@@ -7,16 +7,23 @@ from swath.job.run_script import job
 
 with job(snakemake) as (inputs, output, params):
     take_gpus(snakemake.resources.get("gpu", 0))
+    from swath.checks.new_images import check_and_tell
+    from swath.checks.read_scenes import read_scenes
     from swath.config.apply import Apply
-    from swath.prediction.apply import PartOfImage, apply_to_parts
-    from swath.scenes.manifest import read_manifests
-    from swath.scenes.new_images import read_surroundings
+    from swath.config.records import of_json
+    from swath.prediction.apply import apply_to_images
+    from swath.scenes.scene import Scene
 
-    part, around = params.part, read_surroundings(inputs.images)
-    found = read_manifests([inputs.images], part["images"])
-    apply_to_parts(
-        [PartOfImage(facts, part["part"], part["parts"], around.get(facts.id)) for facts in found],
-        Apply(**params.settings),
+    seen, wanted = [of_json(Scene, image) for image in params.images], params.part["images"]
+    settings = Apply(images=[image.image for image in seen], **params.settings)
+    check_and_tell(
+        [image for image in seen if image.id in wanted], settings, list(inputs.models), params.allow, read_scenes
+    )
+    apply_to_images(
+        seen,
+        wanted,
+        (params.part["part"], params.part["parts"]),
+        settings,
         list(inputs.models),
         Path(snakemake.output.manifest).parent / "parts",
         output.manifest,

@@ -6,15 +6,13 @@ from swath.job.run_script import job
 
 with job(snakemake) as (inputs, output, params):
     from swath.config.apply import Apply
+    from swath.config.records import of_json
     from swath.prediction.assemble import assemble
-    from swath.scenes.manifest import read_manifests
-    from swath.scenes.new_images import read_surroundings
+    from swath.scenes.scene import Scene
 
-    facts, around = {one.id: one for one in read_manifests([inputs.images])}, read_surroundings(inputs.images)
     assemble(
         params.name,
-        [facts[name] for name in params.images],
-        around,
+        [of_json(Scene, image) for image in params.images],
         list(inputs.parts),
         Apply(**params.settings),
         list(inputs.models),

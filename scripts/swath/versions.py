@@ -40,7 +40,6 @@ EXPERIMENT = {
     "summary": 2,
     "own_module_summary": 2,
     "preview": 1,
-    "images": 1,
     "apply_part": 1,
     "assemble": 1,
     "havel": 1,

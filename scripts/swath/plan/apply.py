@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from swath.config.apply import Apply, TrainedModel
 from swath.config.load import where
 from swath.errors import Problem, UserError, did_you_mean
@@ -58,6 +60,12 @@ class ApplyPlan:
     images: tuple[Scene, ...]
     bundles: tuple[str, ...]
     allow: tuple[str, ...]
+
+    @property
+    def settings_of_parts(self) -> dict[str, JsonValue]:
+        """What of the settings a part depends on: not which other images there are, and what becomes of polygons."""
+        others = {"images", "polygons", "model"}
+        return self.settings.model_dump(mode="json", exclude_unset=True, exclude=others)
 
 
 def plan_map(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,9 +36,11 @@ from swath.products.maps import BLOCK, NO_SHARE, Place, as_bytes, plain_raster_w
 from swath.rv.stores import STORES
 from swath.scenes.areas import area_on_image, outside_of
 from swath.scenes.facts import SceneFacts
-from swath.scenes.neighbours import Surroundings
+from swath.scenes.neighbours import Surroundings, write_surroundings
+from swath.scenes.new_images import describe_images
 from swath.scenes.no_data import NoData
 from swath.scenes.paths import paths_of
+from swath.scenes.scene import Scene
 from swath.scenes.trained_on import read_bundle, resolved_window
 
 PREDICTION, CONFIDENCE, SCORES, UNCERTAINTY = "prediction.tif", "confidence.tif", "scores.tif", "uncertainty.tif"
@@ -99,29 +101,55 @@ def rows_of_part(height: int, part: int, parts: int) -> Span:
     return min(first, height), min(last, height)
 
 
-def apply_to_parts(
-    parts: Sequence[PartOfImage],
+def apply_to_images(
+    images: Sequence[Scene],
+    wanted: Collection[str],
+    part: tuple[int, int],
     settings: Apply,
     bundles: Sequence[str],
     folder: Path,
     manifest: Path,
 ) -> None:
-    """Predict parts of new images.
+    """Predict a part of new images.
 
-    Every part gets a folder ``<folder>/<the image's maps>/<part>-of-<parts>/``, published whole: rasters of class ids
+    Every image gets a folder ``<folder>/<the image's maps>/<part>-of-<parts>/``, published whole: rasters of class ids
     and of the mean score of each pixel's class, and where they are asked for of all scores and of uncertainty; boxes
-    with any score; or cells. A part that was made from the same models, images and settings is passed over.
+    with any score; or cells. What was made from the same models, images and settings is passed over.
 
     Args:
-        parts: What to predict.
+        images: The images, and those of a mosaic that may lie around them, in the order given.
+        wanted: Ids of those that are predicted.
+        part: Which part of their rows, from 1, and how many there are.
         settings: The section `apply`.
         bundles: The models.
         folder: Where the parts go.
         manifest: JSON to write: the parts' folders.
     """
     warn_of_unseen_gpus(torch.cuda.device_count())
-    window = resolved_window(read_bundle(bundles[0]), settings.predict)
-    area = paths_of(settings.aoi)
+    model = read_bundle(bundles[0])
+    window = resolved_window(model, settings.predict)
+    with tempfile.TemporaryDirectory() as temporary:
+        work = Path(temporary)
+        facts = describe_images(images, settings, work)
+        around = {}
+        if settings.mosaic and model.task != CLASSIFICATION:  # cells are looked at one by one
+            (work / "around").mkdir()
+            around = write_surroundings(facts, wanted, settings, window.chip_size, work / "around")
+        parts = [PartOfImage(one, *part, around.get(one.id)) for one in facts if one.id in wanted]
+        written = list(_predicted(parts, settings, window, bundles, folder, work))
+    write_json(manifest, {"parts": written})
+
+
+def _predicted(
+    parts: Sequence[PartOfImage],
+    settings: Apply,
+    window: Window,
+    bundles: Sequence[str],
+    folder: Path,
+    work: Path,
+) -> Iterator[dict[str, Any]]:
+    """Predict parts that are not there already; the models are loaded for the first of them."""
+    area, models = paths_of(settings.aoi), None
     made_from = {
         "version": VERSION,
         "models": [sha256(bundle) for bundle in bundles],
@@ -130,25 +158,21 @@ def apply_to_parts(
         "nodata": settings.nodata,
         "aoi": [sha256(path) for path in area],
     }
-    written, models = [], None
-    with tempfile.TemporaryDirectory() as temporary:
-        for part in parts:
-            target = folder / part.folder
-            of_part = {**made_from, "image": sorted(part.seen.inputs["image"].values()), "around": part.around_in_words}
-            if is_made_from(target, of_part):
-                log.info("%s: part %d of %d is there already", part.facts.id, part.part, part.parts)
-                published.append(target)
-            else:
-                if models is None:
-                    models = load_models(bundles, window, settings.predict.batch_size, settings.bands, Path(temporary))
-                with publish_directory(target) as unfinished:
-                    applied = Applied(part, models[0], models[1], window, outside_for(area, part.seen))
-                    _WRITERS[models[1].model.task](applied, unfinished)
-                    files = {file.name: sha256(file) for file in sorted(unfinished.iterdir())}
-                    write_json(unfinished / MADE_FROM, {**of_part, "files": files})
-                log.info("%s: part %d of %d predicted", part.facts.id, part.part, part.parts)
-            written.append({"image": part.facts.id, "rows": list(part.rows), "folder": str(part.folder)})
-    write_json(manifest, {"parts": written})
+    for part in parts:
+        target = folder / part.folder
+        of_part = {**made_from, "image": sorted(part.seen.inputs["image"].values()), "around": part.around_in_words}
+        if is_made_from(target, of_part):
+            log.info("%s: part %d of %d is there already", part.facts.id, part.part, part.parts)
+            published.append(target)
+        else:
+            models = models or load_models(bundles, window, settings.predict.batch_size, settings.bands, work)
+            with publish_directory(target) as unfinished:
+                applied = Applied(part, models[0], models[1], window, outside_for(area, part.seen))
+                _WRITERS[models[1].model.task](applied, unfinished)
+                files = {file.name: sha256(file) for file in sorted(unfinished.iterdir())}
+                write_json(unfinished / MADE_FROM, {**of_part, "files": files})
+            log.info("%s: part %d of %d predicted", part.facts.id, part.part, part.parts)
+        yield {"image": part.facts.id, "rows": list(part.rows), "folder": str(part.folder)}
 
 
 def is_made_from(folder: Path, made_from: dict[str, Any]) -> bool:

@@ -48,9 +48,11 @@ from swath.report.overview import draw_map
 from swath.rv.stores import STORES
 from swath.scenes.facts import SceneFacts
 from swath.scenes.manifest import channel_order
-from swath.scenes.neighbours import Surroundings
+from swath.scenes.neighbours import Surroundings, write_surroundings
+from swath.scenes.new_images import describe_images
 from swath.scenes.no_data import either, no_data
 from swath.scenes.paths import paths_of
+from swath.scenes.scene import Scene
 from swath.scenes.trained_on import BundledModel, read_bundle, resolved_window
 from swath.scenes.vrt import Band, Grid, Source, write_vrt
 
@@ -76,6 +78,7 @@ class Assembly:
         window: The prediction window.
         settings: The section `apply`.
         folder: The map's folder, not yet published.
+        published: What it will be called.
     """
 
     name: str
@@ -87,6 +90,7 @@ class Assembly:
     window: Window
     settings: Apply
     folder: Path
+    published: Path
 
     @property
     def classes(self) -> Sequence[str]:
@@ -101,8 +105,7 @@ class Assembly:
 
 def assemble(
     name: str,
-    images: Sequence[SceneFacts],
-    around: Mapping[str, Surroundings],
+    images: Sequence[Scene],
     manifests: Sequence[str],
     settings: Apply,
     bundles: Sequence[str],
@@ -114,8 +117,7 @@ def assemble(
 
     Args:
         name: The map's name.
-        images: Facts of the images, in the order given.
-        around: Image → the image with what lies around it, of those that do not lie alone.
+        images: The images, in the order given.
         manifests: What says which parts there are.
         settings: The section `apply`.
         bundles: The models.
@@ -132,12 +134,19 @@ def assemble(
     model = read_bundle(bundles[0])
     ordered = {image: sorted(found[image]) for image in found}
     with publish_directory(folder) as unfinished, tempfile.TemporaryDirectory() as temporary:
-        window = resolved_window(model, settings.predict)
-        assembly = Assembly(name, images, around, ordered, model, bundles, window, settings, unfinished)
+        work = Path(temporary)
+        for place in ("images", "around", "maps"):
+            (work / place).mkdir()
+        window, facts = resolved_window(model, settings.predict), describe_images(images, settings, work / "images")
+        around: dict[str, Surroundings] = {}
+        if model.task == DETECTION and settings.mosaic:
+            ids = [one.id for one in facts]
+            around = write_surroundings(facts, ids, settings, window.chip_size, work / "around")
+        assembly = Assembly(name, facts, around, ordered, model, bundles, window, settings, unfinished, folder)
         if model.task == DETECTION:
             _assemble_boxes(assembly)
         else:
-            _assemble_rasters(assembly, Path(temporary))
+            _assemble_rasters(assembly, work / "maps")
         files = {str(path.relative_to(unfinished)): sha256(path) for path in _files_in(unfinished)}
     write_json(manifest, {"files": files})
 
@@ -487,13 +496,15 @@ def _tell(
 
 def _summary(assembly: Assembly, whole: Sequence[Mapping[str, Any]]) -> str:
     models = f"{len(assembly.bundles)} models, averaged" if len(assembly.bundles) > 1 else assembly.bundles[0]
-    lines = [f"{assembly.name}: a map of {len(assembly.images)} images by {models}", ""]
+    images = f"{len(assembly.images)} images" if len(assembly.images) > 1 else assembly.images[0].image
+    lines = [f"{assembly.name}: a map of {images} by {models}", ""]
     for row in whole:
         count = f"{row['count']:>9,} " if "count" in row else ""
         share = "" if np.isnan(row["share"]) else f" {100 * row['share']:5.1f} %"
         lines.append(f"  {row['class']:<24}{count}{row['hectares']:>14,.2f} ha{share}")
     if not any(row["hectares"] for row in whole):
         lines.append("  nothing: the images have no data there, or nothing was found")
+    lines += ["", f"Map, polygons, areas, a picture   {assembly.published}/"]
     return "\n".join(lines) + "\n"
 
 

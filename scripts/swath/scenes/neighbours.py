@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,7 +55,7 @@ class _Placed:
 
 
 def write_surroundings(
-    images: Sequence[SceneFacts], settings: Apply, margin: int, folder: Path, published: Path
+    images: Sequence[SceneFacts], wanted: Collection[str], settings: Apply, margin: int, folder: Path
 ) -> dict[str, Surroundings]:
     """Write a virtual raster of every image that has others around it: ``<folder>/<image>.vrt``.
 
@@ -63,20 +63,20 @@ def write_surroundings(
 
     Args:
         images: The images, in the order given.
+        wanted: Those whose surroundings are written.
         settings: The section `apply`, of which `nodata` counts.
         margin: How far around an image others matter, pixels.
         folder: A folder that is there.
-        published: What it will be called.
 
     Returns:
         Image → its surroundings; none for those that lie alone.
     """
     found = {}
     for group in _groups(images):
-        for image in group:
+        for image in (one for one in group if one.facts.id in wanted):
             around = [other for other in group if other is image or image.touches(other, margin)]
             if len(around) > 1:
-                found[image.facts.id] = _written(image, around, settings, margin, folder, published)
+                found[image.facts.id] = _written(image, around, settings, margin, folder)
     return found
 
 
@@ -109,9 +109,7 @@ def _shift(one: ImageHeader, other: ImageHeader) -> tuple[int, int] | None:
     return None if max(abs(onto.c - column), abs(onto.f - row)) > ON_GRID else (row, column)
 
 
-def _written(
-    image: _Placed, around: Sequence[_Placed], settings: Apply, margin: int, folder: Path, published: Path
-) -> Surroundings:
+def _written(image: _Placed, around: Sequence[_Placed], settings: Apply, margin: int, folder: Path) -> Surroundings:
     """Write the virtual raster of an image and those around it, cut off at the margin."""
     top, left = (min(getattr(one, name) for one in around) for name in ("row", "column"))
     bottom = max(one.row + one.facts.height for one in around)
@@ -135,7 +133,7 @@ def _written(
     ]
     stack, nodata = with_nodata(stack, headers, settings.nodata, grid, dtype, image.facts.image)
     name = f"{file_name(image.facts.id)}.vrt"
-    write_vrt(folder / name, grid, [_transparent(band, nodata) for band in stack], dtype, nodata, published)
+    write_vrt(folder / name, grid, [_transparent(band, nodata) for band in stack], dtype, nodata, folder)
     header = read_header(str(folder / name))
     inputs = [checksum for one in around for checksum in sorted(one.facts.inputs["image"].values())]
     known = {"palettes": image.facts.palettes, "scaling": header.scaling}
@@ -143,7 +141,7 @@ def _written(
     facts = replace(
         image.facts,
         **read,
-        image=str(published / name),
+        image=str(folder / name),
         inputs={"image": {str(number): checksum for number, checksum in enumerate(inputs)}},
     )
     return Surroundings(facts, image.row - top, image.column - left, (-top, -left))

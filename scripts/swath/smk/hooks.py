@@ -42,7 +42,7 @@ from swath.versions import results_without_versions
 UNCHECKED = {
     *("all", "doctor", "verify", "clean_up", "splits", "weights"),
     *("encoder_weights", "havel", "havel_chips", "neon_trees"),
-    *("images", "apply_part", "assemble", "apply"),
+    *("apply_part", "assemble", "apply"),
 }
 """Rules that read no scenes: a run of these alone, such as one that fetches data, needs no preflight."""
 
@@ -186,7 +186,7 @@ def on_start(workflow: Any, context: RunContext) -> None:
     site = _check_cluster_or_exit(workflow, context)
     if context.request and rules - UNCHECKED:
         check_or_exit(context.request(), context.validation)
-    if context.check_map and "images" in rules:
+    if context.check_map and "apply_part" in rules:
         context.check_map()
     if site is not None:
         _take_over_cluster_or_exit(site)
