@@ -273,37 +273,37 @@ def _runs_of(trial: str) -> str:
 
 
 def shards_of(images: Sequence[Scene], number: int, made: Collection[str] = ()) -> dict[str, Shard]:
-    """Spread images over about so many jobs, as evenly as their files are large.
+    """Spread images over about so many jobs.
 
-    A large image is cut into parts of rows; small ones share a job.
+    An image whose files are larger than a job's share of all of them is cut into parts of rows; the others share jobs,
+    as scenes do. An image more disturbs only the job that gets it.
 
     Args:
         images: The images.
         number: How many jobs are wanted.
-        made: Names of shards that are there already; an image that has been made with other parts keeps them.
+        made: Names of shards that are there already; an image that has been made in other parts keeps them.
 
     Returns:
         Name → shard.
     """
     sizes = _sizes(images)
     total = sum(sizes.values())
-    shares = {image: number * sizes[image.id] / total for image in images}
-    small = [image for image, share in shares.items() if share < 1]
     chosen: dict[str, Shard] = {}
-    for image, share in shares.items():
-        if share >= 1:
-            chosen |= _parts_to_use(image, round(share), made)
-    groups = max(round(sum(shares[image] for image in small)), 1)
-    if small:
-        held = shards_to_use([small], groups, made)
-        chosen |= {name: Shard(tuple(scenes)) for name, scenes in held.items()}
-    return chosen
+    small = []
+    for image in images:
+        share = number * sizes[image.id] / total
+        if parts := _made_parts(image, made) or (_parts(image, round(share)) if share >= 1.5 else {}):
+            chosen |= parts
+        else:
+            small.append(image)
+    held = shards_to_use([small], number, made) if small else {}
+    return chosen | {name: Shard(tuple(scenes)) for name, scenes in held.items()}
 
 
-def _parts_to_use(image: Scene, number: int, made: Collection[str]) -> dict[str, Shard]:
-    others = sorted({number_in(name) for name in made} - {number})
-    ways = [_parts(image, count) for count in (number, *others)]
-    return next((way for way in ways if set(way) <= set(made)), ways[0])
+def _made_parts(image: Scene, made: Collection[str]) -> dict[str, Shard]:
+    """Return the parts that an image has been made in; none if there are none, or not all."""
+    ways = (_parts(image, number) for number in sorted({number_in(name) for name in made}))
+    return next((way for way in ways if set(way) <= set(made)), {})
 
 
 def _parts(image: Scene, number: int) -> dict[str, Shard]:
