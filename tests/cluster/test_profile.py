@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from cluster_clone import AS_FINISHED, add_chips, clone, keep_the_winner, same_bytes
 from experiment import REPOSITORY, Project
 from slurm import Slurm
@@ -64,6 +65,30 @@ def test_trainings_and_predictions_are_given_a_gpu(queued: Project) -> None:
 def test_what_is_done_is_done(way: tuple[str, str], queued: Project) -> None:
     """In the container or without it, here or there: the bytes are the same, nothing is made anew."""
     assert queued.jobs(*way, "--set-scatter", "scenes=8", "chip=8", "predict=4") == {}
+
+
+def test_a_map_in_shards_has_the_bytes_of_one_made_here(
+    queued: Project, slurm: Slurm, finished: Project, tmp_path: Path
+) -> None:
+    """Parts of a new map on several nodes, in the container; put together on one without a GPU."""
+    config = {"experiment": "new", "apply": {"model": {"experiment": "queued"}, "images": ["data/a.tif", "data/b.tif"]}}
+    (queued.folder / "map.yaml").write_text(yaml.safe_dump(config))
+    command = ["snakemake", "--profile", "slurm", "apply", "--set-scatter", "apply=6", "--configfile", "map.yaml"]
+    done = subprocess.run(
+        command, cwd=queued.folder, env=slurm.environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    jobs = slurm.accounting("JobName", "State", "NodeList", "AllocTRES", "Comment")
+    parts = [job for job in jobs if "rule_apply_part" in job["Comment"]]
+    assert len(parts) == 6 and all("gres/gpu=1" in job["AllocTRES"] for job in parts)
+    assert len({job["NodeList"] for job in parts}) > 1
+    (assembled,) = (job for job in jobs if "rule_assemble" in job["Comment"])
+    assert "gres/gpu" not in assembled["AllocTRES"]
+    config["apply"]["model"] = str(next(queued.results.glob("bundles/*/model-bundle.zip")))
+    here = Project(tmp_path, config)
+    (tmp_path / "data").symlink_to(queued.folder / "data")
+    here.snakemake("apply", "--set-scatter", "apply=1")
+    same_bytes(here, queued, ("experiments/new/map/*.tif", "experiments/new/map/*.parquet"))
 
 
 def steps_of_the_docs() -> list[str]:

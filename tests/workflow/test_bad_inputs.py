@@ -38,17 +38,20 @@ from tiny import (
     write_labels,
     write_tiny,
 )
+from tiny_bundle import texts, write_bundle
 
 from swath.checks.context import request_of
+from swath.checks.new_images import check_before
 from swath.checks.preflight import preflight
 from swath.checks.read_scenes import read_scene
 from swath.checks.readings import Reading
-from swath.config.load import read_yaml
+from swath.config.load import read_yaml, trains
 from swath.config.records import of_json, to_json
 from swath.errors import ending_the_program
 from swath.scenes.facts import ScenesSpec
+from swath.scenes.images import read_header
 from swath.scenes.scene import Scene
-from swath.smk.run import plan_or_exit
+from swath.smk.run import map_or_exit, plan_or_exit
 
 pytestmark = pytest.mark.workflow
 
@@ -127,6 +130,11 @@ class Experiment(Project):
     def check(self) -> None:
         """Make the plan and check it, as the Snakefile does."""
         file = self.write()
+        if not trains(read_yaml(file)):
+            new = map_or_exit(read_yaml(file), [file], "results")
+            with ending_the_program():
+                check_before(new, new.bundles, read_here)
+            return
         plan = plan_or_exit(read_yaml(file), [file])
         with ending_the_program():
             preflight(request_of(plan, [file]), "results" / REPORT, read_here)
@@ -977,6 +985,165 @@ def test_bad_input_disk_too_small(good: Experiment) -> None:
     """Chips need more room than the disk has."""
     good.set("chips.per_scene", 10**12)
     good.is_told("disk_space", file="results", field="disk", found="GB free", cure="cut fewer or smaller chips")
+
+
+# --- new images ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def new(good: Experiment) -> Experiment:
+    """A map of a new image by a bundle of the tiny scenes, good until a test spoils it."""
+    crs = read_header(str(good.data / "a.tif")).crs
+    write_bundle(good.folder / "bundle.zip", texts(crs))
+    good.config = {"experiment": "new", "apply": {"model": "bundle.zip", "images": ["data/d.tif"]}}
+    return good
+
+
+def test_bad_input_bundle_not_there(new: Experiment) -> None:
+    """The bundle that is to be applied does not exist."""
+    new.set("apply.model", "bundel.zip")
+    new.is_refused(
+        "file_missing",
+        file=new.file,
+        field="apply.model",
+        found="bundel.zip: no such file",
+        cure="check the path",
+        command="snakemake apply",
+    )
+
+
+def test_bad_input_folder_for_a_bundle(new: Experiment) -> None:
+    """A bundle's folder is named in its place."""
+    new.set("apply.model", "data")
+    new.is_refused("file_missing", file=new.file, field="apply.model", found="data", cure="data/model-bundle.zip")
+
+
+def test_bad_input_train_bundle(new: Experiment) -> None:
+    """The bundle of a training alone is to be applied."""
+    write_bundle(new.folder / "bundle.zip", {"learner-config.json": {}})
+    cure = "name its bundle/model-bundle.zip"
+    new.is_refused("bundle_unusable", file="bundle.zip", field="apply.model", found="a train bundle", cure=cure)
+
+
+def test_bad_input_no_zip(new: Experiment) -> None:
+    """A file that is to be applied is no zip, or cut off."""
+    (new.folder / "bundle.zip").write_bytes(b"PK nonsense")
+    cure = "name its bundle/model-bundle.zip"
+    new.is_refused("bundle_unusable", file="bundle.zip", field="apply.model", found="no zip", cure=cure)
+
+
+def test_bad_input_experiment_never_run(new: Experiment) -> None:
+    """The winner of an experiment is to be applied that never ran in this folder."""
+    new.set("apply.model", {"experiment": "kampala"})
+    found, cure = "kampala, which has no results", "run kampala first"
+    new.is_refused("trial_not_trained", file=new.file, field="apply.model.experiment", found=found, cure=cure)
+
+
+def test_bad_input_no_model(new: Experiment) -> None:
+    """A config that trains nothing names no model."""
+    del new.config["apply"]["model"]
+    new.is_refused("setting_needed", file=new.file, field="apply.model", found="nothing", cure="add `model:`")
+
+
+def test_bad_input_no_image_matches(new: Experiment) -> None:
+    """A pattern of new images matches nothing."""
+    new.set("apply.images", "neu/**/*.tif")
+    new.is_refused("no_images", file=new.file, field="apply.images", found="neu/**/*.tif", cure="check folder")
+
+
+def test_bad_input_image_listed_twice(new: Experiment) -> None:
+    """A new image is named twice."""
+    new.set("apply.images", ["data/d.tif", "data/*.tif"])
+    new.is_refused("image_listed_twice", file=new.file, field="apply.images", found="data/d.tif", cure="name it once")
+
+
+def test_bad_input_table_without_images(new: Experiment) -> None:
+    """A table of new images has no column of that name."""
+    (new.folder / "new.csv").write_text("file\ndata/d.tif\n")
+    new.set("apply.images", "new.csv")
+    new.is_refused("column_missing", file="new.csv", field="image", found="columns file", cure="known: file")
+
+
+def test_bad_input_no_stac(new: Experiment) -> None:
+    """A JSON file that is to name new images is no STAC document."""
+    (new.folder / "new.json").write_text('{"type": "FeatureCollection", "features": [{"type": "Feature"}]}')
+    new.set("apply.images", "new.json")
+    new.is_refused("no_stac", file=new.file, field="apply.images", found="new.json: type", cure="check the file")
+
+
+def test_bad_input_new_image_with_other_bands(new: Experiment) -> None:
+    """A new image has a band less than the model sees."""
+    write_image(new.data, "d", pixels("d")[:2])
+    new.is_refused("bands_missing", file="data/d.tif", field="apply.bands", found="2 bands", cure="name the bands")
+
+
+def test_bad_input_new_image_with_other_pixels(new: Experiment) -> None:
+    """A new image has another pixel size than the training scenes."""
+    write_image(new.data, "d", transform=grid("d", 2.5))
+    cure = "checks: {allow: [other_pixel_size]}"
+    new.is_refused("other_pixel_size", file="data/d.tif", field="pixel size", found="2.5 m", cure=cure)
+
+
+def test_bad_input_new_image_with_other_values(new: Experiment) -> None:
+    """A new image holds reflectance from 0 to 1, where the training scenes held thousands."""
+    write_image(new.data, "d", (pixels("d") / 10_000).astype(np.float32))
+    new.is_refused("other_values", file="data/d.tif", field="values", found="in band red", cure="the same product")
+
+
+def test_bad_input_new_image_in_8_bits(new: Experiment) -> None:
+    """A new image has 8 bits, and the statistics of the training scenes are those of 16."""
+    write_image(new.data, "d", (pixels("d") // 12).astype(np.uint8))
+    cure = "bring the images to that type"
+    new.is_refused("mixed_pixel_types", file="data/d.tif", field="pixel type", found="uint8", cure=cure)
+
+
+def test_bad_input_new_image_with_bands_in_another_order(new: Experiment) -> None:
+    """A new image's bands have the names of the training scenes', in another order, and are taken by number."""
+    write_image(new.data, "d", bands=("nir", "green", "red"))
+    found, cure = "nir, green, red", "name the bands in `apply.bands`"
+    new.is_refused("other_bands", file="data/d.tif", field="band names", found=found, cure=cure)
+
+
+def test_bad_input_area_elsewhere(new: Experiment) -> None:
+    """The area of interest touches none of the new images."""
+    write_labels(new.data, "a", [square("a", 0, 0, 9, 9)], ["field"])
+    new.set("apply.aoi", "data/a.gpkg")
+    new.is_refused("aoi_outside", file="data/a.gpkg", field="aoi", found="all outside", cure="check the file")
+
+
+def test_bad_input_polygons_of_no_class(new: Experiment) -> None:
+    """Polygons of a class are asked for that the model does not know."""
+    new.set("apply.polygons", {"classes": ["forrest"]})
+    found, cure = "unknown class 'forrest'", "did you mean 'forest'?"
+    new.is_refused("unknown_class", file="config", field="apply.polygons.classes", found=found, cure=cure)
+
+
+def test_bad_input_models_of_other_classes(new: Experiment) -> None:
+    """The scores of two models are to be averaged that know different classes."""
+    other = texts(read_header(str(new.data / "a.tif")).crs)
+    other["pipeline-config.json"]["dataset"]["class_config"]["names"] = ["null", "field", "water"]
+    write_bundle(new.folder / "other.zip", other)
+    new.set("apply.model", ["bundle.zip", "other.zip"])
+    found, cure = "null, field, water", "apply them one by one"
+    new.is_refused("models_differ", file="other.zip", field="classes", found=found, cure=cure)
+
+
+def test_bad_input_window_that_does_not_fit(new: Experiment) -> None:
+    """The network cannot halve the windows that a map is to be made with."""
+    new.set("apply.predict", {"chip_size": 100})
+    new.is_refused("window_not_divisible", file="config", field="apply.predict.chip_size", found="100", cure="try 96")
+
+
+def test_bad_input_unknown_key_of_a_map(new: Experiment) -> None:
+    """A setting of `apply` is misspelled."""
+    new.set("apply.mosaik", False)
+    cure = "did you mean 'mosaic'?"
+    new.is_refused("unknown_key", file=new.file, field="apply.mosaik", found="unknown key", cure=cure)
+
+
+def test_good_new_images_pass(new: Experiment) -> None:
+    with chdir(new.folder):
+        new.check()
 
 
 # --- what is good, or allowed ----------------------------------------------------------------------

@@ -10,6 +10,7 @@ import time
 from copy import deepcopy
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import rasterio
@@ -17,6 +18,7 @@ from experiment import REPOSITORY, Project
 from rastervision.core.predictor import Predictor
 
 from swath.files import read_json
+from swath.scenes.trained_on import read_bundle
 
 pytestmark = pytest.mark.workflow
 
@@ -91,6 +93,29 @@ def test_raster_visions_predictor_gives_the_same_map(
     maps = [tmp_path / "predicted" / "labels.tif", winner / "predictions-test" / "e" / "labels.tif"]
     first, second = (rasterio.open(path).read(1) for path in maps)
     assert (first == second).all()
+
+
+def test_a_bundle_of_raster_visions_own_maps_new_images(finished: Project, tmp_path: Path) -> None:
+    """The same labels as Raster Vision's own `predict` makes, but for pixels that have no data."""
+    bundle = next(finished.results.glob("pipelines/bundle/*/model-bundle.zip"))
+    with rasterio.open(finished.folder / "data" / "e.tif") as image:
+        values, profile, names = image.read(), image.profile | {"nodata": 0}, image.descriptions
+    values[:, 40:90, :60] = 0
+    with rasterio.open(tmp_path / "new.tif", "w", **profile) as image:
+        image.write(values)
+        image.descriptions = names
+    config = {"experiment": "plain", "apply": {"model": str(bundle), "images": str(tmp_path / "new.tif")}}
+    said = Project(tmp_path, config).snakemake("apply").stdout
+    assert "NOTE plain_bundle" in said
+    Predictor(str(bundle), str(tmp_path / "work")).predict([str(tmp_path / "new.tif")], str(tmp_path / "predicted"))
+    ours = rasterio.open(tmp_path / "results/experiments/plain/map/map.tif")
+    found, plain = ours.read(1), rasterio.open(tmp_path / "predicted" / "labels.tif").read(1)
+    hidden = (values == 0).all(axis=0)
+    assert not found[hidden].any() and hidden.sum() >= 3000
+    known = read_bundle(bundle)
+    number = np.array([known.order[index] for index in range(len(known.classes))])
+    assert np.array_equal(number[found[~hidden]], plain[~hidden])
+    assert ours.tags(1)["class_1"] == known.classes[1]
 
 
 def test_a_second_run_has_nothing_to_do(finished: Project) -> None:

@@ -176,7 +176,58 @@ def test_average_precision_selects_the_best_epoch_and_trial(trees: Project) -> N
     assert (trees.results / "experiments" / "trees" / "prediction.png").stat().st_size > 10_000
 
 
+def applied(project: Project, *images: str) -> Path:
+    """Map images with a finished experiment's winner, in parts; the map's folder."""
+    name = str(project.config["experiment"])
+    config = {"experiment": "new", "apply": {"model": {"experiment": name}, "images": list(images)}}
+    Project(project.folder, config).snakemake("--set-scatter", "apply=2")
+    return project.results / "experiments" / "new" / "map"
+
+
+def test_boxes_of_a_new_image_are_those_of_the_test(trees: Project) -> None:
+    folder = applied(trees, "data/e.tif")
+    columns = ["class_name", "score", "row_min", "column_min", "row_max", "column_max"]
+    found = gpd.read_parquet(folder / "boxes.parquet").sort_values(columns, ignore_index=True)
+    wanted = gpd.read_parquet(products(trees)["e"] / "boxes.parquet").sort_values(columns, ignore_index=True)
+    pd.testing.assert_frame_equal(found[columns], wanted[columns])
+    assert len(found) > 0 and found.geom_equals(wanted.geometry).all()
+    areas = pd.read_csv(folder / "areas.csv").set_index("of")
+    assert areas.loc["map", "count"] == len(found)
+    assert areas.loc["map", "hectares"] == pytest.approx(found["area"].sum() / 1e4, rel=1e-3)
+
+
+def test_a_tree_on_the_border_of_two_images_is_one(trees: Project, tmp_path: Path) -> None:
+    """An image in two halves has the boxes of the whole."""
+    project = Project(tmp_path / "project", trees.config)
+    shutil.copytree(trees.folder, project.folder, symlinks=True)
+    with rasterio.open(project.folder / "data" / "e.tif") as image:
+        half = image.width // 2
+        for name, column in (("west", 0), ("east", half)):
+            window = Window(column, 0, image.width - half if column else half, image.height)
+            place = {"width": window.width, "transform": image.window_transform(window)}
+            with rasterio.open(project.folder / f"{name}.tif", "w", **image.profile | place) as part:
+                part.write(image.read(window=window))
+                part.descriptions = image.descriptions
+        border = image.transform * (half, 0)
+    found = gpd.read_parquet(applied(project, "west.tif", "east.tif") / "boxes.parquet")
+    wanted = gpd.read_parquet(products(trees)["e"] / "boxes.parquet")
+    across = wanted.bounds[(wanted.bounds["minx"] < border[0]) & (wanted.bounds["maxx"] > border[0])]
+    assert len(across) > 0
+    joined = found.bounds[(found.bounds["minx"] < border[0]) & (found.bounds["maxx"] > border[0])]
+    assert len(joined) == len(across)
+    assert len(found) == pytest.approx(len(wanted), abs=2)
+
+
 # --- chip classification -----------------------------------------------------------------------------
+
+
+def test_cells_of_a_new_image_are_those_of_the_test(cells: Project) -> None:
+    folder = applied(cells, "data/e.tif")
+    found, wanted = gpd.read_parquet(folder / "cells.parquet"), gpd.read_parquet(products(cells)["e"] / "cells.parquet")
+    assert len(found) == len(wanted) and (found["class_name"] == wanted["class_name"]).all()
+    assert np.allclose(found["score"], wanted["score"], atol=1e-6) and found.geom_equals(wanted.geometry).all()
+    with rasterio.open(folder / "map.tif") as one, rasterio.open(products(cells)["e"] / "prediction.tif") as other:
+        assert np.array_equal(one.read(), other.read())
 
 
 def test_cells_have_a_class_and_a_score_for_each(cells: Project) -> None:

@@ -13,7 +13,7 @@ from swath.config.apply import Apply
 from swath.config.imagery import Imagery
 from swath.config.labels import Labels
 from swath.config.tasks import DETECTION, SEGMENTATION
-from swath.errors import Problem, UserError
+from swath.errors import Problem, UserError, did_you_mean
 from swath.plan.apply import ApplyPlan
 from swath.scenes.facts import ScenesSpec
 from swath.scenes.manifest import band_name, channel_order, check_imagery, scaling_text
@@ -162,8 +162,8 @@ def _of_model(model: BundledModel, settings: Apply) -> Iterator[Problem]:
     yield from _window(model, settings)
     unknown = [name for name in settings.polygons.classes or () if name not in model.classes[1:]]
     for name in unknown:
-        expected = "one of " + ", ".join(model.classes[1:])
-        yield Problem("unknown_class", "config", "apply.polygons.classes", f"unknown class {name!r}", expected, "")
+        expected, cure = "one of " + ", ".join(model.classes[1:]), did_you_mean(name, model.classes[1:])
+        yield Problem("unknown_class", "config", "apply.polygons.classes", f"unknown class {name!r}", expected, cure)
 
 
 def _window(model: BundledModel, settings: Apply) -> Iterator[Problem]:
