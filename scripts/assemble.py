@@ -7,7 +7,7 @@ from swath.job.run_script import job
 with job(snakemake) as (inputs, output, params):
     from swath.config.apply import Apply
     from swath.config.records import of_json
-    from swath.prediction.assemble import assemble
+    from swath.report.assemble import assemble
     from swath.scenes.scene import Scene
 
     assemble(

@@ -112,3 +112,16 @@ def test_nothing_is_removed_beside_a_run(folder: Path, monkeypatch: pytest.Monke
         clean_up_or_exit(["small.yaml"], confirmed=True)
     assert all(Path(path).exists() for path in UNUSED)
     assert run_registry.RUNS.exists() is False
+
+
+def test_a_map_and_its_model_stay(folder: Path) -> None:
+    write({"apply": {"model": {"experiment": "kampala"}, "images": "x.tif"}}, "map.yaml")
+    make("results/bundles/aaaaaaaaaaaa/model-bundle.zip")
+    make("results/experiments/kampala/trials/lr=1,seed=0/log")
+    bundle = Path("results/experiments/kampala/trials/lr=1,seed=0/model-bundle.zip")
+    bundle.symlink_to("../../../../bundles/aaaaaaaaaaaa/model-bundle.zip")
+    Path("results/experiments/kampala/winner.json").write_text('{"run": "lr=1,seed=0", "trial": "lr=1"}')
+    for name in ("map", "gone"):
+        make(f"results/maps/{name}/map.json")
+        make(f"results/experiments/{name}/map/summary.txt")
+    assert sorted(unused()) == sorted([*UNUSED, "results/maps/gone"])

@@ -10,6 +10,9 @@ from swath.config.base import FileSafeName, Section, mistake
 from swath.config.checks import Checks
 from swath.config.predict import Predict
 
+DEFAULT_NAME = "map"
+"""Name of a map that nobody has named."""
+
 
 class TrainedModel(Section):
     """A model of an experiment in this folder."""
@@ -97,7 +100,7 @@ class Apply(Section):
 class Application(Section):
     """A config that trains nothing: a model is applied to new images."""
 
-    experiment: FileSafeName = "map"
+    experiment: FileSafeName = DEFAULT_NAME
     """The map's name; it appears in `results/experiments/<name>/map/`."""
 
     apply: Apply

@@ -11,10 +11,12 @@ from typing import Any
 
 from snakemake.utils import update_config
 
-from swath.config.load import load_experiment, read_yaml
+from swath.config.apply import DEFAULT_NAME
+from swath.config.load import load_application, load_experiment, read_yaml, trains
 from swath.coordination.process_identity import describe
 from swath.coordination.run_registry import live_runs
 from swath.errors import Problem, UserError, ending_the_program
+from swath.plan.apply import find_models
 from swath.plan.inputs import WEIGHTS, files_behind, first_weights
 from swath.plan.plan import make_plan
 from swath.scenes.table import read_scenes
@@ -67,7 +69,8 @@ def find_experiments(files: Sequence[str | Path]) -> dict[str, list[Path]]:
     groups += [[path] for place in PLACES for path in sorted(Path().glob(place)) if path.resolve() not in known]
     found: dict[str, list[Path]] = {}
     for group in groups:
-        name = _content(group).get("experiment")
+        content = _content(group)
+        name = content.get("experiment", DEFAULT_NAME if "apply" in content else None)
         if name is not None:
             found[str(name)] = group
     return found
@@ -79,14 +82,16 @@ def unused_results(experiments: dict[str, list[Path]]) -> list[Path]:
     Raises:
         UserError: If an experiment has mistakes.
     """
-    used = {RESULTS / "experiments" / name for name in experiments}
+    used = {RESULTS / place / name for name in experiments for place in ("experiments", "maps")}
     for name, files in experiments.items():
         config = _content(files)
         # where nothing was made yet nothing is referred to, and data may have yet to be fetched
-        if "pipeline" not in config and (RESULTS / "experiments" / name).is_dir():
-            used |= _used_by(files)
+        if "pipeline" in config or not (RESULTS / "experiments" / name).is_dir():
+            continue
+        used |= _used_by(files) if trains(config) else _used_by_map(files)
     folders = [folder for stage in KEYED for folder in (RESULTS / stage).glob("*") if KEY.fullmatch(folder.name)]
-    folders += [folder for folder in (RESULTS / "experiments").glob("*") if folder.is_dir()]
+    for place in ("experiments", "maps"):
+        folders += [folder for folder in (RESULTS / place).glob("*") if folder.is_dir()]
     return sorted(folder for folder in folders if folder not in used)
 
 
@@ -97,11 +102,20 @@ def _used_by(files: Sequence[Path]) -> set[Path]:
     plan = make_plan(experiment, read_scenes(experiment.scenes), config, files)
     used = {RESULTS / stage / key for stage in KEYED for key in plan.specs[stage]}
     for spec in plan.specs["models"].values():
-        weights = first_weights(spec["model"], str(RESULTS), WEIGHTS)
-        for path in [*map(Path, weights), *map(Path, files_behind(weights))]:
-            if path.is_relative_to(RESULTS) and len(path.parts) > 3:
-                used.add(Path(*path.parts[:3]))
+        used |= _folders_of(first_weights(spec["model"], str(RESULTS), WEIGHTS))
     return used
+
+
+def _used_by_map(files: Sequence[Path]) -> set[Path]:
+    """Name the folders that the models of a map come from."""
+    application = load_application(_content(files), files)
+    return _folders_of(find_models(application.apply.model, str(RESULTS), files))
+
+
+def _folders_of(files: Sequence[str]) -> set[Path]:
+    """Name the folders of results that some files lie in, under the names given and behind links."""
+    paths = [*map(Path, files), *map(Path, files_behind(files))]
+    return {Path(*path.parts[:3]) for path in paths if path.is_relative_to(RESULTS) and len(path.parts) > 3}
 
 
 def _content(files: Iterable[Path]) -> dict[str, Any]:
