@@ -9,7 +9,7 @@ from swath.plan.inputs import files_behind
 from swath.plan.shards import NAME as SHARD_NAME
 from swath.plan.shards import shards_made
 from swath.scenes.states import Files
-from swath.smk.run import check_map_or_exit, map_of_experiment_or_exit
+from swath.smk.run import check_map_or_exit, map_of_experiment_or_exit, mount_or_exit
 
 if "PLAN" in globals():  # the config of a training
     MAP_PLAN = map_of_experiment_or_exit(PLAN.experiment, workflow.configfiles, RESULTS)
@@ -88,6 +88,8 @@ def check_map():
     check_map_or_exit(MAP_PLAN, bundles_of_map() if is_known else [])
 
 
+if MAP_PLAN:
+    mount_or_exit(workflow, REPOSITORY, [RESULTS, *workflow.configfiles, *files_of_map()])
 if MAP_PLAN and "PLAN" in globals():
     CONTEXT = replace(CONTEXT, check_map=check_map)
 if MAP_PLAN:

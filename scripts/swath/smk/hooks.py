@@ -186,7 +186,7 @@ def on_start(workflow: Any, context: RunContext) -> None:
     site = _check_cluster_or_exit(workflow, context)
     if context.request and rules - UNCHECKED:
         check_or_exit(context.request(), context.validation)
-    if context.check_map and "apply_part" in rules:
+    if context.check_map and rules & {"apply_part", "validate"}:
         context.check_map()
     if site is not None:
         _take_over_cluster_or_exit(site)
