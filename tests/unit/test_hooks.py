@@ -40,7 +40,7 @@ onstart:
     hooks.on_start(workflow, CONTEXT)
 
 onsuccess:
-    hooks.on_success(CONTEXT)
+    hooks.on_success(workflow, CONTEXT)
 
 onerror:
     hooks.on_error(workflow)

@@ -272,7 +272,8 @@ def test_scores_and_uncertainty_follow_from_the_windows(image: str, smooth: Smoo
     scores = np.concatenate([part.scores for part in found], axis=1)
     there = labels > 0
     assert np.allclose(scores.sum(axis=0)[there | (scores.sum(axis=0) > 0)], 1, atol=2e-3)
-    assert np.array_equal(scores.argmax(axis=0)[there], labels[there])
+    if smooth:  # the class that most windows vote for need not have the highest mean
+        assert np.array_equal(scores.argmax(axis=0)[there], labels[there])
     for measure in ("entropy", "margin"):
         uncertain = uncertainty_of(scores, measure)
         assert uncertain.min() >= 0 and uncertain.max() <= 1

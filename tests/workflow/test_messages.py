@@ -91,11 +91,12 @@ def test_the_profiles_are_found_from_the_clone(profile: str, tmp_path: Path) -> 
 def test_the_slurm_profile_sends_training_to_gpus_and_the_rest_to_cpus() -> None:
     profile = yaml.safe_load((REPOSITORY / "slurm" / "profile.yaml").read_text())
     on_gpus = {path.stem for path in (REPOSITORY / "rules").glob("*.smk") if "        gpu=" in path.read_text()}
-    assert on_gpus == {"train", "predict"}
+    assert on_gpus == {"train", "predict", "apply"}
     assert profile["default-resources"]["slurm_partition"] == "cpu"
     assert {rule: changed["slurm_partition"] for rule, changed in profile["set-resources"].items()} == {
         "train": "gpu",
         "predict": "gpu",
+        "apply_part": "gpu",
     }
 
 
