@@ -3,7 +3,7 @@ from dataclasses import replace
 from functools import cache
 
 from swath.config.records import to_json
-from swath.files import read_json, sha256
+from swath.files import read_json, read_state
 from swath.plan.apply import own_bundles, shards_of
 from swath.plan.inputs import files_behind
 from swath.plan.shards import NAME as SHARD_NAME
@@ -12,9 +12,10 @@ from swath.scenes.states import Files
 from swath.smk.run import check_map_or_exit, map_of_experiment_or_exit, mount_or_exit
 
 if "PLAN" in globals():  # the config of a training
-    MAP_PLAN = map_of_experiment_or_exit(PLAN.experiment, workflow.configfiles, RESULTS)
+    MAP_PLAN = map_of_experiment_or_exit(PLAN.experiment, workflow.configfiles, RESULTS, workflow.is_main_process)
 
 MAP_FILES = Files()
+PARTS_MADE = f"{PARTS}/{MAP_PLAN.key}" if MAP_PLAN else PARTS
 
 
 wildcard_constraints:
@@ -25,20 +26,25 @@ def bundles_of_map(wildcards=None):
     """The models' bundles; of the experiment that this config describes, those that win are known after `select`."""
     if MAP_PLAN.bundles:
         return files_behind(MAP_PLAN.bundles)
+    winner = None
+    if MAP_PLAN.settings.model.trial is None:
+        winner = read_json(checkpoints.select.get().output.winner)
+    return bundles_of_winner(winner)
+
+
+def bundles_of_winner(winner):
+    """Bundles of the experiment that this config describes: of the trial that the setting names, or of the winner."""
     model, made = MAP_PLAN.settings.model, {
         run.name: f"{RESULTS}/bundles/{run.bundles}/model-bundle.zip" for run in PLAN.runs
     }
-    winner = None
-    if model.trial is None:
-        won = read_json(checkpoints.select.get().output.winner)
-        winner = won["trial"], won["run"]
-    return own_bundles(model, made, winner, workflow.configfiles)
+    won = (winner["trial"], winner["run"]) if winner and model.trial is None else None
+    return own_bundles(model, made, won, workflow.configfiles)
 
 
 @cache
 def parts_of_map():
     """Name of a part → the images and rows that it holds."""
-    made = shards_made(PARTS, "{}.json")
+    made = shards_made(PARTS_MADE, "{}.json")
     return shards_of(MAP_PLAN.images, len(gather.apply("{scatteritem}")), made)
 
 
@@ -79,13 +85,19 @@ def part_of_map(wildcards):
 
 
 def parts_to_join(wildcards):
-    return [f"{PARTS}/{part}.json" for part in parts_of_map()]
+    return [f"{PARTS_MADE}/{part}.json" for part in parts_of_map()]
 
 
 def check_map():
-    """Compare the images with the models, as far as these are there."""
-    is_known = MAP_PLAN.bundles or MAP_PLAN.settings.model.trial or Path(f"{EXPERIMENT}/winner.json").exists()
-    check_map_or_exit(MAP_PLAN, bundles_of_map() if is_known else [])
+    """Compare the images with the models, as far as these are there: which one wins may yet change."""
+    winner = read_state(Path(f"{EXPERIMENT}/winner.json"), trial=str, run=str)
+    own = not MAP_PLAN.bundles
+    if own and MAP_PLAN.settings.model.trial is None and winner is None:
+        check_map_or_exit(MAP_PLAN, [])
+    elif own:
+        check_map_or_exit(MAP_PLAN, bundles_of_winner(winner))
+    else:
+        check_map_or_exit(MAP_PLAN, MAP_PLAN.bundles)
 
 
 if MAP_PLAN:
@@ -99,7 +111,7 @@ if MAP_PLAN:
         input:
             models=bundles_of_map,
         output:
-            manifest=f"{PARTS}/{{part}}.json",
+            manifest=f"{PARTS_MADE}/{{part}}.json",
         log:
             f"{LOGS}/maps/{NAME}/{{part}}.log",
         benchmark:

@@ -16,15 +16,14 @@ with job(snakemake) as (inputs, output, params):
 
     seen, wanted = [of_json(Scene, image) for image in params.images], params.part["images"]
     settings = Apply(images=[image.image for image in seen], **params.settings)
-    check_and_tell(
-        [image for image in seen if image.id in wanted], settings, list(inputs.models), params.allow, read_scenes
-    )
+    own, everywhere = [image for image in seen if image.id in wanted], settings.model_copy(update={"aoi": None})
+    check_and_tell(own, everywhere, list(inputs.models), params.allow, read_scenes)
     apply_to_images(
         seen,
         wanted,
         (params.part["part"], params.part["parts"]),
         settings,
         list(inputs.models),
-        Path(snakemake.output.manifest).parent / "parts",
+        Path(snakemake.output.manifest).parent.parent / "parts",
         output.manifest,
     )

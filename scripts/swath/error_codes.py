@@ -152,6 +152,7 @@ MEANING: dict[Level, dict[str, str]] = {
         "no_stac": "A JSON file that is to name images is no STAC document.",
         "image_listed_twice": "An image that is to be mapped is named twice.",
         "bundle_unusable": "A file that is to be applied is no bundle of a model, or one that cannot be used.",
+        "mosaic_too_large": "Images of one mosaic lie so far apart that it would be empty for the most part.",
         "models_differ": "Models whose scores are to be averaged see different things, or tell different classes.",
         # the machine and the cluster
         "download_failed": "A demo's data cannot be downloaded.",
@@ -232,7 +233,7 @@ MEANING: dict[Level, dict[str, str]] = {
         "plain_bundle": "A bundle of Raster Vision's own says little of its training scenes.",
         "other_pixel_type": "A new image has another data type than the training scenes.",
         "other_crs": "A new image has another CRS than the training scenes.",
-        "mosaic_resampled": "The map of an image with another grid is resampled for the mosaic.",
+        "mosaic_apart": "An image of a mosaic has another grid or other bands: it is not read as one with others.",
         "not_there_yet": "A rule has yet to make a scene's files; they are checked by the next run.",
     },
 }

@@ -15,7 +15,10 @@ import pytest
 import rasterio
 from hypothesis import given
 from hypothesis import strategies as st
-from shapely.geometry import box
+from rastervision.core.box import Box
+from rastervision.core.data import RasterioSource
+from shapely.affinity import affine_transform
+from shapely.geometry import Polygon, box
 from tiny import CRS, SIDE, grid, pixels, square, write_image
 from tiny_bundle import texts, write_bundle
 
@@ -26,10 +29,12 @@ from swath.config.apply import Apply, TrainedModel
 from swath.config.predict import Predict
 from swath.errors import UserError
 from swath.plan.apply import find_images, find_models, own_bundles, shards_of
-from swath.scenes.areas import area_on_image, outside_of
+from swath.prediction.apply import PartOfImage
+from swath.prediction.strips import Layer, Strips
+from swath.scenes.areas import area_on_image, named_areas, outside_of
 from swath.scenes.images import read_header
-from swath.scenes.neighbours import write_surroundings
-from swath.scenes.new_images import describe_images
+from swath.scenes.neighbours import Surroundings, surroundings
+from swath.scenes.new_images import describe_images, with_checksums
 from swath.scenes.scene import Scene
 from swath.scenes.trained_on import read_bundle, resolved_window
 
@@ -208,6 +213,20 @@ def test_an_area_elsewhere_leaves_nothing_of_an_image() -> None:
     assert outside_of(None, header)(rasterio.windows.Window(0, 0, 3, 2)).all()
 
 
+def test_an_area_of_interest_has_names() -> None:
+    header = read_header(str(write_image(Path("data"), "a")))
+    shapes = [square("a", 0, 0, 9, 9), square("a", 20, 20, 9, 9), square("a", 40, 40, 9, 9)]
+    bow = Polygon([(0, 0), (1, 1), (1, 0), (0, 1)])  # crosses itself
+    bow = affine_transform(bow, [200, 0, 0, -200, header.transform[2] + 400, header.transform[5]])
+    frame = gpd.GeoDataFrame({"size": [1, 2, 3, 4], "name": ["x", "y", "x", "bow"]}, geometry=[*shapes, bow], crs=CRS)
+    frame.to_crs("EPSG:4326").to_parquet("aoi.parquet")
+    found = named_areas(["aoi.parquet"], header)
+    areas = {name: polygon.area / 100 for name, polygon in found.items()}
+    assert areas == pytest.approx({"x": 162, "y": 81, "bow": 200}, rel=1e-3)
+    frame[["geometry"]].to_file("plain.gpkg")
+    assert len(named_areas(["plain.gpkg"], header)) == 5  # what crosses itself is two
+
+
 # --- what lies around -------------------------------------------------------------------------------
 
 
@@ -224,26 +243,39 @@ def quarters(overlap: int = 0, **changes: Any) -> dict[str, np.ndarray]:
     return {"whole": whole}
 
 
-def described(*names: str, margin: int = 16, **settings: Any) -> dict[str, Any]:
+def described(*names: str, margin: int = 16) -> dict[str, Surroundings]:
     images = [Scene(name, "test", f"data/{name}.tif", None) for name in names]
-    apply = Apply(images=["x"], **settings)
-    folder = Path(mkdtemp(dir="."))
-    return write_surroundings(describe_images(images, apply, folder), names, apply, margin, folder)
+    return surroundings(describe_images(images, Apply(images=["x"]), Path(mkdtemp(dir="."))), names, margin)
+
+
+def seen(around: Surroundings) -> tuple[np.ndarray, np.ndarray | None]:
+    """What windows see of an image and what lies around it, and where there is nothing."""
+    layers = [Layer.of(RasterioSource([one.facts.image]), one.row, one.column) for one in around.layers]
+    shape = (around.frame.height, around.frame.width)
+    strips = Strips(RasterioSource([around.layers[0].facts.image]), None, layers, shape)
+    parts, empty = [], []
+    for first in range(0, shape[0], 7):
+        last = min(first + 7, shape[0])
+        strips.load((first, last))
+        parts.append(strips.chip(Box(first, 0, last, shape[1])))
+        empty.append(strips.without_data((first, last), (0, shape[1])))
+    return np.concatenate(parts), np.concatenate(empty)
 
 
 @pytest.mark.parametrize("overlap", [0, 10])
 def test_an_image_is_seen_with_what_lies_around_it(overlap: int) -> None:
-    whole = quarters(overlap)["whole"]
+    whole = np.moveaxis(quarters(overlap)["whole"], 0, -1)
     found = described("a-00", "a-01", "a-10", "a-11")
     assert set(found) == {"a-00", "a-01", "a-10", "a-11"}
     for name, around in found.items():
         row, column = (int(digit) * (SIDE - overlap) for digit in name[-2:])
         top, left = row - around.row, column - around.column
-        with rasterio.open(around.facts.image) as dataset:
-            seen = dataset.read()
-        assert np.array_equal(seen, whole[:, top : top + seen.shape[1], left : left + seen.shape[2]])
+        pixels_seen, empty = seen(around)
+        height, width = pixels_seen.shape[:2]
+        assert np.array_equal(pixels_seen, whole[top : top + height, left : left + width]) and not empty.any()
         assert (around.anchor[0] + top, around.anchor[1] + left) == (0, 0)
-        assert around.facts.height == seen.shape[1] and min(seen.shape[1:]) >= SIDE + 16
+        assert min(height, width) >= SIDE + 16
+        assert around.frame.transform == pytest.approx(tuple(grid("a") @ rasterio.Affine.translation(left, top))[:6])
 
 
 def test_images_on_other_grids_or_with_other_bands_are_none_of_the_surroundings() -> None:
@@ -254,15 +286,39 @@ def test_images_on_other_grids_or_with_other_bands_are_none_of_the_surroundings(
     write_image(Path("data"), "a-10", pixels("c"), transform=moved, bands=("blue", "green", "nir"))
     assert described("a-00", "a-01", "a-10") == {}
     assert set(described("a-00", "a-11")) == {"a-00", "a-11"}
+    assert described("a-00", "a-11", margin=-1) == {}
 
 
-def test_no_data_of_one_image_is_filled_by_another() -> None:
-    quarters(overlap=10, nodata=0)
-    with rasterio.open("data/a-00.tif", "r+") as dataset:
-        dataset.write(np.zeros((3, SIDE, 5), np.uint16), window=rasterio.windows.Window(SIDE - 5, 0, 5, SIDE))
+def test_rotated_images_on_one_grid_are_seen_as_one() -> None:
+    turned = grid("a") @ rasterio.Affine.rotation(30)
+    write_image(Path("data"), "a-00", pixels("a"), transform=turned)
+    write_image(Path("data"), "a-01", pixels("b"), transform=turned @ rasterio.Affine.translation(SIDE, 0))
+    pixels_seen, _ = seen(described("a-00", "a-01")["a-00"])
+    assert np.array_equal(pixels_seen[:, SIDE:], np.moveaxis(pixels("b"), 0, -1)[:, :16])
+
+
+def test_where_an_image_has_no_data_in_any_band_another_one_is_seen() -> None:
+    """What is 0 in one band alone is a value, and not mixed with another image's."""
+    first, second = np.full((3, SIDE, SIDE), 50, np.uint8), np.full((3, SIDE, SIDE), 200, np.uint8)
+    first[0, :5], first[:, 5:9] = 0, 0
+    second[:, 7] = 0
+    for name, values in (("a-00", first), ("a-01", second)):
+        write_image(Path("data"), name, values, transform=grid("a"), nodata=0)
+    pixels_seen, empty = seen(described("a-00", "a-01")["a-00"])
+    assert (pixels_seen[:5] == (0, 50, 50)).all() and (pixels_seen[5:7] == 200).all()
+    assert np.array_equal(empty.any(axis=1), np.arange(SIDE) == 7)
+
+
+def test_a_neighbour_makes_no_holes() -> None:
+    """Black pixels of an image that declares no nodata are values, whatever lies around it, and where nothing does."""
+    black = pixels("a")
+    black[:, 3] = 0
+    write_image(Path("data"), "a-00", black, transform=grid("a"))
+    moved = grid("a") @ rasterio.Affine.translation(SIDE, 20)
+    write_image(Path("data"), "a-01", pixels("b"), transform=moved, nodata=0)
     around = described("a-00", "a-01")["a-00"]
-    with rasterio.open(around.facts.image) as dataset, rasterio.open("data/a-whole.tif") as whole:
-        assert np.array_equal(dataset.read()[:, :SIDE, :SIDE], whole.read()[:, :SIDE, :SIDE])
+    _, empty = seen(around)
+    assert not empty[:SIDE, :SIDE].any() and empty[:20, SIDE:].all() and not empty[20:SIDE, SIDE:].any()
 
 
 # --- like those of the training ---------------------------------------------------------------------
@@ -353,8 +409,22 @@ def test_windows_have_to_fit(predict: dict[str, Any], code: str) -> None:
 def test_other_grids_in_a_mosaic_are_told() -> None:
     write_image(Path("data"), "b")
     write_image(Path("data"), "c", transform=grid("c", 11.0))
-    assert "mosaic_resampled" in codes(findings("b", "c"))
-    assert "mosaic_resampled" not in codes(findings("b", "c", mosaic=False))
+    assert "mosaic_apart" in codes(findings("b", "c"))
+    assert "mosaic_apart" not in codes(findings("b", "c", mosaic=False))
+
+
+def test_a_shifted_grid_in_a_mosaic_is_told() -> None:
+    write_image(Path("data"), "b")
+    write_image(Path("data"), "c", transform=grid("b") @ rasterio.Affine.translation(SIDE + 0.5, 0))
+    (finding,) = findings("b", "c")
+    assert finding.problem.code == "mosaic_apart" and "shifted by a part of a pixel" in finding.problem.found
+
+
+def test_a_mosaic_of_places_far_apart_is_refused() -> None:
+    write_image(Path("data"), "b")
+    write_image(Path("data"), "c", transform=grid("b") @ rasterio.Affine.translation(50_000, 50_000))
+    assert "mosaic_too_large" in codes(findings("b", "c"))
+    assert "mosaic_too_large" not in codes(findings("b", "c", mosaic=False))
 
 
 # --- windows ----------------------------------------------------------------------------------------
@@ -396,3 +466,25 @@ def test_classes_of_a_bundle_begin_with_the_null_class() -> None:
     known = read_bundle(write_bundle(Path("bundle.zip"), said))
     assert known.classes == ("null", "building", "background") and known.order == (2, 0, 1)
     assert known.colours == ("#000000", "red", "#010203")
+
+
+# --- what is made anew ------------------------------------------------------------------------------
+
+
+def test_what_a_part_is_made_of_knows_which_file_is_which() -> None:
+    """The same files under each other's names, or in another order around an image, are something else."""
+    quarters(overlap=10)
+    images = [Scene(name, "test", f"data/{name}.tif", None) for name in ("a-00", "a-01", "a-10")]
+
+    def made_of(images: Sequence[Scene]) -> Any:
+        facts = with_checksums(describe_images(images, Apply(images=["x"]), Path(mkdtemp(dir="."))), images)
+        around = surroundings(facts, ["a-00"], 16)["a-00"]
+        return PartOfImage(next(one for one in facts if one.id == "a-00"), 1, 1, around).made_of
+
+    before = made_of(images)
+    assert made_of(images) == before
+    assert made_of([images[0], images[2], images[1]]) != before
+    Path("data/a-01.tif").rename("data/other.tif")
+    Path("data/a-10.tif").rename("data/a-01.tif")
+    Path("data/other.tif").rename("data/a-10.tif")
+    assert made_of(images) != before

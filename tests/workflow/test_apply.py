@@ -118,7 +118,7 @@ def test_two_images_side_by_side_are_mapped_as_one(mapped: Project, project: Pro
 def test_the_number_of_shards_changes_no_byte(shards: int, mapped: Project, project: Project) -> None:
     again = a_map(project)
     again.snakemake("apply", "--set-scatter", f"apply={shards}")
-    assert len(list(again.results.glob("maps/new/*-of-*.json"))) > (shards > 2)
+    assert len(list(again.results.glob("maps/new/*/*-of-*.json"))) > (shards > 2)
     assert contents(again) == contents(mapped)
 
 
@@ -135,7 +135,7 @@ def test_a_map_that_was_killed_goes_on(mapped: Project, project: Project) -> Non
         with subprocess.Popen(
             command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as process:
-            wait_until(lambda number=number: len(list(again.results.glob("maps/new/*-of-*.json"))) >= number)
+            wait_until(lambda number=number: len(list(again.results.glob("maps/new/*/*-of-*.json"))) >= number)
             os.killpg(process.pid, signal.SIGKILL)
         there = parts()
         assert len(there) >= number and {path: there[path] for path in made} == made

@@ -16,6 +16,7 @@ from swath.config.tasks import DETECTION, SEGMENTATION
 from swath.errors import Problem, UserError, did_you_mean
 from swath.plan.apply import ApplyPlan
 from swath.scenes.facts import ScenesSpec
+from swath.scenes.grids import place_on, shift_of
 from swath.scenes.manifest import band_name, channel_order, check_imagery, scaling_text
 from swath.scenes.scene import Scene
 from swath.scenes.trained_on import BundledModel, read_bundle, resolved_window
@@ -24,6 +25,8 @@ NEAR = 1.25
 """By which factor pixels may be larger or smaller than those of the training scenes."""
 FAR = 4.0
 """Standard deviations from the mean of the training scenes that a median may lie away."""
+LARGE, SPARSE = 2e9, 20
+"""Pixels of a mosaic that are too many if they are so many times those of its images."""
 NARROW, WIDE = 1 / 20, 60
 """How far apart the 2nd and 98th percentile of values may be, at least and at most, in standard deviations."""
 
@@ -306,24 +309,45 @@ def _together(images: NewImages) -> Iterator[Problem]:
     headers = [(reading, reading.header) for reading in images.readings if reading.header is not None]
     if not images.settings.mosaic or len(headers) < 2:
         return
+    yield from _too_large(images.settings, [header for _, header in headers])
     first, grid = headers[0]
     for reading, header in headers[1:]:
-        other = [name for name, differs in _differences(header, grid) if differs]
-        if other:
-            yield Problem(
-                "mosaic_resampled",
-                reading.image,
-                " and ".join(other),
-                "another one than the first image's: its map is put on the mosaic's grid by nearest neighbour",
-                f"the grid of {first.image}",
-                "",
-            )
+        if place_on(header, grid) is None:
+            how = "its pixels are put on the mosaic's grid by nearest neighbour" if _is_moved(header, grid) else ""
+            found = f"{_difference(header, grid)}: windows at its edge do not see the first image"
+            expected = f"the grid and bands of {first.image}"
+            found += f", {how}" if how else ""
+            yield Problem("mosaic_apart", reading.image, "apply.mosaic", found, expected, "")
 
 
-def _differences(header: SurveyedImage, first: SurveyedImage) -> Iterator[tuple[str, bool]]:
-    yield "CRS", header.crs != first.crs
-    own, wanted = header.transform, first.transform
-    yield "pixel size", any(abs(own[i] - wanted[i]) > 1e-6 * abs(wanted[0]) for i in (0, 1, 3, 4))
+def _is_moved(header: SurveyedImage, first: SurveyedImage) -> bool:
+    size = max(header.width, header.height, first.width, first.height)
+    return header.crs != first.crs or shift_of(header.transform, first.transform, size) is None
+
+
+def _difference(header: SurveyedImage, first: SurveyedImage) -> str:
+    """Say what keeps an image from being read as one with the first."""
+    if header.crs != first.crs:
+        return f"another CRS ({_crs_name(header.crs)})"
+    if any(abs(header.transform[i] - first.transform[i]) > 1e-6 * abs(first.transform[0]) for i in (0, 1, 3, 4)):
+        return "another pixel size"
+    if _is_moved(header, first):
+        return "a grid that is shifted by a part of a pixel"
+    return "another data type, or other bands"
+
+
+def _too_large(settings: Apply, headers: Sequence[SurveyedImage]) -> Iterator[Problem]:
+    """Find mosaics that would hold next to nothing: of images that lie far apart."""
+    boxes = [header.bounds for header in headers]
+    west, south = min(box[0] for box in boxes), min(box[1] for box in boxes)
+    east, north = max(box[2] for box in boxes), max(box[3] for box in boxes)
+    covered = sum(abs(box[2] - box[0]) * (box[3] - box[1]) for box in boxes)
+    pixels = sum(header.width * header.height for header in headers)
+    whole = pixels * (east - west) * (north - south) / covered if covered else pixels
+    if whole > LARGE and whole > SPARSE * pixels:
+        found = f"about {whole / 1e9:,.0f} billion pixels, for images of {pixels / 1e9:,.2f} billion"
+        cure = "set `apply.mosaic: false`, or map them one area at a time"
+        yield Problem("mosaic_too_large", "config", "apply.mosaic", found, "images that lie next to one another", cure)
 
 
 def _crs_name(wkt: str) -> str:

@@ -48,7 +48,8 @@ class Polygons(Section):
     """Smaller polygons are left out; square metres."""
 
     simplify: NonNegativeFloat = 0.0
-    """By how much outlines may move to have fewer corners; metres. Borders that two polygons share stay shared."""
+    """Fewer corners: those go that cut off less than about a square with this side, in metres. Borders that two
+    polygons share stay shared."""
 
 
 def _as_list(value: Any) -> Any:

@@ -102,9 +102,7 @@ def _of_producers(
 
 
 def _estimates(values: Numbers, variances: Numbers) -> list[Estimate]:
-    return [
-        Estimate(float(value), float(Z * variance**0.5)) for value, variance in zip(values, variances, strict=True)
-    ]
+    return [Estimate(float(value), float(Z * variance**0.5)) for value, variance in zip(values, variances, strict=True)]
 
 
 def points_needed(mapped: Sequence[float], expected: Sequence[float], margin: float) -> int:

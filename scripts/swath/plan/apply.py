@@ -17,7 +17,7 @@ from swath.config.load import where
 from swath.errors import Problem, UserError, did_you_mean
 from swath.files import read_state, short_hash
 from swath.plan.shards import number_in, shards_to_use
-from swath.scenes.paths import SEPARATOR, as_glob, each_part, has_wildcards, local_paths_of
+from swath.scenes.paths import SEPARATOR, as_glob, by_number, each_part, has_wildcards, local_paths_of
 from swath.scenes.rows import read_rows
 from swath.scenes.scene import Scene
 from swath.scenes.stac import is_stac, stac_images
@@ -66,6 +66,12 @@ class ApplyPlan:
         """What of the settings a part depends on: not which other images there are, and what becomes of polygons."""
         others = {"images", "polygons", "model"}
         return self.settings.model_dump(mode="json", exclude_unset=True, exclude=others)
+
+    @property
+    def key(self) -> str:
+        """A name for what all parts have in common: another model or other settings are other parts."""
+        model = self.settings.model_dump(mode="json", include={"model"})
+        return short_hash([model, list(self.bundles), self.settings_of_parts])
 
 
 def plan_map(
@@ -236,7 +242,8 @@ def _of_experiment(model: TrainedModel, experiments: Path, place: str) -> list[s
         raise UserError(
             Problem("trial_not_trained", place, "apply.model.experiment", found, "a trained experiment", cure)
         )
-    runs = {path.parent.name: path for path in sorted(folder.glob("trials/*/model-bundle.zip")) if path.exists()}
+    made = {path.parent.name: path for path in folder.glob("trials/*/model-bundle.zip") if path.exists()}
+    runs = {name: made[name] for name in sorted(made, key=by_number)}
     if model.trial is None:
         winner = read_state(folder / "winner.json", trial=str, run=str)
         if winner is None or winner["run"] not in runs:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pandas as pd
 import rasterio
 import torch
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from swath.config.apply import Apply
 from swath.config.classes import NULL_CLASS_ID
@@ -31,24 +32,24 @@ from swath.prediction.model import Predictor
 from swath.prediction.pixels import PixelRows, uncertainty_of
 from swath.prediction.products import boxes_of, cache_options
 from swath.prediction.progress import Progress
-from swath.prediction.strips import Strips
+from swath.prediction.strips import Layer, Strips
 from swath.products.maps import BLOCK, NO_SHARE, Place, as_bytes, plain_raster_writer
 from swath.rv.stores import STORES
 from swath.scenes.areas import area_on_image, outside_of
 from swath.scenes.facts import SceneFacts
-from swath.scenes.neighbours import Surroundings, write_surroundings
-from swath.scenes.new_images import describe_images
+from swath.scenes.neighbours import Placed, Surroundings, surroundings
+from swath.scenes.new_images import describe_images, with_checksums
 from swath.scenes.no_data import NoData
 from swath.scenes.paths import paths_of
 from swath.scenes.scene import Scene
-from swath.scenes.trained_on import read_bundle, resolved_window
+from swath.scenes.states import Files
+from swath.scenes.trained_on import BundledModel, read_bundle, resolved_window
+from swath.versions import EXPERIMENT as VERSIONS
 
 PREDICTION, CONFIDENCE, SCORES, UNCERTAINTY = "prediction.tif", "confidence.tif", "scores.tif", "uncertainty.tif"
 BOXES, CELLS = "boxes.parquet", "cells.parquet"
 MADE_FROM = "made-from.json"
 """Lies beside what was predicted of a part: of what it was made."""
-VERSION = 1
-"""Of what a part holds."""
 
 log = logging.getLogger("swath.apply")
 
@@ -76,7 +77,7 @@ class PartOfImage:
     @property
     def seen(self) -> SceneFacts:
         """The raster that windows see."""
-        return self.around.facts if self.around else self.facts
+        return self.around.frame if self.around else self.facts
 
     @property
     def corner(self) -> tuple[int, int]:
@@ -84,9 +85,15 @@ class PartOfImage:
         return (self.around.row, self.around.column) if self.around else (0, 0)
 
     @property
-    def around_in_words(self) -> list[int]:
-        """Where the image lies in the raster that windows see, and where their places are counted from."""
-        return [*self.corner, *self.around.anchor, self.seen.height, self.seen.width] if self.around else []
+    def layers(self) -> Sequence[Placed]:
+        """The image, and those around it that windows see."""
+        return self.around.layers if self.around else [Placed(self.facts, 0, 0)]
+
+    @property
+    def made_of(self) -> list[JsonValue]:
+        """What windows see: the images with their files' checksums and their places, and where windows stand."""
+        seen: list[JsonValue] = [[one.row, one.column, dict(one.facts.inputs["image"])] for one in self.layers]
+        return [seen, [*self.around.anchor, self.seen.height, self.seen.width] if self.around else []]
 
     @property
     def folder(self) -> Path:
@@ -131,11 +138,10 @@ def apply_to_images(
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         facts = describe_images(images, settings, work)
-        around = {}
-        if settings.mosaic and model.task != CLASSIFICATION:  # cells are looked at one by one
-            (work / "around").mkdir()
-            around = write_surroundings(facts, wanted, settings, window.chip_size, work / "around")
-        parts = [PartOfImage(one, *part, around.get(one.id)) for one in facts if one.id in wanted]
+        around = surroundings(facts, wanted, margin_of(model, settings, window))
+        needed = {*wanted, *(layer.facts.id for one in around.values() for layer in one.layers)}
+        known = {one.id: one for one in with_checksums([one for one in facts if one.id in needed], images)}
+        parts = [PartOfImage(known[one], *part, _with(around.get(one), known)) for one in known if one in wanted]
         written = list(_predicted(parts, settings, window, bundles, folder, work))
     write_json(manifest, {"parts": written})
 
@@ -150,24 +156,24 @@ def _predicted(
 ) -> Iterator[dict[str, Any]]:
     """Predict parts that are not there already; the models are loaded for the first of them."""
     area, models = paths_of(settings.aoi), None
-    made_from = {
-        "version": VERSION,
+    made_from: dict[str, JsonValue] = {
+        "version": VERSIONS["apply_part"],
         "models": [sha256(bundle) for bundle in bundles],
         "window": window.model_dump(mode="json", exclude_none=True),
-        "bands": settings.bands,
-        "nodata": settings.nodata,
-        "aoi": [sha256(path) for path in area],
+        "read": settings.model_dump(mode="json", include={"files", "bands", "nodata"}),
+        "aoi": dict(Files().checksums(settings.aoi)),
     }
     for part in parts:
         target = folder / part.folder
-        of_part = {**made_from, "image": sorted(part.seen.inputs["image"].values()), "around": part.around_in_words}
-        if is_made_from(target, of_part):
+        of_part = {**made_from, "images": part.made_of}
+        is_known = all(one.facts.inputs["image"] for one in part.layers)  # nothing is of files on another machine
+        if is_known and is_made_from(target, of_part):
             log.info("%s: part %d of %d is there already", part.facts.id, part.part, part.parts)
             published.append(target)
         else:
             models = models or load_models(bundles, window, settings.predict.batch_size, settings.bands, work)
             with publish_directory(target) as unfinished:
-                applied = Applied(part, models[0], models[1], window, outside_for(area, part.seen))
+                applied = Applied(part, models[0], models[1], window, outside_for(area, part.facts, part.seen))
                 _WRITERS[models[1].model.task](applied, unfinished)
                 files = {file.name: sha256(file) for file in sorted(unfinished.iterdir())}
                 write_json(unfinished / MADE_FROM, {**of_part, "files": files})
@@ -178,20 +184,33 @@ def _predicted(
 def is_made_from(folder: Path, made_from: dict[str, Any]) -> bool:
     """Tell whether a part was made from the very same models, image and settings, and is all there."""
     before = read_state(folder / MADE_FROM, files=dict)
-    if before is None or not made_from["image"] or {**made_from, "files": before["files"]} != before:
+    if before is None or {**made_from, "files": before["files"]} != before:
         return False
     there = {file.name: sha256(file) for file in sorted(folder.iterdir()) if file.name != MADE_FROM}
     return bool(there == before["files"])
 
 
-def outside_for(area: Sequence[str], facts: SceneFacts) -> NoData | None:
-    """Say which pixels of an image lie outside the area of interest; None where there is no area, but everything.
+def outside_for(area: Sequence[str], facts: SceneFacts, seen: SceneFacts) -> NoData | None:
+    """Say which pixels lie outside the area of interest; None where there is no area, but everything.
 
     Args:
         area: Files of the area.
         facts: The image.
+        seen: The image with what lies around it.
     """
-    return outside_of(area_on_image(area, facts), facts) if area else None
+    return outside_of(area_on_image(area, facts), seen) if area else None
+
+
+def margin_of(model: BundledModel, settings: Apply, window: Window) -> int:
+    """Return how far around an image others matter, in pixels: cells are looked at one by one."""
+    return window.chip_size if settings.mosaic and model.task != CLASSIFICATION else -1
+
+
+def _with(around: Surroundings | None, known: Mapping[str, SceneFacts]) -> Surroundings | None:
+    """Put what is known of images, with their checksums, into what lies around one."""
+    if around is None:
+        return None
+    return replace(around, layers=tuple(replace(one, facts=known[one.facts.id]) for one in around.layers))
 
 
 @dataclass(frozen=True)
@@ -255,7 +274,11 @@ class Applied:
         Args:
             tops: Rows of windows there are.
         """
-        strips = Strips(self.imagery.source(self.part.seen), self.outside)
+        source = self.imagery.source(self.part.facts)
+        layers = [Layer.of(self.imagery.source(one.facts), one.row, one.column) for one in self.part.layers[1:]]
+        if layers:
+            layers.insert(0, Layer.of(source, *self.part.corner))
+        strips = Strips(source, self.outside, layers, (self.part.seen.height, self.part.seen.width))
         name = f"{self.part.facts.id}, part {self.part.part} of {self.part.parts}"
         with (
             rasterio.Env(**cache_options(strips.cache)),
@@ -266,7 +289,9 @@ class Applied:
     def windows(self) -> Iterator[tuple[Any, Any]]:
         """Predict windows that are results of their own: those that begin in the part."""
         first, last = self.rows
-        if self.part.part == 1:  # those that begin above the image are the first part's
+        if first == last:
+            return
+        if self.part.rows[0] == 0:  # with those that begin above the image
             first = 0
         tops = [top for top in self.grid.tops if first <= max(top, 0) < last]
         with self.begin(len(tops)) as (strips, progress):

@@ -50,6 +50,8 @@ def read_windows(
         whole: Whether windows count as a whole: those that begin in these rows, instead of all that reach into them.
     """
     tops = [top for top in grid.tops if rows[0] <= max(top, 0) < rows[1]] if whole else grid.tops_for(rows)
+    if not tops:
+        return
     starts = [grid.rows_kept(top)[0] for top in tops]
     for top, start, following in zip(tops, starts, [*starts[1:], rows[1]], strict=True):
         strips.load((max(top, 0), min(top + grid.size, grid.height)))

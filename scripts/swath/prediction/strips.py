@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,9 @@ from rastervision.core.box import Box
 from rastervision.core.data import CastTransformer, NanTransformer, RasterioSource, StatsTransformer
 
 from swath.prediction.grid import Span
-from swath.rv.upstream import raster_of
+from swath.rv.upstream import Raster, raster_of
 from swath.rv.windows import read_window
-from swath.scenes.no_data import NoData, either, no_data_in
+from swath.scenes.no_data import NoData, no_data_in
 
 Pixels = NDArray[Any]
 ROWS_AT_ONCE = 32
@@ -25,6 +27,28 @@ PIXEL_BY_PIXEL = (CastTransformer, NanTransformer, StatsTransformer)
 """Transformers that look at no pixel's neighbours, and leave 0 alone."""
 
 
+@dataclass(frozen=True)
+class Layer:
+    """An image that is seen, and where it begins.
+
+    Attributes:
+        raster: What Raster Vision's source reads.
+        hidden: Says where the image has no data; None for one that has data everywhere.
+        row, column: Where it begins in the rows that windows see.
+    """
+
+    raster: Raster
+    hidden: NoData | None
+    row: int = 0
+    column: int = 0
+
+    @classmethod
+    def of(cls, source: RasterioSource, row: int = 0, column: int = 0) -> Layer:
+        """Look into Raster Vision's source of an image."""
+        raster = raster_of(source)
+        return cls(raster, no_data_in(raster.dataset, [int(number) for number in raster.bands]), row, column)
+
+
 class Strips:
     """The rows of an image that are in memory.
 
@@ -32,14 +56,25 @@ class Strips:
         source: Raster Vision's source of the image.
         outside: Says which pixels lie outside the area of interest; they are taken for pixels without data, but are
             seen by windows that reach over its edge.
+        layers: The image with others around it, the image first: where several have data, the first is seen. Its own
+            source's transformers are applied to all of them.
+        shape: Height and width of what is seen, where it is more than the image.
     """
 
-    def __init__(self, source: RasterioSource, outside: NoData | None = None):
-        self._raster = raster_of(source)
-        hidden = no_data_in(self._raster.dataset, [int(number) for number in self._raster.bands])
-        self._hidden = either(hidden, outside)
+    def __init__(
+        self,
+        source: RasterioSource,
+        outside: NoData | None = None,
+        layers: Sequence[Layer] = (),
+        shape: tuple[int, int] | None = None,
+    ):
+        self._layers = list(layers) or [Layer.of(source)]
+        self._raster = self._layers[0].raster
+        self._outside = outside
         self._at_once = all(isinstance(one, PIXEL_BY_PIXEL) for one in self._raster.transformers)
-        self.height, self.width = source.extent.height, source.extent.width
+        size: tuple[int, int] = shape or (source.extent.height, source.extent.width)
+        self.height, self.width = size
+        self._has_gaps = outside is not None or len(self._layers) > 1 or self._layers[0].hidden is not None
         self._first = 0
         self._pixels: Pixels | None = None
         self._empty: NDArray[np.bool_] | None = None
@@ -64,15 +99,47 @@ class Strips:
         kept = 0 if self._pixels is None else max(self._first + len(self._pixels) - start, 0)
         if start + kept < stop:
             new = (start + kept, stop)
-            self._pixels = _below(self._pixels, kept, self._read(new))
-            if self._hidden:
-                window = Window(0, new[0], self.width, new[1] - new[0])
-                self._empty = _below(self._empty, kept, self._hidden(window))
+            pixels, empty = self._read(new)
+            self._pixels = _below(self._pixels, kept, self._scaled(pixels))
+            if empty is not None:
+                self._empty = _below(self._empty, kept, empty)
             self._first = start
 
-    def _read(self, rows: Span) -> Pixels:
+    def _read(self, rows: Span) -> tuple[Pixels, NDArray[np.bool_] | None]:
+        """Read rows, and where there is nothing to predict; None where there is everywhere."""
+        window = Window(0, rows[0], self.width, rows[1] - rows[0])
+        outside = self._outside(window) if self._outside else None
+        if len(self._layers) > 1:
+            pixels, empty = self._composed(rows)
+            return pixels, empty if outside is None else empty | outside
         bands, is_masked = self._raster.bands, self._raster.is_masked
-        pixels: Pixels = read_window(self._raster.dataset, bands, (rows, (0, self.width)), is_masked)
+        pixels = read_window(self._raster.dataset, bands, (rows, (0, self.width)), is_masked)
+        hidden = self._layers[0].hidden
+        missing = [empty for empty in (hidden(window) if hidden else None, outside) if empty is not None]
+        return pixels, np.logical_or.reduce(missing) if self._has_gaps else None
+
+    def _composed(self, rows: Span) -> tuple[Pixels, NDArray[np.bool_]]:
+        """Lay the images over one another: each shows where none before it has data in any band."""
+        shape = (rows[1] - rows[0], self.width)
+        pixels = np.zeros((*shape, len(self._raster.bands)), self._raster.dataset.dtypes[0])
+        free = np.ones(shape, bool)
+        for layer in self._layers:
+            dataset = layer.raster.dataset
+            top, bottom = max(rows[0], layer.row), min(rows[1], layer.row + dataset.height)
+            left, right = max(0, layer.column), min(self.width, layer.column + dataset.width)
+            area = slice(top - rows[0], bottom - rows[0]), slice(left, right)
+            if top >= bottom or left >= right or not free[area].any():
+                continue
+            own = (top - layer.row, bottom - layer.row), (left - layer.column, right - layer.column)
+            read = read_window(dataset, layer.raster.bands, own, layer.raster.is_masked)
+            taken = free[area]
+            if layer.hidden:
+                taken = taken & ~layer.hidden(Window(own[1][0], own[0][0], right - left, bottom - top))
+            pixels[area][taken] = read[taken]
+            free[area] &= ~taken
+        return pixels, free
+
+    def _scaled(self, pixels: Pixels) -> Pixels:
         if not self._at_once or not self._raster.transformers:
             return pixels
         parts = range(0, len(pixels), ROWS_AT_ONCE)

@@ -156,9 +156,22 @@ def class_areas(
         totals[""] += np.bincount(labels.ravel(), of_pixels.ravel(), len(classes))
         transform = rasterio.Affine(*raster.place.rows(first, first + len(labels)).transform)
         for name, polygon in (inside or {}).items():
-            mask = rasterize([polygon], out_shape=labels.shape, transform=transform, dtype="uint8") > 0
-            totals[name] += np.bincount(labels[mask], of_pixels[mask], len(classes))
+            columns = _columns_of(polygon, transform, labels.shape)
+            if columns is None:
+                continue
+            part, place = labels[:, columns], transform @ rasterio.Affine.translation(columns.start, 0)
+            mask = rasterize([polygon], out_shape=part.shape, transform=place, dtype="uint8") > 0
+            totals[name] += np.bincount(part[mask], of_pixels[:, columns][mask], len(classes))
     return {name: dict(zip(classes[1:], values[1:], strict=True)) for name, values in totals.items()}
+
+
+def _columns_of(polygon: Any, transform: rasterio.Affine, shape: tuple[int, ...]) -> slice | None:
+    """Return the columns of some rows that a polygon reaches into; None if it reaches into none."""
+    west, south, east, north = polygon.bounds
+    columns, rows = ~transform * (np.array([west, east, west, east]), np.array([south, south, north, north]))
+    if rows.max() < 0 or rows.min() > shape[0] or columns.max() < 0 or columns.min() > shape[1]:
+        return None
+    return slice(max(int(columns.min()), 0), min(int(columns.max()) + 2, shape[1]))
 
 
 def area_rows(kind: str, name: str, areas: Mapping[str, float]) -> list[dict[str, Any]]:

@@ -67,7 +67,7 @@ def write_catalog(
         model: Of the model: name, network, task, classes, colours, bands (names), channels (how many), window (pixels).
     """
     extent = pystac.Extent(
-        pystac.SpatialExtent([_joint([_bounds(item.place) for item in items])]),
+        pystac.SpatialExtent([_joint([bounds_of(item.place) for item in items])]),
         pystac.TemporalExtent([[SOME_DAY, SOME_DAY]]),
     )
     described = f"Maps made by a model of {', '.join(model['classes'][1:])}."
@@ -77,7 +77,7 @@ def write_catalog(
         collection.add_asset(_key(file), _asset(f"./{file}", folder / file, checksum))
     for item in items:
         made = pystac.Item(
-            item.name, _outline(item.place), list(_bounds(item.place)), SOME_DAY, _properties(item, model)
+            item.name, _outline(item.place), list(bounds_of(item.place)), SOME_DAY, _properties(item, model)
         )
         made.stac_extensions = list(EXTENSIONS.values())
         for file, checksum in item.files.items():
@@ -168,7 +168,8 @@ def _input(model: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _bounds(place: Place) -> tuple[float, float, float, float]:
+def bounds_of(place: Place) -> tuple[float, float, float, float]:
+    """Return the bounds of a raster in EPSG:4326."""
     grid = rasterio.Affine(*place.transform)
     corners = [grid @ corner for corner in ((0, 0), (place.width, 0), (0, place.height), (place.width, place.height))]
     xs, ys = zip(*corners, strict=True)

@@ -42,10 +42,10 @@ def map_polygons(
     if asked:
         found = found[found["class_id"].isin(asked)].reset_index(drop=True)
     found = measure_polygons(found, raster)
-    if wanted.simplify and len(found):
-        found = simplified(found, wanted.simplify, raster.place)
     if wanted.min_area:
         found = found[found["area"] >= wanted.min_area].reset_index(drop=True)
+    if wanted.simplify and len(found):
+        found = simplified(found, wanted.simplify, raster.place)
     return found[["scene", "class_id", "class_name", "area", "score", "geometry"]]
 
 
@@ -54,20 +54,20 @@ def simplified(polygons: gpd.GeoDataFrame, metres: float, place: Place) -> gpd.G
 
     Args:
         polygons: None of which overlaps another, with the column area.
-        metres: By how much outlines may move.
+        metres: Corners are left out that cut off less than about this side's square.
         place: Where the map lies.
 
     Returns:
-        Valid polygons, in the same order; those of which nothing is left are gone. Their areas are their own.
+        Valid polygons, in the same order; what falls into parts is several. Their areas are their own.
     """
     grid = rasterio.Affine(*place.transform)
     in_pixels = shapely.transform(polygons.geometry.to_numpy(), lambda points: np.column_stack(~grid * points.T))
     noded = shapely.transform(with_all_corners(in_pixels), lambda points: np.column_stack(grid * points.T))
     geometries = shapely.coverage_simplify(noded, metres / metres_per_unit(place))
     changed = polygons.copy()
-    changed["geometry"] = [shapely.make_valid(one) if not one.is_valid else one for one in geometries]
-    changed = changed[[not one.is_empty and one.geom_type == "Polygon" for one in changed.geometry]]
-    changed = changed.reset_index(drop=True)
+    changed["geometry"] = shapely.make_valid(geometries)
+    changed = changed.explode(ignore_index=True)
+    changed = changed[changed.geom_type == "Polygon"].reset_index(drop=True)
     changed["area"] = ground_areas(changed)
     return changed
 

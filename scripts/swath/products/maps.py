@@ -156,7 +156,7 @@ def _cog(image: str | Place, path: Path, bands: int, nodata: int, overviews: str
     try:
         with rasterio.open(temporary, "w", **lies, **_profile(bands, nodata), **options) as dataset:
             yield dataset
-        options = {"compress": "DEFLATE", "blocksize": BLOCK, "overview_resampling": overviews}
+        options = {"compress": "DEFLATE", "bigtiff": "IF_SAFER", "blocksize": BLOCK, "overview_resampling": overviews}
         rasterio.shutil.copy(temporary, path, driver="COG", **options)
     finally:
         temporary.unlink(missing_ok=True)

@@ -57,7 +57,7 @@ def label_polygons(
     ids = [index for index, _ in found]
     in_pixels = np.array([polygon for _, polygon in found], object)
     return gpd.GeoDataFrame(
-        {"scene": scene, "class_id": ids, "class_name": [classes[index] for index in ids]},
+        {"scene": scene, "class_id": np.array(ids, np.int64), "class_name": [classes[index] for index in ids]},
         geometry=list(shapely.transform(in_pixels, lambda corners: np.column_stack(transform * corners.T))),
         crs=crs,
     )

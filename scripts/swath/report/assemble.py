@@ -7,7 +7,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,11 @@ from swath.config.predict import Window
 from swath.config.tasks import CLASSIFICATION, DETECTION
 from swath.files import file_name, publish_directory, read_json, sha256, write_json
 from swath.metrics.boxes import EDGES
-from swath.prediction.apply import BOXES, CELLS, CONFIDENCE, PREDICTION, SCORES, UNCERTAINTY, outside_for
+from swath.prediction.apply import BOXES, CELLS, CONFIDENCE, PREDICTION, SCORES, UNCERTAINTY, margin_of, outside_for
 from swath.prediction.products import over_data, within_scene
 from swath.products.areas import MapRasters, area_rows, class_areas, write_areas
 from swath.products.boxes import box_table
-from swath.products.catalog import MapItem, write_catalog
+from swath.products.catalog import MapItem, bounds_of, write_catalog
 from swath.products.map_polygons import ground_areas, map_polygons
 from swath.products.maps import (
     NO_SHARE,
@@ -46,9 +46,10 @@ from swath.products.style import write_polygon_style, write_raster_style
 from swath.products.tables import write_table
 from swath.report.overview import draw_map
 from swath.rv.stores import STORES
-from swath.scenes.facts import SceneFacts
+from swath.scenes.areas import area_on_image, named_areas
+from swath.scenes.facts import SceneFacts, Transform
 from swath.scenes.manifest import channel_order
-from swath.scenes.neighbours import Surroundings, write_surroundings
+from swath.scenes.neighbours import Surroundings, surroundings
 from swath.scenes.new_images import describe_images
 from swath.scenes.no_data import either, no_data
 from swath.scenes.paths import paths_of
@@ -135,13 +136,10 @@ def assemble(
     ordered = {image: sorted(found[image]) for image in found}
     with publish_directory(folder) as unfinished, tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
-        for place in ("images", "around", "maps"):
+        for place in ("images", "maps"):
             (work / place).mkdir()
         window, facts = resolved_window(model, settings.predict), describe_images(images, settings, work / "images")
-        around: dict[str, Surroundings] = {}
-        if model.task == DETECTION and settings.mosaic:
-            ids = [one.id for one in facts]
-            around = write_surroundings(facts, ids, settings, window.chip_size, work / "around")
+        around = surroundings(facts, [one.id for one in facts], margin_of(model, settings, window))
         assembly = Assembly(name, facts, around, ordered, model, bundles, window, settings, unfinished, folder)
         if model.task == DETECTION:
             _assemble_boxes(assembly)
@@ -296,9 +294,21 @@ def _areas_of_rasters(assembly: Assembly, written: Mapping[str, MapRasters]) -> 
             rows += area_rows("image", name, found[""])
     if assembly.settings.mosaic and len(assembly.images) > 1:
         rows += _areas_of_images(assembly, written["map"])
+    sums = _sums(assembly)
     for name, areas in inside.items():
-        rows += area_rows("area of interest", name, areas)
-    return [*area_rows("map", assembly.name, whole), *rows]
+        rows += area_rows(f"area of interest{sums}", name, areas)
+    return [*area_rows(f"map{sums}", assembly.name, whole), *rows]
+
+
+def _sums(assembly: Assembly) -> str:
+    """Say that what is added up lies on the same ground, where maps of single images overlap."""
+    if assembly.settings.mosaic:
+        return ""
+    outlines = [_outline(facts, _place(assembly.images[0])) for facts in assembly.images]
+    tree = shapely.STRtree(outlines)
+    pairs = zip(*tree.query(outlines, predicate="intersects"), strict=True)
+    overlap = any(one < other and outlines[one].intersection(outlines[other]).area > 0 for one, other in pairs)
+    return ", sum over maps that overlap" if overlap else ""
 
 
 def _areas_of_images(assembly: Assembly, raster: MapRasters) -> list[dict[str, Any]]:
@@ -323,15 +333,20 @@ def _crs(place: Place) -> Any:
 def _areas_of_interest(assembly: Assembly, place: Place) -> dict[str, Any]:
     """Return the polygons of the area of interest by name, in the CRS of a map."""
     paths = paths_of(assembly.settings.aoi)
-    if not paths:
-        return {}
-    frame = pd.concat([gpd.read_file(path, engine="pyogrio") for path in paths], ignore_index=True)
-    frame = frame[frame.geometry.notna() & ~frame.geometry.is_empty].to_crs(_crs(place))
-    columns = [column for column in frame if column != "geometry"]
-    texts = [column for column in columns if all(isinstance(value, str) for value in frame[column])]
-    names = [str(name) for name in frame[texts[0]]] if texts else [str(number + 1) for number in range(len(frame))]
-    unique = [name if names.count(name) == 1 else f"{name} ({number + 1})" for number, name in enumerate(names)]
-    return dict(zip(unique, frame.geometry, strict=True))
+    grid = replace(
+        assembly.images[0],
+        crs=_crs(place),
+        transform=_six(place.transform),
+        height=place.height,
+        width=place.width,
+        bounds=bounds_of(place),
+    )
+    return named_areas(paths, grid) if paths else {}
+
+
+def _six(transform: Sequence[float]) -> Transform:
+    a, b, c, d, e, f = transform
+    return a, b, c, d, e, f
 
 
 # --- cells ------------------------------------------------------------------------------------------
@@ -358,7 +373,7 @@ def _paint_cells(assembly: Assembly, facts: SceneFacts, folder: Path) -> dict[st
         labels = stack.enter_context(plain_raster_writer(place, ["class"], NULL_CLASS_ID, paths[PREDICTION]))
         confidence = stack.enter_context(plain_raster_writer(place, ["score"], NO_SHARE, paths[CONFIDENCE]))
         hidden = either(
-            stack.enter_context(no_data(facts.image, bands)), outside_for(paths_of(assembly.settings.aoi), facts)
+            stack.enter_context(no_data(facts.image, bands)), outside_for(paths_of(assembly.settings.aoi), facts, facts)
         )
         for row in range(0, facts.height, ROWS):
             height = min(ROWS, facts.height - row)
@@ -385,8 +400,10 @@ def _cells(assembly: Assembly, facts: SceneFacts) -> gpd.GeoDataFrame:
         if index != NULL_CLASS_ID:
             table[f"score.{name}"] = cells[f"score {index}"].to_numpy()
     table["area"] = ground_areas(table)
-    wanted = assembly.settings.polygons.classes
-    return table[table["class_name"].isin(wanted)] if wanted else table.drop(columns=EDGES)
+    wanted = assembly.settings.polygons
+    if wanted.classes:
+        table = table[table["class_name"].isin(wanted.classes)]
+    return table[table["area"] >= wanted.min_area].drop(columns=EDGES).reset_index(drop=True)
 
 
 # --- boxes ------------------------------------------------------------------------------------------
@@ -417,19 +434,28 @@ def _boxes_of_image(assembly: Assembly, facts: SceneFacts) -> gpd.GeoDataFrame:
     labels = ObjectDetectionLabels.prune_duplicates(
         labels, score_thresh=wanted.score_threshold, merge_thresh=wanted.merge_threshold
     )
-    seen = assembly.around[facts.id].facts if facts.id in assembly.around else facts
-    bands = channel_order(seen, assembly.model.wanted_bands(assembly.settings.bands))
-    labels = over_data(within_scene(labels, seen), seen, bands)
-    table = box_table(labels.get_npboxes(), labels.get_class_ids(), labels.get_scores(), seen, assembly.classes)
+    labels = _on_image(labels, assembly.around.get(facts.id), facts)
+    bands = channel_order(facts, assembly.model.wanted_bands(assembly.settings.bands))
+    labels = over_data(labels, facts, bands)
+    table = box_table(labels.get_npboxes(), labels.get_class_ids(), labels.get_scores(), facts, assembly.classes)
     table = table[table["score"] >= assembly.window.score_threshold]
-    if seen is not facts:  # what lies in the middle of another image is found there
-        table = table[table.geometry.centroid.within(_outline(facts, _place(facts)).buffer(1e-9))]
-    areas = _areas_of_interest(assembly, _place(facts))
-    if areas:
-        inside = shapely.union_all(list(areas.values()))
+    if paths := paths_of(assembly.settings.aoi):
+        area = area_on_image(paths, facts)
+        inside = shapely.union_all(area.geometry.to_numpy()) if area is not None else shapely.Polygon()
         table = table[table.geometry.centroid.within(inside)]
     table["area"] = ground_areas(table)
     return table.reset_index(drop=True)
+
+
+def _on_image(labels: ObjectDetectionLabels, around: Surroundings | None, facts: SceneFacts) -> ObjectDetectionLabels:
+    """Bring boxes to an image's own pixels; those whose middle lies on another image are found there."""
+    if around is None:
+        return within_scene(labels, facts)
+    labels = within_scene(labels, around.frame)
+    boxes = labels.get_npboxes() - np.tile([around.row, around.column], 2)
+    rows, columns = (boxes[:, [0, 1]] + boxes[:, [2, 3]]).T / 2
+    kept = (rows >= 0) & (rows <= facts.height) & (columns >= 0) & (columns <= facts.width)
+    return ObjectDetectionLabels(boxes[kept], labels.get_class_ids()[kept], labels.get_scores()[kept])
 
 
 def _merged(assembly: Assembly, table: gpd.GeoDataFrame, grid: Place) -> gpd.GeoDataFrame:
@@ -483,7 +509,7 @@ def _tell(
     rows: Sequence[Mapping[str, Any]],
 ) -> None:
     """Write the picture, the catalog and a text."""
-    whole = [row for row in rows if row["of"] == "map"]
+    whole = [row for row in rows if str(row["of"]).startswith("map")]
     takes = {row["class"]: f"{row['count']:,}" if "count" in row else f"{row['hectares']:,.1f} ha" for row in whole}
     places = [raster.place for raster in written.values()] or [_place(facts) for facts in assembly.images]
     grid = common_grid(places)
@@ -498,6 +524,8 @@ def _summary(assembly: Assembly, whole: Sequence[Mapping[str, Any]]) -> str:
     models = f"{len(assembly.bundles)} models, averaged" if len(assembly.bundles) > 1 else assembly.bundles[0]
     images = f"{len(assembly.images)} images" if len(assembly.images) > 1 else assembly.images[0].image
     lines = [f"{assembly.name}: a map of {images} by {models}", ""]
+    if whole and whole[0]["of"] != "map":
+        lines.insert(1, "(images overlap, and what lies on several of them is counted as often)")
     for row in whole:
         count = f"{row['count']:>9,} " if "count" in row else ""
         share = "" if np.isnan(row["share"]) else f" {100 * row['share']:5.1f} %"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
 import rasterio
+import shapely
 from numpy.typing import NDArray
 from rasterio.features import geometry_mask
 from rasterio.windows import Window
@@ -61,3 +63,34 @@ def outside_of(area: gpd.GeoDataFrame | None, header: ImageHeader) -> NoData:
         return mask
 
     return outside
+
+
+def named_areas(paths: Sequence[str], header: ImageHeader) -> dict[str, Any]:
+    """Return the polygons of an area of interest that touch a map by name, a feature's parts together.
+
+    The name is the first column of text; where there is none, polygons are numbered. Features of one name are one.
+
+    Args:
+        paths: Files of the area.
+        header: Where the map lies.
+
+    Returns:
+        Name → geometry in the map's CRS.
+    """
+    found: dict[str, Any] = {}
+    for path in paths:
+        try:
+            frame = read_aoi([path], header, with_columns=True).to_crs(header.crs)
+        except UserError as error:
+            if {problem.code for problem in error.problems} == {OUTSIDE}:
+                continue
+            raise
+        texts = [name for name in frame.columns if name != "geometry" and _is_text(frame[name])]
+        names = frame[texts[0]] if texts else (frame.index + 1 + len(found)).astype(str)
+        for name, parts in frame.geometry.groupby(list(names)):
+            found[str(name)] = shapely.union_all([*parts, *([found[str(name)]] if str(name) in found else [])])
+    return found
+
+
+def _is_text(column: Any) -> bool:
+    return len(column) > 0 and all(isinstance(value, str) for value in column)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from swath.config.apply import Apply
@@ -11,6 +12,7 @@ from swath.errors import UserError
 from swath.files import file_name
 from swath.scenes.facts import SceneFacts
 from swath.scenes.images import read_image
+from swath.scenes.paths import paths_of
 from swath.scenes.scene import Scene, folder_of_maps
 from swath.scenes.states import Files
 
@@ -24,17 +26,16 @@ def describe_images(images: Sequence[Scene], settings: Apply, folder: Path) -> l
         folder: Where virtual rasters go: ``<folder>/<image>/image.vrt``.
 
     Returns:
-        Facts, in the same order.
+        Facts, in the same order, without the checksums of files.
 
     Raises:
         UserError: For images that cannot be used, all of them at once.
     """
-    found, problems, files = [], [], Files()
+    found, problems = [], []
     imagery = Imagery(files=settings.files, nodata=settings.nodata)
     for image in images:
         place = folder / file_name(image.id)
         place.mkdir()
-        inputs = files.checksums(image.image, overviews=False)
         try:
             read = read_image(image.image, imagery, place, place)
         except UserError as error:
@@ -52,12 +53,19 @@ def describe_images(images: Sequence[Scene], settings: Apply, folder: Path) -> l
             labelled_pixels=None,
             repaired=0,
             outside_labels=0.0,
-            maps=folder_of_maps(image.id, image.image),
+            maps=folder_of_maps(Path(paths_of(image.image)[0]).stem, image.image),
             sha256={},
-            inputs={"image": inputs},
+            inputs={"image": {}},
         )
         found.append(facts)
     if problems:
         raise UserError(problems)
-    files.remember()
     return found
+
+
+def with_checksums(facts: Sequence[SceneFacts], images: Sequence[Scene]) -> list[SceneFacts]:
+    """Add the checksums of their files to the facts of images."""
+    files, entries = Files(), {image.id: image.image for image in images}
+    known = [replace(one, inputs={"image": files.checksums(entries[one.id], overviews=False)}) for one in facts]
+    files.remember()
+    return known

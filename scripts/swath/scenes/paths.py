@@ -41,13 +41,14 @@ def paths_of(entry: str | None) -> list[str]:
     found: list[str] = []
     for part in parts_of(entry or ""):
         if has_wildcards(part) and not Path(part).exists():
-            found += sorted(glob.glob(as_glob(part)), key=_by_number) or [part]
+            found += sorted(glob.glob(as_glob(part)), key=by_number) or [part]
         else:
             found.append(part)
     return list(dict.fromkeys(found))
 
 
-def _by_number(path: str) -> list[tuple[bool, int, str]]:
+def by_number(path: str) -> list[tuple[bool, int, str]]:
+    """Return what sorts names with numbers in them as numbers: B2 before B10."""
     words = re.split(r"(\d+)", path)
     return [(word.isdecimal(), int(word) if word.isdecimal() else 0, word) for word in words]
 

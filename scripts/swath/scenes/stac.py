@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from swath.errors import Problem, UserError
 from swath.scenes.paths import SEPARATOR, is_remote
@@ -73,14 +74,18 @@ def _no_stac(path: Path, place: str, found: str) -> Problem:
 
 def _images_of(item: dict[str, Any], folder: Path, document: Path) -> Iterator[str]:
     rasters = [asset for asset in item["assets"].values() if _is_raster(asset)]
-    data = [asset for asset in rasters if "data" in asset.get("roles", ())]
-    chosen = data or [asset for asset in rasters if not NO_IMAGES & set(asset.get("roles", ()))]
+    data = [asset for asset in rasters if "data" in _roles(asset)]
+    chosen = data or [asset for asset in rasters if not NO_IMAGES & _roles(asset)]
     if not chosen:
         found = f"item {item.get('id')!r} has no asset that is an image"
         raise UserError(
             Problem("no_images", str(document), "assets", found, "an asset with the role data", "check the document")
         )
     yield SEPARATOR.join(_address(asset["href"], folder) for asset in chosen)
+
+
+def _roles(asset: dict[str, Any]) -> set[str]:
+    return set(asset.get("roles") or ())
 
 
 def _is_raster(asset: dict[str, Any]) -> bool:
@@ -90,5 +95,8 @@ def _is_raster(asset: dict[str, Any]) -> bool:
 
 def _address(address: str, folder: Path) -> str:
     if address.startswith("file://"):
-        address = address.removeprefix("file://")
-    return address if is_remote(address) else os.path.normpath(folder / address)
+        address = unquote(address.removeprefix("file://"))
+    if is_remote(address):
+        return address
+    here = folder / address  # a name may hold a per cent sign of its own
+    return os.path.normpath(here if here.exists() else folder / unquote(address))

@@ -152,8 +152,13 @@ def _sum_of(counts: Sequence[LabelCounts]) -> LabelCounts:
     )
 
 
-def read_aoi(paths: Sequence[str], header: ImageHeader) -> gpd.GeoDataFrame:
+def read_aoi(paths: Sequence[str], header: ImageHeader, with_columns: bool = False) -> gpd.GeoDataFrame:
     """Read an area of interest: polygons in EPSG:4326 that touch the image.
+
+    Args:
+        paths: Its files.
+        header: The image.
+        with_columns: Whether the files' columns are wanted, too.
 
     Raises:
         UserError: For unreadable files, files without features, and areas outside the image.
@@ -168,7 +173,8 @@ def read_aoi(paths: Sequence[str], header: ImageHeader) -> gpd.GeoDataFrame:
     inside = [frame[on_image(frame, header)] for frame in polygons]
     if not sum(map(len, inside)):
         raise UserError(_outside(paths, "aoi", EVERYTHING, header))
-    return pd.concat([frame[["geometry"]] for frame in inside if not frame.empty], ignore_index=True)
+    kept = [frame if with_columns else frame[["geometry"]] for frame in inside if not frame.empty]
+    return pd.concat(kept, ignore_index=True)
 
 
 def _labels_of_file(

@@ -11,7 +11,7 @@ from typing import Any
 
 from snakemake.utils import update_config
 
-from swath.config.apply import DEFAULT_NAME
+from swath.config.apply import DEFAULT_NAME, Apply, TrainedModel
 from swath.config.load import load_application, load_experiment, read_yaml, trains
 from swath.coordination.process_identity import describe
 from swath.coordination.run_registry import live_runs
@@ -26,6 +26,9 @@ RESULTS = Path("results")
 PLACES = ("*.y*ml", "config/**/*.y*ml", "experiments/**/*.y*ml")
 """Where config files are looked for, besides those of the command."""
 KEY = re.compile("[0-9a-f]{12}")
+
+Experiments = dict[str, list[list[Path]]]
+"""Name → configs, each of one file or several, of which later ones replace what earlier ones say."""
 
 
 def clean_up_or_exit(files: Sequence[str | Path], confirmed: bool) -> None:
@@ -55,11 +58,11 @@ def clean_up_or_exit(files: Sequence[str | Path], confirmed: bool) -> None:
     print(f"Removed: {len(unused)} folders.", file=sys.stderr)
 
 
-def find_experiments(files: Sequence[str | Path]) -> dict[str, list[Path]]:
+def find_experiments(files: Sequence[str | Path]) -> Experiments:
     """Find the experiments in YAML of the command and of this folder.
 
     Returns:
-        Name of the experiment → its config files.
+        Name of the experiment → its configs, each of one file or several.
 
     Raises:
         UserError: If one cannot be read: what it refers to is not known, and nothing may be removed.
@@ -67,28 +70,28 @@ def find_experiments(files: Sequence[str | Path]) -> dict[str, list[Path]]:
     groups = [[Path(file) for file in files]] if files else []
     known = {path.resolve() for group in groups for path in group}
     groups += [[path] for place in PLACES for path in sorted(Path().glob(place)) if path.resolve() not in known]
-    found: dict[str, list[Path]] = {}
+    found: Experiments = {}
     for group in groups:
         content = _content(group)
         name = content.get("experiment", DEFAULT_NAME if "apply" in content else None)
         if name is not None:
-            found[str(name)] = group
+            found.setdefault(str(name), []).append(group)
     return found
 
 
-def unused_results(experiments: dict[str, list[Path]]) -> list[Path]:
+def unused_results(experiments: Experiments) -> list[Path]:
     """List the folders of results that no experiment refers to; those of modules of one's own are never among them.
 
     Raises:
         UserError: If an experiment has mistakes.
     """
     used = {RESULTS / place / name for name in experiments for place in ("experiments", "maps")}
-    for name, files in experiments.items():
+    for name, files in ((name, files) for name, configs in experiments.items() for files in configs):
         config = _content(files)
         # where nothing was made yet nothing is referred to, and data may have yet to be fetched
         if "pipeline" in config or not (RESULTS / "experiments" / name).is_dir():
             continue
-        used |= _used_by(files) if trains(config) else _used_by_map(files)
+        used |= _used_by(files) if trains(config) else _models_of(load_application(config, files).apply, files)
     folders = [folder for stage in KEYED for folder in (RESULTS / stage).glob("*") if KEY.fullmatch(folder.name)]
     for place in ("experiments", "maps"):
         folders += [folder for folder in (RESULTS / place).glob("*") if folder.is_dir()]
@@ -103,13 +106,15 @@ def _used_by(files: Sequence[Path]) -> set[Path]:
     used = {RESULTS / stage / key for stage in KEYED for key in plan.specs[stage]}
     for spec in plan.specs["models"].values():
         used |= _folders_of(first_weights(spec["model"], str(RESULTS), WEIGHTS))
-    return used
+    model = experiment.apply.model if experiment.apply else None
+    if isinstance(model, TrainedModel) and model.experiment in (None, experiment.experiment):
+        return used  # its own, whose bundles are among its results
+    return used | (_models_of(experiment.apply, files) if experiment.apply else set())
 
 
-def _used_by_map(files: Sequence[Path]) -> set[Path]:
+def _models_of(apply: Apply, files: Sequence[Path]) -> set[Path]:
     """Name the folders that the models of a map come from."""
-    application = load_application(_content(files), files)
-    return _folders_of(find_models(application.apply.model, str(RESULTS), files))
+    return _folders_of(find_models(apply.model, str(RESULTS), files))
 
 
 def _folders_of(files: Sequence[str]) -> set[Path]:
@@ -126,9 +131,10 @@ def _content(files: Iterable[Path]) -> dict[str, Any]:
     return content
 
 
-def _told(experiments: dict[str, list[Path]], unused: Sequence[Path]) -> list[str]:
+def _told(experiments: Experiments, unused: Sequence[Path]) -> list[str]:
     lines = ["Experiments in this folder, whose results stay:"]
-    lines += [f"  {name} ({', '.join(map(str, files))})" for name, files in sorted(experiments.items())] or ["  none"]
+    named = {name: ", ".join(str(file) for files in configs for file in files) for name, configs in experiments.items()}
+    lines += [f"  {name} ({files})" for name, files in sorted(named.items())] or ["  none"]
     if not unused:
         return [*lines, "There are no other results."]
     sizes = {folder: _size(folder) for folder in unused}

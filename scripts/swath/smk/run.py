@@ -15,7 +15,7 @@ from snakemake.iocontainers import InputFiles, Wildcards
 from swath.checks.context import CheckRequest
 from swath.config.experiment import Experiment
 from swath.config.load import Config, load_application, load_experiment
-from swath.errors import ending_the_program
+from swath.errors import UserError, ending_the_program
 from swath.job.container import check_image, check_program, mount
 from swath.plan.apply import ApplyPlan, plan_map
 from swath.plan.inputs import check_definitions, check_paths, check_weights
@@ -45,13 +45,29 @@ def map_or_exit(config: Config, files: Sequence[str | Path], results: str) -> Ap
         return plan_map(application.experiment, application.apply, allow, results, files, trains=False)
 
 
-def map_of_experiment_or_exit(experiment: Experiment, files: Sequence[str | Path], results: str) -> ApplyPlan | None:
-    """Plan the map that the config of a training describes, if it does; a user's mistakes end the program."""
+def map_of_experiment_or_exit(
+    experiment: Experiment, files: Sequence[str | Path], results: str, is_main: bool
+) -> ApplyPlan | None:
+    """Plan the map that the config of a training describes, if it does.
+
+    A user's mistakes end the program where the map is asked for; a training need not wait for new images.
+
+    Args:
+        experiment: The checked config.
+        files: The config files.
+        results: Folder of the results.
+        is_main: Whether this is the run, and not one of its jobs.
+    """
     if experiment.apply is None:
         return None
-    with ending_the_program():
+    try:
         allow = experiment.checks.allow
         return plan_map(experiment.experiment, experiment.apply, allow, results, files, trains=True)
+    except UserError:
+        if is_main and not set(sys.argv) & {"apply", "validate"}:
+            return None
+        with ending_the_program():
+            raise
 
 
 def check_map_or_exit(plan: ApplyPlan, bundles: Sequence[str]) -> None:
