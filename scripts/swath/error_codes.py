@@ -151,6 +151,7 @@ MEANING: dict[Level, dict[str, str]] = {
         "no_images": "A pattern, table or STAC document names no image to make a map of.",
         "no_stac": "A JSON file that is to name images is no STAC document.",
         "image_listed_twice": "An image that is to be mapped is named twice.",
+        "rotated_image": "A new image's grid is rotated: Raster Vision would mix its pixels up.",
         "bundle_unusable": "A file that is to be applied is no bundle of a model, or one that cannot be used.",
         "mosaic_too_large": "Images of one mosaic lie so far apart that it would be empty for the most part.",
         "models_differ": "Models whose scores are to be averaged see different things, or tell different classes.",

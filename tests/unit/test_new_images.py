@@ -289,14 +289,6 @@ def test_images_on_other_grids_or_with_other_bands_are_none_of_the_surroundings(
     assert described("a-00", "a-11", margin=-1) == {}
 
 
-def test_rotated_images_on_one_grid_are_seen_as_one() -> None:
-    turned = grid("a") @ rasterio.Affine.rotation(30)
-    write_image(Path("data"), "a-00", pixels("a"), transform=turned)
-    write_image(Path("data"), "a-01", pixels("b"), transform=turned @ rasterio.Affine.translation(SIDE, 0))
-    pixels_seen, _ = seen(described("a-00", "a-01")["a-00"])
-    assert np.array_equal(pixels_seen[:, SIDE:], np.moveaxis(pixels("b"), 0, -1)[:, :16])
-
-
 def test_where_an_image_has_no_data_in_any_band_another_one_is_seen() -> None:
     """What is 0 in one band alone is a value, and not mixed with another image's."""
     first, second = np.full((3, SIDE, SIDE), 50, np.uint8), np.full((3, SIDE, SIDE), 200, np.uint8)
@@ -347,6 +339,7 @@ def test_an_image_like_those_of_the_training_passes() -> None:
         ("other_pixel_size", {"transform": rasterio.transform.from_origin(330_000, 5_820_000, 20, 20)}),
         ("other_pixel_size", {"transform": rasterio.transform.from_origin(330_000, 5_820_000, 1, 1)}),
         ("other_crs", {"crs": "EPSG:32634"}),
+        ("rotated_image", {"transform": grid("b") @ rasterio.Affine.rotation(5)}),
         ("other_bands", {"bands": ("green", "red", "nir")}),
         ("mixed_pixel_types", {"values": pixels("b").astype(np.uint8)}),
         ("other_pixel_type", {"values": pixels("b").astype(np.int32)}),

@@ -188,6 +188,11 @@ def _window(model: BundledModel, settings: Apply) -> Iterator[Problem]:
 
 
 def _of_image(model: BundledModel, settings: Apply, reading: Reading, header: SurveyedImage) -> Iterator[Problem]:
+    a, b, _, d, e, _ = header.transform
+    if abs(b) + abs(d) > 1e-6 * (abs(a) + abs(e)):
+        found, expected = f"pixel axes ({a:g}, {d:g}) and ({b:g}, {e:g})", "a grid without rotation or shear"
+        cure = "warp it to a straight grid, for instance with `rio warp`"
+        yield Problem("rotated_image", reading.image, "transform", found, expected, cure)
     try:
         order = channel_order(header, model.wanted_bands(settings.bands))
     except UserError as error:

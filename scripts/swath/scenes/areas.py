@@ -87,7 +87,7 @@ def named_areas(paths: Sequence[str], header: ImageHeader) -> dict[str, Any]:
             raise
         texts = [name for name in frame.columns if name != "geometry" and _is_text(frame[name])]
         names = frame[texts[0]] if texts else (frame.index + 1 + len(found)).astype(str)
-        for name, parts in frame.geometry.groupby(list(names)):
+        for name, parts in frame.geometry.groupby(np.asarray(names, object)):
             found[str(name)] = shapely.union_all([*parts, *([found[str(name)]] if str(name) in found else [])])
     return found
 
