@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from pyproj import Geod
 from rastervision.core.box import Box
 from shapely.geometry import box
+from stac_model.schema import MLModelProperties
 
 from swath.config.apply import Polygons
 from swath.prediction.grid import Grid, Lattice
@@ -280,6 +281,14 @@ MODEL = {
 }
 
 
+@pytest.mark.parametrize("task", ["object_detection", "chip_classification"])
+def test_the_catalog_says_of_any_task_what_the_extension_asks_for(task: str, tmp_path: Path) -> None:
+    write_catalog(tmp_path, "havel", [MapItem("boxes", UTM, {})], {}, {**MODEL, "task": task, "bands": [None, None]})
+    (item,) = pystac.Collection.from_file(str(tmp_path / "collection.json")).get_items()
+    fields = {name: value for name, value in item.properties.items() if name.startswith("mlm:")}
+    assert MLModelProperties.model_validate(fields).tasks == set(fields["mlm:tasks"])
+
+
 def test_the_catalog_is_valid_stac(tmp_path: Path) -> None:
     write(tmp_path, "map", UTM, blobs(1, 300, 400))
     (tmp_path / "areas.csv").write_text("of\n")
@@ -297,6 +306,7 @@ def test_the_catalog_is_valid_stac(tmp_path: Path) -> None:
     assert fields["proj:transform"] == [10.0, 0.0, 330_000.0, 0.0, -10.0, 5_820_000.0, 0.0, 0.0, 1.0]
     assert fields["mlm:tasks"] == ["semantic-segmentation"] and fields["mlm:framework"] == "pytorch"
     assert fields["mlm:input"][0]["input"]["shape"] == [-1, 2, 64, 64]
+    MLModelProperties.model_validate({name: value for name, value in fields.items() if name.startswith("mlm:")})
     labels = item.assets["map-labels.tif"]
     assert Path(labels.get_absolute_href() or "").samefile(tmp_path / "map-labels.tif")
     assert labels.extra_fields["file:checksum"] == "1220" + sums["map-labels.tif"]

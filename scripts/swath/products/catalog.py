@@ -23,7 +23,7 @@ EXTENSIONS = {
     "raster": "https://stac-extensions.github.io/raster/v1.1.0/schema.json",
     "classification": "https://stac-extensions.github.io/classification/v2.0.0/schema.json",
     "file": "https://stac-extensions.github.io/file/v2.1.0/schema.json",
-    "mlm": "https://stac-extensions.github.io/mlm/v1.4.0/schema.json",
+    "mlm": "https://stac-extensions.github.io/mlm/v1.6.0/schema.json",
 }
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 MEDIA = {
@@ -146,7 +146,7 @@ def _properties(item: MapItem, model: Mapping[str, Any]) -> dict[str, Any]:
                 "tasks": [task],
                 "result": {"shape": [-1, -1], "dim_order": ["height", "width"], "data_type": "uint8"},
                 "classification:classes": [
-                    {"value": number, "name": _word(name), "title": name}
+                    {"value": number, "name": _word(name), "description": name}
                     for number, name in enumerate(model["classes"])
                 ],
             }
