@@ -16,7 +16,7 @@ demo: setup  ## run the default experiment on all cores, or another one of confi
 test: setup  ## the unit and workflow tests: a quarter of an hour on two cores
 	tests/run
 
-test-cluster: setup  ## the tests on a real SLURM cluster and in the container: .ci/run installs what they need
+test-cluster: setup  ## those on a real SLURM cluster and in the container, and long ones: .ci/run installs what they need
 	tests/run cluster
 
 setup: $(READY)  ## install everything, pinned, into .venv; PYTHON=python3.13 for another Python than python3

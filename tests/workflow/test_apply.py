@@ -16,7 +16,7 @@ import pandas as pd
 import pystac
 import pytest
 import rasterio
-from experiment import Project
+from experiment import Project, run
 from rasterio.merge import merge
 from rio_cogeo.cogeo import cog_validate
 from shapely.geometry import box
@@ -122,6 +122,7 @@ def test_the_number_of_shards_changes_no_byte(shards: int, mapped: Project, proj
     assert contents(again) == contents(mapped)
 
 
+@pytest.mark.long
 def test_a_map_that_was_killed_goes_on(mapped: Project, project: Project) -> None:
     """Killed three times, each time after another part has been made, which is not made again."""
     again = a_map(project)
@@ -223,10 +224,10 @@ def test_a_map_by_hand(project: Project, mapped: Project) -> None:
     bundle = os.path.realpath(project.folder / BUNDLES.format(0.001))
     settings = f'apply={{"model": "{os.path.relpath(bundle, project.folder)}", "images": "data/e.tif"}}'
     command[at : at + 2] = ["--config", settings]
-    done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    done = run(command)
+    assert done.returncode == 0, done.stdout
     assert pixels(folder_of(project, "map") / "map.tif").shape == (192, 192)
-    assert "map: a map of data/e.tif" in done.stderr
+    assert "map: a map of data/e.tif" in done.stdout
 
 
 def test_the_same_config_in_the_training_s_file_needs_no_second_model(project: Project) -> None:

@@ -33,6 +33,7 @@ def test_a_benchmark_is_that_of_the_script(finished: Project) -> None:
     assert all(table["max_rss"].max() > 300 for table in measured)  # that of the script, not of the small client
 
 
+@pytest.mark.long
 def test_processes_of_their_own_elsewhere_and_other_shards_give_the_same_bytes(
     finished: Project, elsewhere: Project
 ) -> None:

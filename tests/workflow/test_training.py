@@ -240,6 +240,7 @@ def test_where_there_is_a_terminal_there_is_a_bar(workshop: Workshop) -> None:
 # --- several processes -----------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_two_processes_train_one_model_and_go_on_together(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in LAUNCHERS:  # what srun and torchrun leave behind must not matter
         monkeypatch.setenv(name, "3")
