@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from copy import deepcopy
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 import yaml
 from experiment import REPOSITORY, SMALL, SNAKEMAKE, Project, run
 from spent import Spent
+
+from swath.cluster.site import ON_GPUS
 
 pytestmark = pytest.mark.workflow
 
@@ -90,8 +93,9 @@ def test_the_profiles_are_found_from_the_clone(profile: str, tmp_path: Path) -> 
 
 def test_the_slurm_profile_sends_training_to_gpus_and_the_rest_to_cpus() -> None:
     profile = yaml.safe_load((REPOSITORY / "slurm" / "profile.yaml").read_text())
-    on_gpus = {path.stem for path in (REPOSITORY / "rules").glob("*.smk") if "        gpu=" in path.read_text()}
-    assert on_gpus == {"train", "predict", "apply"}
+    rules = "".join(path.read_text() for path in (REPOSITORY / "rules").glob("*.smk"))
+    on_gpus = {rule.split(":")[0] for rule in re.split(r"^ *rule ", rules, flags=re.MULTILINE) if " gpu=" in rule}
+    assert on_gpus == {"train", "predict", "apply_part"} == set(ON_GPUS)
     assert profile["default-resources"]["slurm_partition"] == "cpu"
     assert {rule: changed["slurm_partition"] for rule, changed in profile["set-resources"].items()} == {
         "train": "gpu",

@@ -26,7 +26,7 @@ CLUSTERS = ("cluster", "clusters", "slurm_cluster")
 GRES = re.compile(r"[A-Za-z0-9_]+(:[A-Za-z0-9_.]+)?(:\d+[TGM]?)?")
 MODEL = re.compile(r"[A-Za-z0-9_.]+")
 """What Snakemake's executor takes."""
-ON_GPUS = ("train", "predict")
+ON_GPUS = ("train", "predict", "apply_part")
 """Rules that compute on GPUs."""
 PROFILE = "the profile's `set-resources` and `default-resources`"
 """Where a user says what jobs ask for."""
@@ -256,7 +256,7 @@ def _wrong_gpus(request: Request) -> Iterator[Problem]:
         )
     if request.gpus and request.rule not in ON_GPUS:
         setting, found = ("gres", request.gres) if request.gres else ("gpu", f"{sum(request.gpus.values())}")
-        cure = "ask for GPUs in `set-resources`, under `train` and `predict`, not in `default-resources`"
+        cure = "ask for GPUs in `set-resources`, under `train`, `predict` and `apply_part`, not in `default-resources`"
         yield _problem("gpus_not_used", request, setting, found, "no GPU: this rule does not use any", cure)
     for setting, text, allowed in (("gres", request.gres, GRES), ("gpu_model", request.model, MODEL)):
         if text and not allowed.fullmatch(text):
