@@ -244,12 +244,12 @@ class Fixed:
 
 def test_an_ensemble_averages_scores() -> None:
     one, other = np.random.default_rng(2).random((2, 3, 4, 5)).astype(np.float32)
-    pixels = Ensemble([Fixed(one), Fixed(other)], "semantic_segmentation")  # type: ignore[list-item]
-    first, second = pixels.predict(None)  # type: ignore[arg-type]
+    pixels = Ensemble([Fixed(one), Fixed(other)], "semantic_segmentation")
+    first, second = pixels.predict(None)
     assert first == pytest.approx((one + other) / 2) and second == pytest.approx((one[::-1] + other[::-1]) / 2)
-    cells = Ensemble([Fixed(one[:, 0, 0]), Fixed(other[:, 0, 0])], "chip_classification")  # type: ignore[list-item]
+    cells = Ensemble([Fixed(one[:, 0, 0]), Fixed(other[:, 0, 0])], "chip_classification")
     shares = [np.exp(logits) / np.exp(logits).sum() for logits in (one[:, 0, 0], other[:, 0, 0])]
-    assert np.exp(next(iter(cells.predict(None)))) == pytest.approx(np.mean(shares, axis=0))  # type: ignore[arg-type]
+    assert np.exp(next(iter(cells.predict(None)))) == pytest.approx(np.mean(shares, axis=0))
 
 
 # --- what is beside a map ---------------------------------------------------------------------------
@@ -266,7 +266,7 @@ def test_qgis_is_told_names_and_colours(tmp_path: Path) -> None:
     write_polygon_style(CLASSES, COLOURS, tmp_path / "polygons.qml")
     style = Xml.parse(tmp_path / "polygons.qml")
     assert [one.get("value") for one in style.findall(".//category")] == CLASSES[1:]
-    assert style.find(".//symbol[@name='2']//Option[@name='color']").get("value") == "0,0,255,255"  # type: ignore[union-attr]
+    assert style.find(".//symbol[@name='2']//Option[@name='color']").get("value") == "0,0,255,255"
 
 
 MODEL = {

@@ -100,9 +100,9 @@ class PixelSums(ABC):
     def _labels(self, rows: slice) -> LabelRows:
         """Return class ids; the null class's where no window was added."""
 
-    @abstractmethod
-    def _scores(self, rows: slice) -> ScoreRows:
-        """Return scores; 0 where no window was added."""
+    def _scores(self, rows: slice) -> ScoreRows | None:
+        """Return scores, 0 where no window was added; None of sums that keep none."""
+        return None
 
     def _local(self, rows: Span) -> slice:
         return slice(rows[0] - self.first, rows[1] - self.first)
@@ -125,9 +125,6 @@ class Votes(PixelSums):
     def _labels(self, rows: slice) -> LabelRows:
         winners: LabelRows = self._sums[:, rows].argmax(axis=0).astype(np.uint8)
         return winners
-
-    def _scores(self, rows: slice) -> ScoreRows:
-        raise NotImplementedError("windows that vote keep no scores")
 
 
 class VotesWithScores(Votes):
