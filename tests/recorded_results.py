@@ -98,7 +98,7 @@ def _products(facts: SceneFacts) -> dict[str, str]:
     boxes = box_table(
         np.array([[2, 3, 20, 30], [40, 41, 60, 66]]), np.array([1, 2]), np.array([0.9, 0.4]), facts, CLASSES
     )
-    tables = {"polygons": label_polygons(Path("map.tif"), CLASSES, facts.id), "boxes": boxes}
+    tables = {"polygons": next(label_polygons(Path("map.tif"), CLASSES, facts.id)), "boxes": boxes}
     return {"map": sha256("map.tif"), **{name: _checksum(table.to_json()) for name, table in tables.items()}}
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pystac
 import pytest
 import rasterio
@@ -29,6 +31,7 @@ from swath.products.catalog import MapItem, write_catalog
 from swath.products.map_polygons import ground_areas, map_polygons
 from swath.products.maps import FULL_SHARE, NO_SHARE, Place, plain_raster_writer
 from swath.products.mosaic import ImageMap, Mosaic, common_grid, join_parts, shift_on
+from swath.products.polygons import label_polygons
 from swath.products.style import write_polygon_style, write_raster_style
 
 UTM = Place("EPSG:32633", (10.0, 0.0, 330_000.0, 0.0, -10.0, 5_820_000.0), 300, 400)
@@ -133,13 +136,18 @@ def rasters(folder: Path, values: np.ndarray, place: Place | None = None) -> Map
     return MapRasters(made.files[LABELS], made.files[SCORES], place)
 
 
+def polygons_of(raster: MapRasters, background: int, wanted: Polygons) -> gpd.GeoDataFrame:
+    parts = map_polygons(raster, CLASSES, background, wanted, "map")
+    return gpd.GeoDataFrame(pd.concat(list(parts), ignore_index=True))
+
+
 @given(st.integers(0, 10_000), st.sampled_from([UTM, DEGREES]))
 def test_areas_of_polygons_add_up_to_those_of_the_raster(
     tmp_path_factory: pytest.TempPathFactory, seed: int, place: Place
 ) -> None:
     values = blobs(seed, 70, 90)
     raster = rasters(tmp_path_factory.mktemp("map"), values, moved(place, 0, 0, 70, 90))
-    polygons = map_polygons(raster, CLASSES, 0, Polygons(), "map")
+    polygons = polygons_of(raster, 0, Polygons())
     sums = polygons.groupby("class_name")["area"].sum()
     for name, area in class_areas(raster, CLASSES)[""].items():
         assert sums.get(name, 0) == pytest.approx(area, rel=1e-9)
@@ -151,7 +159,7 @@ def test_the_score_of_a_polygon_is_the_mean_of_its_pixels(tmp_path: Path) -> Non
     values = np.zeros((20, 20), np.uint8)
     values[3:7, 4:9], values[10:12, 1:19] = 2, 1
     raster = rasters(tmp_path, values)
-    table = measure_polygons(map_polygons(raster, CLASSES, 0, Polygons(), "map")[["class_name", "geometry"]], raster)
+    table = measure_polygons(polygons_of(raster, 0, Polygons())[["class_name", "geometry"]], raster)
     with rasterio.open(raster.scores) as dataset:
         scores = dataset.read(1) / FULL_SHARE
     assert list(table["class_name"]) == ["forest", "open land"]
@@ -160,15 +168,26 @@ def test_the_score_of_a_polygon_is_the_mean_of_its_pixels(tmp_path: Path) -> Non
     )
 
 
+def test_polygons_that_come_in_parts_are_measured_as_those_that_come_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raster = rasters(tmp_path, np.tile(blobs(4, 90, 90), (8, 1)))
+    at_once = polygons_of(raster, 0, Polygons())
+    monkeypatch.setattr("swath.products.map_polygons.label_polygons", partial(label_polygons, at_once=40))
+    parts = list(map_polygons(raster, CLASSES, 0, Polygons(), "map"))
+    assert len(parts) > 3 and all(len(part) <= 40 for part in parts)
+    assert pd.concat(parts, ignore_index=True).equals(at_once)
+
+
 def test_which_polygons_there_are_is_said(tmp_path: Path) -> None:
     values = blobs(4, 90, 90)
     raster = rasters(tmp_path, values)
-    every = map_polygons(raster, CLASSES, 0, Polygons(), "map")
-    without = map_polygons(raster, CLASSES, 1, Polygons(), "map")
+    every = polygons_of(raster, 0, Polygons())
+    without = polygons_of(raster, 1, Polygons())
     assert set(every["class_id"]) == {1, 2, 3} and set(without["class_id"]) == {2, 3}
-    asked = map_polygons(raster, CLASSES, 1, Polygons(classes=["open land"]), "map")
+    asked = polygons_of(raster, 1, Polygons(classes=["open land"]))
     assert set(asked["class_id"]) == {1} and len(asked) == (every["class_id"] == 1).sum()
-    large = map_polygons(raster, CLASSES, 0, Polygons(min_area=20_000), "map")
+    large = polygons_of(raster, 0, Polygons(min_area=20_000))
     assert len(large) == (every["area"] >= 20_000).sum() < len(every)
 
 
@@ -179,8 +198,8 @@ def test_simplified_polygons_are_valid_and_share_their_borders(
     random = np.random.default_rng(seed)
     values = (1 + (random.random((40, 50)).cumsum(axis=1) + random.random((40, 1)) * 3) // 8 % 3).astype(np.uint8)
     raster = rasters(tmp_path_factory.mktemp("map"), values)
-    plain = map_polygons(raster, CLASSES, 0, Polygons(), "map")
-    simple = map_polygons(raster, CLASSES, 0, Polygons(simplify=25), "map")
+    plain = polygons_of(raster, 0, Polygons())
+    simple = polygons_of(raster, 0, Polygons(simplify=25))
     assert simple.geometry.is_valid.all()
     corners = shapely.get_num_coordinates(simple.geometry.to_numpy()).sum()
     assert corners < shapely.get_num_coordinates(plain.geometry.to_numpy()).sum()

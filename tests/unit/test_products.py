@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
 from itertools import combinations, pairwise
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
 import pyogrio
 import pytest
 import rasterio
@@ -64,7 +67,7 @@ def test_a_label_raster_is_a_valid_cog_with_everything_on_it(tmp_path: Path, ima
 def polygons_of(raster: np.ndarray, image: str, background: int = 0) -> gpd.GeoDataFrame:
     path = Path(image).with_name("map.tif")
     write_label_raster(raster, image, CLASSES, COLOURS, path)
-    return label_polygons(path, CLASSES, "s1", background)
+    return gpd.GeoDataFrame(pd.concat(list(label_polygons(path, CLASSES, "s1", background))))
 
 
 def test_a_map_that_is_written_in_parts_has_the_same_bytes(tmp_path: Path, image: str) -> None:
@@ -98,6 +101,22 @@ def test_a_geopackage_lies_beside_geoparquet_with_the_same_rows(tmp_path: Path, 
     assert read[0].equals(polygons) and read[1].crs == polygons.crs
     assert read[1].drop(columns="geometry").equals(polygons.drop(columns="geometry"))
     assert polygons.geometry.geom_equals(read[1].geometry).all()
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 1000])
+def test_a_table_that_is_written_in_parts_has_the_same_rows(tmp_path: Path, image: str, at_once: int) -> None:
+    raster = labels()
+    raster[300:330:3, 20:60:4] = 2
+    whole = polygons_of(raster, image)
+    parts = label_polygons(Path(image).with_name("map.tif"), CLASSES, "s1", at_once=at_once)
+    write_table(parts, tmp_path / "polygons.parquet")
+    read = gpd.read_parquet(tmp_path / "polygons.parquet")
+    assert len(whole) == 102 and read.equals(whole) and read.crs == whole.crs
+    said = json.loads(pq.read_metadata(tmp_path / "polygons.parquet").metadata[b"geo"])["columns"]["geometry"]
+    assert said["bbox"] == whole.total_bounds.tolist() and said["geometry_types"] == ["Polygon"]
+    package = gpd.read_file(tmp_path / "polygons.gpkg")
+    assert package.drop(columns="geometry").equals(whole.drop(columns="geometry"))
+    assert package.geometry.geom_equals(whole.geometry).all()
 
 
 def test_a_geopackage_has_the_same_bytes_whenever_it_is_written(tmp_path: Path, image: str) -> None:
@@ -151,7 +170,7 @@ def test_polygons_have_no_trace_of_the_blocks_they_were_made_in(raster: np.ndarr
     def read(first: int, last: int) -> np.ndarray:
         return raster[first:last]
 
-    whole, parts = polygonize(read, len(raster), [0], rows=99), polygonize(read, len(raster), [0], rows=rows)
+    whole, parts = (list(polygonize(read, len(raster), [0], rows=height)) for height in (99, rows))
     assert [(index, polygon.wkt) for index, polygon in whole] == [(index, polygon.wkt) for index, polygon in parts]
     at_once = [(int(value), shapely.normalize(shape(part)).wkt) for part, value in shapes(raster, mask=raster > 0)]
     assert sorted(at_once) == sorted((index, polygon.wkt) for index, polygon in whole)

@@ -93,11 +93,19 @@ class MapRasters:
     place: Place
 
 
-def blocks(raster: MapRasters) -> Iterator[tuple[int, NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]]]:
-    """Go through a map from top to bottom: first row, class ids, scores (0..1, or not-a-number), areas in m²."""
+def blocks(
+    raster: MapRasters, rows: tuple[int, int] | None = None
+) -> Iterator[tuple[int, NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]]]:
+    """Go through a map from top to bottom: first row, class ids, scores (0..1, or not-a-number), areas in m².
+
+    Args:
+        raster: The map.
+        rows: Start and stop, of those that are wanted; all of them when left out.
+    """
     pixel_areas = PixelAreas(raster.place)
+    start, stop = rows or (0, raster.place.height)
     with rasterio.open(raster.labels) as labels, rasterio.open(raster.scores) as scores:
-        for first in range(0, raster.place.height, ROWS):
+        for first in range(start - start % ROWS, stop, ROWS):
             last = min(first + ROWS, raster.place.height)
             window = Window(0, first, raster.place.width, last - first)
             values = scores.read(1, window=window)
@@ -119,7 +127,9 @@ def measure_polygons(polygons: gpd.GeoDataFrame, raster: MapRasters) -> gpd.GeoD
     )
     bounds = shapely.bounds(in_pixels).reshape(-1, 4)
     tops, bottoms = np.round(bounds[:, 1]).astype(int), np.round(bounds[:, 3]).astype(int)
-    for first, labels, known, of_pixels in blocks(raster):
+    for first, labels, known, of_pixels in blocks(
+        raster, (tops.min(initial=raster.place.height), bottoms.max(initial=0))
+    ):
         near = np.flatnonzero((tops < first + len(labels)) & (bottoms > first))
         if not len(near):
             continue

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import rasterio
 import shapely
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ DEGREE = 111_320.0
 
 def map_polygons(
     raster: MapRasters, classes: Sequence[str], background: int, wanted: Polygons, scene: str
-) -> gpd.GeoDataFrame:
+) -> Iterator[gpd.GeoDataFrame]:
     """Make polygons of a map.
 
     Args:
@@ -34,19 +35,33 @@ def map_polygons(
         wanted: Which polygons, and how.
         scene: What they are of.
 
-    Returns:
-        Columns scene, class_id, class_name, area (m² on the ground), score, geometry.
+    Yields:
+        Parts of a table: columns scene, class_id, class_name, area (m² on the ground), score, geometry. Polygons that
+        are simplified come all at once, since they share their borders.
     """
     asked = {classes.index(name) for name in wanted.classes or ()}
-    found = label_polygons(raster.labels, classes, scene, NULL_CLASS_ID if background in asked else background)
+    parts = label_polygons(raster.labels, classes, scene, NULL_CLASS_ID if background in asked else background)
+    measured: Iterator[gpd.GeoDataFrame] = (_wanted(part, raster, asked, wanted.min_area) for part in parts)
+    if wanted.simplify:
+        whole = gpd.GeoDataFrame(pd.concat(list(measured), ignore_index=True))
+        measured = iter([simplified(whole, wanted.simplify, raster.place) if len(whole) else whole])
+    for part in measured:
+        yield part[["scene", "class_id", "class_name", "area", "score", "geometry"]]
+
+
+def _wanted(found: gpd.GeoDataFrame, raster: MapRasters, asked: set[int], min_area: float) -> gpd.GeoDataFrame:
+    """Choose polygons, and measure them.
+
+    Args:
+        found: Polygons of a map.
+        raster: The map.
+        asked: Class ids that are wanted; all when empty.
+        min_area: Smaller ones are left out, m².
+    """
     if asked:
         found = found[found["class_id"].isin(asked)].reset_index(drop=True)
     found = measure_polygons(found, raster)
-    if wanted.min_area:
-        found = found[found["area"] >= wanted.min_area].reset_index(drop=True)
-    if wanted.simplify and len(found):
-        found = simplified(found, wanted.simplify, raster.place)
-    return found[["scene", "class_id", "class_name", "area", "score", "geometry"]]
+    return found[found["area"] >= min_area].reset_index(drop=True) if min_area else found
 
 
 def simplified(polygons: gpd.GeoDataFrame, metres: float, place: Place) -> gpd.GeoDataFrame:

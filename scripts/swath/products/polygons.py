@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import cast
 
@@ -27,11 +28,15 @@ ReadRows = Callable[[int, int], NDArray[np.uint8]]
 """Returns class ids from one row up to another, rows × width."""
 Region = tuple[int, Polygon]
 """A class id, and where it is: corners in pixels."""
+Packed = tuple[int, bytes]
+"""A region as it is kept: its polygon as well-known binary takes a tenth of the memory of a geometry."""
+AT_ONCE = 50_000
+"""Polygons of a part of a table."""
 
 
 def label_polygons(
-    raster: Path, classes: Sequence[str], scene: str, background: int = NULL_CLASS_ID
-) -> gpd.GeoDataFrame:
+    raster: Path, classes: Sequence[str], scene: str, background: int = NULL_CLASS_ID, at_once: int = AT_ONCE
+) -> Iterator[gpd.GeoDataFrame]:
     """Turn a map of class ids into polygons of equal class.
 
     Pixels belong together when they share a side.
@@ -41,10 +46,11 @@ def label_polygons(
         classes: Class names by id.
         scene: The scene's id.
         background: Id of the class of everything that is nothing in particular, if there is one.
+        at_once: Polygons of a part.
 
-    Returns:
-        Columns scene, class_id, class_name, geometry, in the map's CRS, in the order of their uppermost pixels; the
-        null class and background are left out.
+    Yields:
+        Parts of a table, the first of which may be empty: columns scene, class_id, class_name, geometry, in the map's
+        CRS, in the order of their uppermost pixels; the null class and background are left out.
     """
     with rasterio.open(raster) as dataset:
 
@@ -54,16 +60,22 @@ def label_polygons(
 
         found = polygonize(read, dataset.height, (NULL_CLASS_ID, background))
         crs, transform = dataset.crs, dataset.transform
-    ids = [index for index, _ in found]
-    in_pixels = np.array([polygon for _, polygon in found], object)
-    return gpd.GeoDataFrame(
-        {"scene": scene, "class_id": np.array(ids, np.int64), "class_name": [classes[index] for index in ids]},
-        geometry=list(shapely.transform(in_pixels, lambda corners: np.column_stack(transform * corners.T))),
-        crs=crs,
-    )
+
+        def table(part: Sequence[Region]) -> gpd.GeoDataFrame:
+            in_pixels = np.array([polygon for _, polygon in part], object)
+            ids = np.array([index for index, _ in part], np.int64)
+            return gpd.GeoDataFrame(
+                {"scene": scene, "class_id": ids, "class_name": [classes[index] for index in ids]},
+                geometry=list(shapely.transform(in_pixels, lambda corners: np.column_stack(transform * corners.T))),
+                crs=crs,
+            )
+
+        yield table(list(islice(found, at_once)))
+        while part := list(islice(found, at_once)):
+            yield table(part)
 
 
-def polygonize(read: ReadRows, height: int, left_out: Sequence[int], rows: int = ROWS) -> list[Region]:
+def polygonize(read: ReadRows, height: int, left_out: Sequence[int], rows: int = ROWS) -> Iterator[Region]:
     """Find regions of equal class, block by block.
 
     Args:
@@ -72,12 +84,12 @@ def polygonize(read: ReadRows, height: int, left_out: Sequence[int], rows: int =
         left_out: Class ids of which no regions are made.
         rows: Of a block.
 
-    Returns:
+    Yields:
         Regions whose corners are where the class changes, whatever the blocks, in the order of their uppermost pixels.
     """
     wanted = np.ones(256, bool)
     wanted[list(left_out)] = False
-    pieces: list[Region] = []
+    pieces: list[Packed] = []
     joints = [np.empty((0, 2), int)]
     above = np.empty(0, int)
     for first in range(0, height, rows):
@@ -85,15 +97,24 @@ def polygonize(read: ReadRows, height: int, left_out: Sequence[int], rows: int =
         labels = read(first, last)
         found = shapes(labels, mask=wanted[labels], transform=Affine.translation(0, first))
         new = [(int(value), cast(Polygon, shape(geometry))) for geometry, value in found]
+        begun = len(pieces)
+        pieces += [(index, shapely.to_wkb(polygon)) for index, polygon in new]
         if first:
-            joints.append(_joints(above, _along(first, new, len(pieces), labels.shape[1]), pieces + new))
-        above = _along(last, new, len(pieces), labels.shape[1])
-        pieces += new
-    whole = pieces  # each becomes the region that it begins, so that no two lists of all of them are in memory
+            joints.append(_joints(above, _along(first, new, begun, labels.shape[1]), pieces))
+        above = _along(last, new, begun, labels.shape[1])
+    whole: list[Packed] = pieces  # each becomes the region that it begins: no two lists of all of them are in memory
     groups = _groups(len(pieces), np.vstack(joints))
-    for numbers in groups:
-        whole[numbers[0]] = _joined([pieces[number] for number in numbers], rows)
-    return sorted((whole[numbers[0]] for numbers in groups), key=lambda region: _uppermost(region[1]))
+    places = np.empty((2, len(groups)))
+    for index, numbers in enumerate(groups):
+        class_id, polygon = _joined([_unpacked(pieces[number]) for number in numbers], rows)
+        places[:, index] = _uppermost(polygon)
+        whole[numbers[0]] = class_id, shapely.to_wkb(polygon)
+    for index in np.lexsort(places[::-1]).tolist():
+        yield _unpacked(whole[groups[index][0]])
+
+
+def _unpacked(region: Packed) -> Region:
+    return region[0], cast(Polygon, shapely.from_wkb(region[1]))
 
 
 def _along(row: int, pieces: Sequence[Region], first: int, width: int) -> NDArray[np.int_]:
@@ -114,7 +135,7 @@ def _along(row: int, pieces: Sequence[Region], first: int, width: int) -> NDArra
     return numbers
 
 
-def _joints(above: NDArray[np.int_], below: NDArray[np.int_], pieces: Sequence[Region]) -> NDArray[np.int_]:
+def _joints(above: NDArray[np.int_], below: NDArray[np.int_], pieces: Sequence[Packed]) -> NDArray[np.int_]:
     """List pairs of pieces of one class that share a part of the line between two blocks."""
     pairs = np.unique(np.column_stack([above, below])[(above >= 0) & (below >= 0)], axis=0)
     return pairs[[pieces[one][0] == pieces[other][0] for one, other in pairs]]

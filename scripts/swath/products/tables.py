@@ -2,27 +2,72 @@
 
 from __future__ import annotations
 
+import io
+import json
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
 from pyogrio import set_gdal_config_options
 
 WRITTEN_AT = "1970-01-01T00:00:00.000Z"
 """The date inside every GeoPackage: the same rows are the same bytes, whenever they are written."""
+GEO = b"geo"
+"""The key of what GeoParquet says of a file's geometries."""
 
 
-def write_table(table: gpd.GeoDataFrame, path: Path) -> None:
+def write_table(parts: gpd.GeoDataFrame | Iterable[gpd.GeoDataFrame], path: Path) -> None:
     """Write polygons as GeoParquet, and beside it as GeoPackage.
 
     Args:
-        table: Polygons with their columns; it may be empty.
+        parts: Polygons with their columns, in one table or in several with the same columns and CRS, each of which is
+            forgotten before the next is asked for. A table may be empty; there is one at least.
         path: The GeoParquet file; the GeoPackage, whose layer is named as the file is, has the ending ``.gpkg``.
     """
-    table.to_parquet(path)
+    tables = [parts] if isinstance(parts, gpd.GeoDataFrame) else parts
+    writer: parquet.ParquetWriter | None = None
+    said: list[dict[str, Any]] = []
     set_gdal_config_options({"OGR_CURRENT_DATE": WRITTEN_AT})
     try:
-        table.to_file(
-            path.with_suffix(".gpkg"), layer=path.stem, driver="GPKG", engine="pyogrio", geometry_type="Polygon"
-        )
+        for part in tables:
+            rows = _as_arrow(part)
+            metadata = dict(rows.schema.metadata)
+            said.append(json.loads(metadata.pop(GEO)))
+            writer = writer or parquet.ParquetWriter(path, rows.schema.with_metadata(metadata))
+            writer.write_table(rows.replace_schema_metadata(metadata))
+            part.to_file(
+                path.with_suffix(".gpkg"),
+                layer=path.stem,
+                driver="GPKG",
+                engine="pyogrio",
+                geometry_type="Polygon",
+                mode="a" if len(said) > 1 else "w",
+            )
+        if writer is not None:
+            writer.add_key_value_metadata({GEO: json.dumps(_of_all(said)).encode()})
     finally:
         set_gdal_config_options({"OGR_CURRENT_DATE": None})
+        if writer is not None:
+            writer.close()
+
+
+def _as_arrow(part: gpd.GeoDataFrame) -> pa.Table:
+    file = io.BytesIO()
+    part.to_parquet(file, index=False)
+    return parquet.read_table(file)
+
+
+def _of_all(said: list[dict[str, Any]]) -> dict[str, Any]:
+    """Put together what GeoParquet says of the geometries of several tables: their types, and their bounds."""
+    whole = said[0]
+    for name, column in whole["columns"].items():
+        of_parts = [one["columns"][name] for one in said]
+        column["geometry_types"] = sorted({kind for one in of_parts for kind in one["geometry_types"]})
+        bounds = np.array([one["bbox"] for one in of_parts if "bbox" in one])
+        if len(bounds):
+            column["bbox"] = [*bounds[:, :2].min(axis=0).tolist(), *bounds[:, 2:].max(axis=0).tolist()]
+    return whole

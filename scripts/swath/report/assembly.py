@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
-import pandas as pd
 import rasterio
 import shapely
 
@@ -103,16 +102,18 @@ def areas_of_interest(assembly: Assembly, place: Place) -> dict[str, Any]:
     return named_areas(paths, grid) if paths else {}
 
 
-def in_one_crs(tables: Sequence[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
-    """Put tables one below the other, in the CRS of the first."""
-    first: Any = tables[0].crs
-    moved: list[Any] = [table if table.crs == first else table.to_crs(first) for table in tables]
-    return gpd.GeoDataFrame(pd.concat(moved, ignore_index=True), geometry="geometry", crs=first)
+def in_one_crs(tables: Iterable[gpd.GeoDataFrame]) -> Iterator[gpd.GeoDataFrame]:
+    """Bring tables to the CRS of the first, one after the other."""
+    first: Any = None
+    for table in tables:
+        first = first or table.crs
+        moved: Any = table if table.crs == first else table.to_crs(first)
+        yield moved
 
 
-def write_polygons(assembly: Assembly, table: gpd.GeoDataFrame, name: str) -> None:
-    """Write polygons, boxes or cells as tables, with a style for QGIS."""
-    write_table(table, assembly.folder / f"{name}.parquet")
+def write_polygons(assembly: Assembly, parts: gpd.GeoDataFrame | Iterable[gpd.GeoDataFrame], name: str) -> None:
+    """Write polygons, boxes or cells as tables, with a style for QGIS; see :func:`write_table`."""
+    write_table(parts, assembly.folder / f"{name}.parquet")
     write_polygon_style(assembly.classes, assembly.colours, assembly.folder / f"{name}.qml")
 
 

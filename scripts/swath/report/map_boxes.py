@@ -39,7 +39,7 @@ from swath.scenes.paths import paths_of
 def assemble_boxes(assembly: Assembly) -> None:
     """Write the boxes of all images as one table; what several windows or images see is one box."""
     tables = [_boxes_of_image(assembly, facts) for facts in assembly.images]
-    table = in_one_crs(tables)
+    table = gpd.GeoDataFrame(pd.concat(list(in_one_crs(tables)), ignore_index=True))
     grid = common_grid([place_of_image(facts) for facts in assembly.images])
     if assembly.settings.mosaic and len(tables) > 1:
         table = _merged(assembly, table, grid)

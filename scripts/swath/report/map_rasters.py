@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import pandas as pd
 import rasterio
 import shapely
 
@@ -40,9 +41,6 @@ log = logging.getLogger("swath.assemble")
 def assemble_rasters(assembly: Assembly, work: Path) -> None:
     """Write rasters of classes and scores, polygons or cells, and what is told of them."""
     maps = [_map_of_image(assembly, facts, work) for facts in assembly.images]
-    tables: list[gpd.GeoDataFrame] = []
-    if assembly.model.task == CLASSIFICATION:
-        tables = [cells_of_image(assembly, facts) for facts in assembly.images]
     if assembly.settings.mosaic:
         grid = common_grid([one.place for one in maps])
         written = {"map": _write_mosaic(assembly, maps, grid, "map")}
@@ -50,16 +48,21 @@ def assemble_rasters(assembly: Assembly, work: Path) -> None:
         (assembly.folder / MAPS).mkdir()
         written = {one.name: _write_mosaic(assembly, [one], one.place, f"{MAPS}/{file_name(one.name)}") for one in maps}
         _join_maps(assembly, written)
-    polygons = [
-        map_polygons(raster, assembly.classes, assembly.model.background, assembly.settings.polygons, name)
-        for name, raster in written.items()
-        if assembly.model.task != CLASSIFICATION
-    ]
-    table = in_one_crs([*polygons, *tables])
-    write_polygons(assembly, table, "cells" if tables else "polygons")
+    if assembly.model.task == CLASSIFICATION:
+        cells = in_one_crs(cells_of_image(assembly, facts) for facts in assembly.images)
+        write_polygons(assembly, pd.concat(list(cells), ignore_index=True), "cells")
+    else:
+        write_polygons(assembly, in_one_crs(_polygons(assembly, written)), "polygons")
     rows = _areas_of_rasters(assembly, written)
     write_areas(rows, assembly.folder / "areas.csv")
     tell(assembly, written, None, rows)
+
+
+def _polygons(assembly: Assembly, written: Mapping[str, MapRasters]) -> Iterator[gpd.GeoDataFrame]:
+    """Make polygons of all maps, in parts."""
+    background, wanted = assembly.model.background, assembly.settings.polygons
+    for name, raster in written.items():
+        yield from map_polygons(raster, assembly.classes, background, wanted, name)
 
 
 def _map_of_image(assembly: Assembly, facts: SceneFacts, work: Path) -> ImageMap:
