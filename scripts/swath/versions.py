@@ -17,7 +17,7 @@ KEYED = {
     "chips": 2,
     "models": 2,
     "predictions": 3,
-    "evals": 2,
+    "evals": 3,
     "bundles": 3,
 }
 """Stages of an experiment in YAML, by the name of their folder of results."""
@@ -35,7 +35,7 @@ OWN_MODULE = {
 
 EXPERIMENT = {
     "splits": 1,
-    "leaderboard": 2,
+    "leaderboard": 3,
     "select": 2,
     "summary": 2,
     "own_module_summary": 2,

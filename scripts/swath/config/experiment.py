@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 from pydantic import model_validator
@@ -21,10 +22,11 @@ from swath.config.scenes import Scenes
 from swath.config.sweep import Sweep
 from swath.config.tasks import (
     BELONGS_TO,
-    DETECTION,
     LOSSES,
     METRICS,
+    METRICS_BY_CLASS,
     MONITORS,
+    MONITORS_BY_CLASS,
     NETWORKS,
     SEGMENTATION,
     Task,
@@ -111,20 +113,10 @@ class Experiment(Section):
             used["labels", "default_class"] = self.labels.default_class
         if self.labels.unlabelled != "ignore":
             used["labels", "unlabelled"] = self.labels.unlabelled
-        metric = self.sweep.select.metric
-        if metric.startswith("f1."):
-            used["sweep", "select", "metric"] = metric.removeprefix("f1.")
-        elif metric not in METRICS[self.task]:
-            expected = f"{', '.join(METRICS[self.task])} or f1.<class>"
-            raise mistake("unknown_metric", expected, field=("sweep", "select", "metric"), found=repr(metric))
-        monitor = self.train.monitor
-        by_class = self.task != DETECTION
-        if monitor.startswith("f1.") and by_class:
-            used["train", "monitor"] = monitor.removeprefix("f1.")
-        elif monitor not in MONITORS[self.task]:
-            known = [*MONITORS[self.task], *(["f1.<class>"] if by_class else [])]
-            expected = f"{', '.join(known[:-1])} or {known[-1]}"
-            raise mistake("unknown_metric", expected, field=("train", "monitor"), found=repr(monitor))
+        selected, monitored = ("sweep", "select", "metric"), ("train", "monitor")
+        metric, monitor = self.sweep.select.metric, self.train.monitor
+        used |= class_of_metric(metric, selected, METRICS[self.task], METRICS_BY_CLASS[self.task])
+        used |= class_of_metric(monitor, monitored, MONITORS[self.task], MONITORS_BY_CLASS[self.task])
         for field, name in used.items():
             if name not in self.classes:
                 cure = did_you_mean(name, self.classes)
@@ -190,3 +182,27 @@ class Experiment(Section):
             expected = "none without `smooth`: windows vote for a class then, and their scores are lost"
             raise mistake("settings_conflict", expected, "set `predict.smooth: true`", field=("predict", setting))
         return self
+
+
+def class_of_metric(
+    metric: str, field: tuple[str, ...], known: Sequence[str], by_class: Sequence[str]
+) -> dict[tuple[str, ...], str]:
+    """Say which class a metric such as `f1.water` is of: the setting → its name; nothing for one of all classes.
+
+    Args:
+        metric: The metric.
+        field: The setting that names it.
+        known: The metrics of all classes that can be named.
+        by_class: Those of a class.
+
+    Raises:
+        PydanticCustomError: If there is no such metric.
+    """
+    kind, _, name = metric.partition(".")
+    if name and kind in by_class:
+        return {field: name}
+    if metric not in known:
+        names = [*known, *(f"{kind}.<class>" for kind in by_class)]
+        expected = f"{', '.join(names[:-1])} or {names[-1]}"
+        raise mistake("unknown_metric", expected, did_you_mean(metric, names), field=field, found=repr(metric))
+    return {}

@@ -59,8 +59,9 @@ class Select(Section):
     """How the winner is found."""
 
     metric: str = "macro_f1"
-    """The validation metric that decides: macro_f1, accuracy, or `f1.` and a class name; for object detection mAP50
-    (its default), mAP, macro_f1, or `f1.` and a class name. The largest wins."""
+    """The validation metric that decides: macro_f1, accuracy, balanced_accuracy, kappa, mean_iou, or `f1.`, `iou.`,
+    `precision.` or `recall.` and a class name; for object detection mAP50 (its default), mAP, macro_f1, or `f1.`,
+    `precision.` or `recall.` and a class name. The largest wins."""
 
 
 class Sweep(Section):

@@ -53,19 +53,28 @@ BELONGS_TO: dict[str, tuple[str, ...]] = {
 }
 """Dotted setting → the tasks it means something to."""
 
+OVERALL = ("macro_f1", "accuracy", "balanced_accuracy", "kappa", "mean_iou")
+BY_CLASS = ("f1", "iou", "precision", "recall")
+
 METRICS = {
-    SEGMENTATION: ("macro_f1", "accuracy"),
+    SEGMENTATION: OVERALL,
     DETECTION: ("mAP50", "mAP", "macro_f1"),
-    CLASSIFICATION: ("macro_f1", "accuracy"),
+    CLASSIFICATION: OVERALL,
 }
-"""Task → the metrics of an evaluation that can select a trial, beside `f1.<class>`."""
+"""Task → the metrics of an evaluation that can select a trial, beside those by class."""
+
+METRICS_BY_CLASS = {SEGMENTATION: BY_CLASS, DETECTION: ("f1", "precision", "recall"), CLASSIFICATION: BY_CLASS}
+"""Task → the metrics of a class that can select a trial, as in `f1.water`."""
 
 MONITORS = {
-    SEGMENTATION: ("macro_f1", "val_loss"),
+    SEGMENTATION: (*OVERALL, "val_loss"),
     DETECTION: ("mAP50", "mAP"),
-    CLASSIFICATION: ("macro_f1", "val_loss"),
+    CLASSIFICATION: (*OVERALL, "val_loss"),
 }
-"""Task → the metrics of an epoch that can say which is best."""
+"""Task → the metrics of an epoch that can say which is best, beside those by class."""
+
+MONITORS_BY_CLASS = {SEGMENTATION: BY_CLASS, DETECTION: (), CLASSIFICATION: BY_CLASS}
+"""Task → the metrics of a class that can say which epoch is best."""
 
 NETWORKS = {"deeplabv3": SEGMENTATION, "faster_rcnn": DETECTION, "classifier": CLASSIFICATION}
 """Raster Vision's own networks → their task; all others are for semantic segmentation."""

@@ -163,8 +163,9 @@ class Train(Section):
     """The largest norm of all gradients together; larger ones are scaled down to it."""
 
     monitor: str = "macro_f1"
-    """The validation metric that says which epoch is best: macro_f1, `f1.` and a class name, or val_loss; for object
-    detection mAP50 (its default) or mAP."""
+    """The validation metric that says which epoch is best: macro_f1, accuracy, balanced_accuracy, kappa, mean_iou,
+    `f1.`, `iou.`, `precision.` or `recall.` and a class name, or val_loss; for object detection mAP50 (its default) or
+    mAP."""
 
     keep: Literal["best", "last"] = "best"
     """Which epoch's weights are the model: the `best` by `monitor`, or the `last`."""

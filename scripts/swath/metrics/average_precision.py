@@ -13,6 +13,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from swath.metrics.boxes import Boxes
+from swath.metrics.scores import f1, mean_of_defined
+
+THRESHOLDS = np.arange(0.05, 1.0, 0.05)
 
 
 @dataclass(frozen=True)
@@ -23,11 +26,14 @@ class AveragePrecision:
         mAP: Mean over IoU 0.50 to 0.95 and the classes that occur.
         mAP50: At IoU 0.50.
         ap50: At IoU 0.50, by class.
+        f1_by_threshold: Score threshold, such as 0.30 → mean F1 at IoU 0.50, over the classes that occur, of the boxes
+            with at least that score.
     """
 
     mAP: float | None  # noqa: N815 (its name in the field)
     mAP50: float | None  # noqa: N815
     ap50: dict[str, float | None]
+    f1_by_threshold: dict[str, float | None]
 
 
 def average_precision(scenes: Sequence[Boxes], classes: Sequence[str]) -> AveragePrecision:
@@ -56,7 +62,26 @@ def average_precision(scenes: Sequence[Boxes], classes: Sequence[str]) -> Averag
         evaluation.accumulate()
     precision = evaluation.eval["precision"][:, :, :, 0, 0]  # IoU × recall × class; -1 for classes without labels
     by_class = {name: _mean(precision[0, :, index]) for index, name in enumerate(classes[1:])}
-    return AveragePrecision(_mean(precision), _mean(precision[0]), by_class)
+    return AveragePrecision(_mean(precision), _mean(precision[0]), by_class, _f1_by_threshold(evaluation))
+
+
+def _f1_by_threshold(evaluation: COCOeval) -> dict[str, float | None]:
+    """Count hits at IoU 0.50 above thresholds: boxes are matched from the best score down, whatever the threshold."""
+    images = [image for image in evaluation.evalImgs if image]
+
+    def of_class(index: int, threshold: float) -> float | None:
+        hits = actual = found = 0
+        for image in (one for one in images if one["category_id"] == index):
+            above = np.array(image["dtScores"]) >= threshold
+            hits += int((above & (np.array(image["dtMatches"])[0] > 0)).sum())
+            found += int(above.sum())
+            actual += len(image["gtIds"])
+        return f1(hits, actual, found)
+
+    return {
+        f"{threshold:.2f}": mean_of_defined(of_class(index, threshold) for index in evaluation.params.catIds)
+        for threshold in THRESHOLDS
+    }
 
 
 def _mean(precision: NDArray[np.float64]) -> float | None:

@@ -1,4 +1,6 @@
-"""Precision, recall, F1, IoU and accuracy: their one definition, for pixels, cells and boxes alike.
+"""Precision, recall, F1, IoU, accuracy and kappa: their one definition, for pixels, cells and boxes alike.
+
+Remote sensing calls precision *user's accuracy* and recall *producer's accuracy*.
 
 All of them follow from counts: `hits` (what was predicted rightly), `actual` (what there is in the labels) and
 `predicted` (what was predicted). A score that is undefined is None, never 0: each function says when that is.
@@ -45,6 +47,22 @@ def iou(hits: float, actual: float, predicted: float) -> Score:
 def accuracy(hits: float, actual: float) -> Score:
     """Return the share of everything labelled, whatever its class, that is right; None where nothing is labelled."""
     return float(hits / actual) if actual else None
+
+
+def kappa(confusion: NDArray[np.int64]) -> Score:
+    """Return Cohen's kappa: agreement beyond what the shares of the classes alone would give, (p - e) / (1 - e).
+
+    None where nothing is labelled, or where there is one class alone, in labels and predictions.
+
+    Args:
+        confusion: Rows: labels, columns: predictions, of the same classes.
+    """
+    total = float(confusion.sum())
+    if not total:
+        return None
+    agreed = float(np.trace(confusion)) / total
+    by_chance = float((confusion.sum(axis=0) * confusion.sum(axis=1).astype(float)).sum()) / total**2
+    return (agreed - by_chance) / (1 - by_chance) if by_chance < 1 else None
 
 
 def mean_of_defined(scores: Iterable[Score]) -> Score:
@@ -96,11 +114,19 @@ class ConfusionScores(ClassScores):
 
     Attributes:
         accuracy: Share of what is labelled that is right.
+        balanced_accuracy: Mean recall of the classes that the labels have.
+        kappa: Cohen's kappa.
+        mean_iou: Mean IoU of the classes that the labels have.
+        iou: By class.
         labelled: How many pixels or cells are labelled.
         confusion: Rows: labels, columns: predictions; the null class left out of the rows.
     """
 
     accuracy: Score
+    balanced_accuracy: Score
+    kappa: Score
+    mean_iou: Score
+    iou: dict[str, Score]
     labelled: int
     confusion: list[list[int]]
 
@@ -127,19 +153,31 @@ def confusion_metrics(confusions: Mapping[str, NDArray[np.int64]], classes: Sequ
         confusions: Scene id → its confusion matrix (rows: labels, columns: predictions, by class id).
         classes: Class names by id, the null class first.
     """
-    scenes = {scene: _scores(matrix, classes) for scene, matrix in sorted(confusions.items())}
-    return Metrics(list(classes), _scores(np.sum(list(confusions.values()), axis=0), classes), scenes)
+    scenes = {scene: confusion_scores(matrix, classes) for scene, matrix in sorted(confusions.items())}
+    return Metrics(list(classes), confusion_scores(np.sum(list(confusions.values()), axis=0), classes), scenes)
 
 
-def _scores(confusion: NDArray[np.int64], classes: Sequence[str]) -> ConfusionScores:
+def confusion_scores(confusion: NDArray[np.int64], classes: Sequence[str]) -> ConfusionScores:
+    """Compute the scores that follow from a confusion matrix.
+
+    Args:
+        confusion: Rows: labels, columns: predictions, by class id.
+        classes: Class names by id, the null class first.
+    """
     labelled = np.delete(confusion, NULL_CLASS_ID, axis=0)
     hits = np.diag(confusion)[1:]
     actual, predicted = labelled.sum(axis=1), labelled.sum(axis=0)[1:]
     total = int(actual.sum())
-    by_class = class_scores(classes[1:], hits.tolist(), actual.tolist(), predicted.tolist())
+    counts = list(zip(classes[1:], hits.tolist(), actual.tolist(), predicted.tolist(), strict=True))
+    by_class = class_scores(*zip(*counts, strict=True))
+    overlaps = {name: iou(hit, there, said) for name, hit, there, said in counts}
     return ConfusionScores(
         **vars(by_class),
         accuracy=accuracy(int(hits.sum()), total),
+        balanced_accuracy=mean_of_defined(by_class.recall.values()),
+        kappa=kappa(np.vstack([0 * confusion[:1], labelled])),
+        mean_iou=mean_of_defined(overlaps.values()),
+        iou=overlaps,
         labelled=total,
         confusion=labelled.astype(int).tolist(),
     )

@@ -13,8 +13,10 @@ from swath.config.records import to_json
 from swath.files import read_json, write_json
 from swath.plan.finished import FinishedRun, Winner
 
-SCORES = ("macro_f1", "accuracy", "mAP50", "mAP")
+SCORES = ("macro_f1", "accuracy", "balanced_accuracy", "kappa", "mean_iou", "mAP50", "mAP")
 """Metrics, as far as the task has them."""
+BY_CLASS = ("f1", "iou", "precision", "recall")
+OF_CLASS = tuple(f"{kind}." for kind in BY_CLASS)
 
 
 def compare(runs: Sequence[FinishedRun], metric: str, trials: Path, leaderboard: Path) -> None:
@@ -46,7 +48,7 @@ def _row(run: FinishedRun) -> dict[str, Any]:
         "epochs": len(timing),
         "seconds": round(float(timing["seconds"].sum()), 1),
         **{name: metrics[name] for name in SCORES if name in metrics},
-        **{f"f1.{name}": value for name, value in metrics["f1"].items()},
+        **{f"{kind}.{name}": value for kind in BY_CLASS for name, value in metrics.get(kind, {}).items()},
         "model": run.model,
         "bundle": f"{run.bundle}/model-bundle.zip",
     }
@@ -58,7 +60,7 @@ def rank(table: pd.DataFrame, runs: Sequence[FinishedRun], metric: str) -> pd.Da
     A metric that is undefined in a fold, such as F1 of a class that does not occur in it, is left out of the mean. The
     standard deviation is that of a sample (its squares are divided by n - 1): of a single run there is none.
     """
-    scores = [column for column in table.columns if column in SCORES or column.startswith("f1.")]
+    scores = [column for column in table.columns if column in SCORES or column.startswith(OF_CLASS)]
     rows = []
     for trial, group in table.groupby("trial", sort=False):
         values = next(run.values for run in runs if run.trial == trial)

@@ -14,6 +14,7 @@ from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION
 from swath.files import publish_directory, read_json
 from swath.plan.finished import FinishedRun, Winner
 from swath.report.figure import draw_prediction
+from swath.report.leaderboard import OF_CLASS
 from swath.report.links import link_run, link_runs, metrics_file
 from swath.scenes.facts import SceneFacts
 from swath.scenes.splits import read_split
@@ -99,7 +100,7 @@ def _text(
 ) -> str:
     trials = leaderboard["trial"].nunique()
     lines = [f"{folder.name}: {trials} trials, {len(runs)} trainings", ""]
-    shown = [column for column in leaderboard.columns if not column.startswith("f1.")]
+    shown = [column for column in leaderboard.columns if not column.startswith(OF_CLASS)]
     lines += [leaderboard[shown].to_string(index=False, float_format="{:.4g}".format, na_rep=""), ""]
     if run.fold is None:
         lines.append(f"Winner by validation {metric}: {chosen.run} ({chosen.score:.3f})")

@@ -41,7 +41,8 @@ Rows = Sequence[Mapping[str, float]]
 
 def monitored(monitor: str) -> str:
     """Return the column of metrics.csv that a monitor means."""
-    return f"{monitor.removeprefix('f1.')}_f1" if monitor.startswith("f1.") else monitor
+    kind, _, name = monitor.partition(".")
+    return f"{name}_{kind}" if name else monitor
 
 
 def best_epoch(rows: Rows, monitor: str) -> int | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import resource
 import time
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from rastervision.pytorch_learner.learner import Learner
@@ -15,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from swath.config.train import Train
+from swath.metrics.scores import confusion_scores
 from swath.rv.seeds import mixed_seed, seed_torch
 from swath.training.checkpoints import Checkpoint, Position
 from swath.training.data import training_loader, validation_loader
@@ -24,6 +27,8 @@ from swath.training.stages import first_stages
 from swath.training.weights import EncoderParts
 
 MACRO_F1 = "macro_f1"
+CONFUSION = "conf_mat"
+"""Raster Vision's name of a step's confusion matrix: rows are labels."""
 StepOutput = dict[str, Any]
 """What Raster Vision's learner returns of a step: losses, counts, boxes."""
 log = logging.getLogger("swath.train")
@@ -177,11 +182,22 @@ class LearnerModule(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Let the learner compute its metrics; macro-F1 is the mean of the classes' F1."""
-        metrics = self.learner.validate_end(self._of_all_processes(self._validation_outputs))
-        self._validation = {name: float(value) for name, value in metrics.items()}
+        outputs = self._of_all_processes(self._validation_outputs)
+        metrics = self.learner.validate_end(outputs)
+        self._validation = {name: float(value) for name, value in metrics.items()} | self._of_confusion(outputs)
         scores = [metrics[f"{name}_f1"] for name in self.class_names if f"{name}_f1" in metrics]
         if scores:
             self._validation[MACRO_F1] = sum(scores) / len(scores)
+
+    def _of_confusion(self, outputs: list[StepOutput]) -> dict[str, float]:
+        """Compute what the learner does not, of tasks that have a confusion matrix."""
+        if not outputs or CONFUSION not in outputs[0]:
+            return {}
+        matrix = np.sum([output[CONFUSION].numpy().astype(np.int64) for output in outputs], axis=0)
+        scores = confusion_scores(matrix, self.learner.cfg.data.class_names)
+        of_all = {name: getattr(scores, name) for name in ("accuracy", "balanced_accuracy", "kappa", "mean_iou")}
+        found = of_all | {f"{name}_iou": value for name, value in scores.iou.items()}
+        return {name: math.nan if value is None else value for name, value in found.items()}
 
     def on_train_epoch_end(self) -> None:
         """Add the epoch to the history."""
