@@ -233,7 +233,7 @@ def test_a_lattice_covers_what_is_wanted_from_places_that_depend_on_its_anchor_a
 
 def test_votes_with_scores_say_the_same_as_votes_alone() -> None:
     grid, random = Grid(30, 40, 16, 8), np.random.default_rng(0)
-    plain, known = pixel_sums(False, 4, grid, 0), pixel_sums(False, 4, grid, 0, with_scores=True)
+    plain, known = pixel_sums(False, 4, grid, 0, (0, 40)), pixel_sums(False, 4, grid, 0, (0, 40), with_scores=True)
     sums, counts = np.zeros((4, 30, 40)), np.zeros((30, 40))
     found = []
     for top in grid.tops:

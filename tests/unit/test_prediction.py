@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
@@ -43,13 +44,13 @@ from torch import Tensor, nn
 
 from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION, Task
 from swath.prediction.ahead import ahead
-from swath.prediction.engine import predict_pixels, predict_windows
+from swath.prediction.engine import predict_pixels, predict_windows, windows_of_pixels
 from swath.prediction.grid import Grid
 from swath.prediction.model import Computing, Model
 from swath.prediction.pixels import PixelRows, Smooth, taper, uncertainty_of
 from swath.prediction.products import boxes_of, cache_options
 from swath.prediction.progress import Progress
-from swath.prediction.strips import Strips
+from swath.prediction.strips import Strips, stripes
 from swath.scenes.no_data import without_data
 
 HEIGHT, WIDTH, BANDS, CLASSES = 230, 170, 3, 4
@@ -148,10 +149,10 @@ def parts_of(
     model = Model(learner_of(SEGMENTATION, grid.size), SEGMENTATION, grid.size, computing)
     with Progress("s", 1) as progress:
         strips = Strips(scene_of(image).raster_source)
-        found = list(predict_pixels(model, strips, grid, CLASSES, smooth, rows, progress, with_scores))
+        found = list(predict_pixels(model, strips, grid, CLASSES, smooth, rows, (0, grid.width), progress, with_scores))
     assert found[0].row == rows[0]
     for one, other in pairwise(found):
-        assert one.row + len(one.labels) == other.row
+        assert one.column != other.column or one.row + len(one.labels) == other.row
     return found
 
 
@@ -215,6 +216,28 @@ def test_pixels_do_not_depend_on_how_the_rows_are_split(
     for edges in ([0, 111, HEIGHT], [0, 1, 33, 64, 65, 150, 229, HEIGHT]):
         parts = [pixels_of(image, grid, smooth, rows) for rows in pairwise(edges)]
         assert np.array_equal(np.concatenate(parts), whole)
+
+
+@pytest.mark.parametrize("smooth", [False, True, "tapered"])
+@pytest.mark.parametrize("widest", [16, 48, 100])
+def test_a_wide_image_in_stripes_of_columns_is_the_same_map(
+    image: str, smooth: Smooth, widest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = Grid(HEIGHT, WIDTH, 64, 20, 7)
+    whole = parts_of(image, grid, smooth, (0, HEIGHT), with_scores=True)
+    monkeypatch.setattr("swath.prediction.engine.stripes", partial(stripes, widest=widest))
+    found = parts_of(image, grid, smooth, (0, HEIGHT), with_scores=True)
+    assert {part.column for part in found} == set(range(0, WIDTH, widest))
+    assert max(part.labels.shape[1] for part in found) == widest
+    labels, scores = np.zeros((HEIGHT, WIDTH), np.uint8), np.zeros((CLASSES, HEIGHT, WIDTH), np.float32)
+    for part in found:
+        assert part.scores is not None
+        area = np.s_[part.row : part.row + len(part.labels), part.column : part.column + part.labels.shape[1]]
+        labels[area], scores[:, *area] = part.labels, part.scores
+    assert np.array_equal(labels, np.concatenate([part.labels for part in whole]))
+    at_once = np.concatenate([part.scores for part in whole if part.scores is not None], axis=1)
+    assert np.allclose(scores, at_once, atol=1e-6)
+    assert windows_of_pixels(grid, (0, HEIGHT), (0, WIDTH)) >= len(grid.tops) * len(grid.lefts)
 
 
 def test_more_windows_than_a_byte_counts_see_a_pixel(image: str) -> None:

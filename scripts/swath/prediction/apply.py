@@ -26,7 +26,7 @@ from swath.job.gpus import warn_of_unseen_gpus
 from swath.metrics.boxes import EDGES
 from swath.prediction.ahead import ahead
 from swath.prediction.bundles import NewImagery, load_models
-from swath.prediction.engine import predict_pixels, predict_windows
+from swath.prediction.engine import predict_pixels, predict_windows, windows_of_pixels
 from swath.prediction.grid import Grid, Lattice, Span
 from swath.prediction.model import Predictor
 from swath.prediction.pixels import PixelRows, uncertainty_of
@@ -268,11 +268,11 @@ class Applied:
         return Place(facts.crs, facts.transform, facts.height, facts.width).rows(*self.part.rows)
 
     @contextmanager
-    def begin(self, tops: int) -> Iterator[tuple[Strips, Progress]]:
+    def begin(self, windows: int) -> Iterator[tuple[Strips, Progress]]:
         """Open the image, and show how far its prediction is.
 
         Args:
-            tops: Rows of windows there are.
+            windows: How many there are.
         """
         source = self.imagery.source(self.part.facts)
         layers = [Layer.of(self.imagery.source(one.facts), one.row, one.column) for one in self.part.layers[1:]]
@@ -282,7 +282,7 @@ class Applied:
         name = f"{self.part.facts.id}, part {self.part.part} of {self.part.parts}"
         with (
             rasterio.Env(**cache_options(strips.cache)),
-            Progress(name, tops * len(self.grid.lefts)) as progress,
+            Progress(name, windows) as progress,
         ):
             yield strips, progress
 
@@ -294,7 +294,7 @@ class Applied:
         if self.part.rows[0] == 0:  # with those that begin above the image
             first = 0
         tops = [top for top in self.grid.tops if first <= max(top, 0) < last]
-        with self.begin(len(tops)) as (strips, progress):
+        with self.begin(len(tops) * len(self.grid.lefts)) as (strips, progress):
             yield from predict_windows(self.model, strips, self.grid, (first, last), progress)
 
 
@@ -315,7 +315,9 @@ def _write_pixels(applied: Applied, folder: Path) -> None:
         write_confidence = raster(CONFIDENCE, ["score"], NO_SHARE)
         write_scores = raster(SCORES, names, NO_SHARE) if window.scores else None
         write_uncertainty = raster(UNCERTAINTY, [window.uncertainty], NO_SHARE) if window.uncertainty else None
-        strips, progress = stack.enter_context(applied.begin(len(applied.grid.tops_for((first, last)))))
+        strips, progress = stack.enter_context(
+            applied.begin(windows_of_pixels(applied.grid, applied.rows, applied.columns))
+        )
         predicted = predict_pixels(
             applied.model,
             strips,
@@ -323,17 +325,19 @@ def _write_pixels(applied: Applied, folder: Path) -> None:
             classes,
             window.smooth or False,
             (first, last),
+            applied.columns,
             progress,
             with_scores=True,
         )
-        for rows in (part.columns(applied.columns) for part in ahead(predicted)):
+        for rows in ahead(predicted):
             assert rows.scores is not None
-            write_labels(rows.row - first, rows.labels[None])
-            write_confidence(rows.row - first, _known(rows, _of_winner(rows)[None]))
+            row, column = rows.row - first, rows.column - applied.columns[0]
+            write_labels(row, rows.labels, column)
+            write_confidence(row, _known(rows, _of_winner(rows)), column)
             if write_scores:
-                write_scores(rows.row - first, _known(rows, np.delete(rows.scores, NULL_CLASS_ID, 0)))
+                write_scores(row, _known(rows, np.delete(rows.scores, NULL_CLASS_ID, 0)), column)
             if write_uncertainty and window.uncertainty:
-                write_uncertainty(rows.row - first, _known(rows, uncertainty_of(rows.scores, window.uncertainty)[None]))
+                write_uncertainty(row, _known(rows, uncertainty_of(rows.scores, window.uncertainty)), column)
 
 
 def _of_winner(rows: PixelRows) -> NDArray[np.float32]:

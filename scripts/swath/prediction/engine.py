@@ -16,7 +16,7 @@ from swath.prediction.grid import Grid, Span
 from swath.prediction.model import Batch, Predictor
 from swath.prediction.pixels import PixelRows, Smooth, pixel_sums
 from swath.prediction.progress import Progress
-from swath.prediction.strips import Strips
+from swath.prediction.strips import Strips, stripes
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class RowEnd:
 
     Attributes:
         row: Rows of the image above this one are seen by no further window.
-        empty: Which pixels of these rows have no data, from the row of the mark before; None where all have.
+        empty: Which pixels of these rows and the columns asked for have no data, from the row of the mark before; None
+            where all have.
         left_out: Windows that begin at the last of these rows and have no data.
     """
 
@@ -35,9 +36,9 @@ class RowEnd:
 
 
 def read_windows(
-    model: Predictor, strips: Strips, grid: Grid, rows: Span, whole: bool = False
+    model: Predictor, strips: Strips, grid: Grid, rows: Span, columns: Span, whole: bool = False
 ) -> Iterator[Batch | RowEnd]:
-    """Read the windows that count for some rows of an image, in order, with a mark after each row of windows.
+    """Read the windows that count for an area of an image, in order, with a mark after each row of windows.
 
     Batches end with a row of windows, so that they are the same ones however an image is split. Windows without any
     data where they count are left out.
@@ -46,19 +47,21 @@ def read_windows(
         model: Says how windows are read.
         strips: The image.
         grid: The windows' places.
-        rows: Of the image.
+        rows, columns: Of the image.
         whole: Whether windows count as a whole: those that begin in these rows, instead of all that reach into them.
     """
     tops = [top for top in grid.tops if rows[0] <= max(top, 0) < rows[1]] if whole else grid.tops_for(rows)
     if not tops:
         return
-    starts = [grid.rows_kept(top)[0] for top in tops]
+    starts, lefts = [grid.rows_kept(top)[0] for top in tops], grid.lefts_for(columns)
+    seen = max(lefts[0], 0), min(lefts[-1] + grid.size, grid.width)
+    told = max(columns[0], seen[0]), min(columns[1], seen[1])
     for top, start, following in zip(tops, starts, [*starts[1:], rows[1]], strict=True):
-        strips.load((max(top, 0), min(top + grid.size, grid.height)))
-        windows = [Box(top, left, top + grid.size, left + grid.size) for left in grid.lefts]
-        seen = [window for window in windows if _has_data(window, strips, grid)]
-        yield from model.batches(strips, seen)
-        yield RowEnd(following, strips.without_data((start, following), (0, grid.width)), len(windows) - len(seen))
+        strips.load((max(top, 0), min(top + grid.size, grid.height)), seen)
+        windows = [Box(top, left, top + grid.size, left + grid.size) for left in lefts]
+        filled = [window for window in windows if _has_data(window, strips, grid)]
+        yield from model.batches(strips, filled)
+        yield RowEnd(following, strips.without_data((start, following), told), len(windows) - len(filled))
 
 
 def _has_data(window: Box, strips: Strips, grid: Grid) -> bool:
@@ -73,10 +76,11 @@ def predict_pixels(
     classes: int,
     smooth: Smooth,
     rows: Span,
+    columns: Span,
     progress: Progress,
     with_scores: bool = False,
 ) -> Iterator[PixelRows]:
-    """Predict the classes of an image's pixels.
+    """Predict the classes of an image's pixels; of a wide image, one stripe of columns after the other.
 
     Args:
         model: Of semantic segmentation.
@@ -84,18 +88,40 @@ def predict_pixels(
         grid: The windows' places.
         classes: How many, with the null class.
         smooth: Whether scores of overlapping windows are averaged, instead of counting votes.
-        rows: Of the image.
+        rows, columns: Of the image.
         progress: Is told of every window.
         with_scores: Whether scores are wanted, too.
 
     Yields:
-        The rows, in order and in parts.
+        The rows of each stripe, in order and in parts.
     """
-    sums = pixel_sums(smooth, classes, grid, grid.rows_kept(grid.tops_for(rows)[0])[0], with_scores)
-    for item in ahead(read_windows(model, strips, grid, rows)):
+    for stripe in stripes(columns):
+        yield from _predict_stripe(model, strips, grid, classes, smooth, rows, stripe, progress, with_scores)
+
+
+def windows_of_pixels(grid: Grid, rows: Span, columns: Span) -> int:
+    """Count the windows that :func:`predict_pixels` predicts: at the border of two stripes, some twice."""
+    return len(grid.tops_for(rows)) * sum(len(grid.lefts_for(stripe)) for stripe in stripes(columns))
+
+
+def _predict_stripe(
+    model: Predictor,
+    strips: Strips,
+    grid: Grid,
+    classes: int,
+    smooth: Smooth,
+    rows: Span,
+    columns: Span,
+    progress: Progress,
+    with_scores: bool,
+) -> Iterator[PixelRows]:
+    """Predict a stripe of columns; see :func:`predict_pixels`."""
+    sums = pixel_sums(smooth, classes, grid, grid.rows_kept(grid.tops_for(rows)[0])[0], columns, with_scores)
+    for item in ahead(read_windows(model, strips, grid, rows, columns)):
         if isinstance(item, Batch):
             for window, predicted in zip(item.windows, model.predict(item, sums.uses_scores), strict=True):
                 (top, bottom), (left, right) = grid.rows_kept(window.ymin), grid.columns_kept(window.xmin)
+                left, right = max(left, columns[0]), min(right, columns[1])
                 y, x = window.ymin, window.xmin
                 kept = predicted[..., top - y : bottom - y, left - x : right - x]
                 sums.add((top, bottom), (left, right), kept, (top - y, left - x))
@@ -120,7 +146,7 @@ def predict_windows(model: Predictor, strips: Strips, grid: Grid, rows: Span, pr
     Yields:
         A window, and what :meth:`Predictor.predict` says of it.
     """
-    for item in ahead(read_windows(model, strips, grid, rows, whole=True)):
+    for item in ahead(read_windows(model, strips, grid, rows, (0, grid.width), whole=True)):
         if isinstance(item, Batch):
             yield from zip(item.windows, model.predict(item), strict=True)
         progress.add(len(item.windows) if isinstance(item, Batch) else item.left_out)

@@ -78,6 +78,11 @@ class Grid:
         kept = ((top, *self.rows_kept(top)) for top in self.tops)
         return [top for top, start, stop in kept if start < rows[1] and stop > rows[0]]
 
+    def lefts_for(self, columns: Span) -> list[int]:
+        """Return the first columns of all windows that count for some columns of the image."""
+        kept = ((left, *self.columns_kept(left)) for left in self.lefts)
+        return [left for left, start, stop in kept if start < columns[1] and stop > columns[0]]
+
     @property
     def most_overlaps(self) -> int:
         """How many windows can see a pixel, at most."""

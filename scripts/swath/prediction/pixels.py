@@ -22,15 +22,16 @@ UINT8_MAX = 255
 
 @dataclass(frozen=True)
 class PixelRows:
-    """What has become of some rows of an image.
+    """What has become of some rows of an image, or of a stripe of its columns.
 
     Attributes:
-        row: The first of them.
+        row, column: The first of them.
         labels: Class ids, rows × width; the null class's where there is no data.
         scores: Classes × rows × width, from 0 to 1; None where nobody asked for them.
     """
 
     row: int
+    column: int
     labels: LabelRows
     scores: ScoreRows | None
 
@@ -38,13 +39,7 @@ class PixelRows:
         """Leave out what lies above a row."""
         skipped = max(row - self.row, 0)
         scores = None if self.scores is None else self.scores[:, skipped:]
-        return PixelRows(self.row + skipped, self.labels[skipped:], scores)
-
-    def columns(self, columns: Span) -> PixelRows:
-        """Leave out what lies beside some columns."""
-        start, stop = columns
-        scores = None if self.scores is None else self.scores[..., start:stop]
-        return PixelRows(self.row, self.labels[:, start:stop], scores)
+        return PixelRows(self.row + skipped, self.column, self.labels[skipped:], scores)
 
 
 class PixelSums(ABC):
@@ -56,15 +51,16 @@ class PixelSums(ABC):
         classes: How many.
         grid: The windows' places.
         first: The image's row that is the first in memory.
+        columns: The image's columns that sums are of.
         dtype: Of the sums.
     """
 
     uses_scores: bool
     """Whether windows come as scores (classes × height × width); as class ids (height × width) otherwise."""
 
-    def __init__(self, classes: int, grid: Grid, first: int, dtype: Any):
-        self._sums = np.zeros((classes, grid.size - 2 * (grid.crop or 0), grid.width), dtype)
-        self.first = first
+    def __init__(self, classes: int, grid: Grid, first: int, columns: Span, dtype: Any):
+        self._sums = np.zeros((classes, grid.size - 2 * (grid.crop or 0), columns[1] - columns[0]), dtype)
+        self.first, self._column = first, columns[0]
 
     @abstractmethod
     def add(self, rows: Span, columns: Span, predicted: NDArray[Any], place: tuple[int, int]) -> None:
@@ -91,7 +87,7 @@ class PixelSums(ABC):
             array[..., :kept, :] = array[..., done:, :].copy()
             array[..., kept:, :] = 0
         self.first = row
-        return PixelRows(first, labels, scores)
+        return PixelRows(first, self._column, labels, scores)
 
     def _arrays(self) -> list[NDArray[Any]]:
         return [self._sums]
@@ -104,8 +100,12 @@ class PixelSums(ABC):
         """Return scores, 0 where no window was added; None of sums that keep none."""
         return None
 
-    def _local(self, rows: Span) -> slice:
-        return slice(rows[0] - self.first, rows[1] - self.first)
+    def _local(self, rows: Span, columns: Span) -> tuple[slice, slice]:
+        """Say where an area of the image lies in the sums."""
+        return (
+            slice(rows[0] - self.first, rows[1] - self.first),
+            slice(columns[0] - self._column, columns[1] - self._column),
+        )
 
 
 class Votes(PixelSums):
@@ -113,12 +113,12 @@ class Votes(PixelSums):
 
     uses_scores = False
 
-    def __init__(self, classes: int, grid: Grid, first: int):
-        super().__init__(classes, grid, first, np.uint8 if grid.most_overlaps <= UINT8_MAX else np.uint16)
+    def __init__(self, classes: int, grid: Grid, first: int, columns: Span):
+        super().__init__(classes, grid, first, columns, np.uint8 if grid.most_overlaps <= UINT8_MAX else np.uint16)
 
     def add(self, rows: Span, columns: Span, predicted: NDArray[Any], place: tuple[int, int]) -> None:
         """Add a window's votes: class ids, height × width."""
-        area = self._sums[:, self._local(rows), slice(*columns)]
+        area = self._sums[:, *self._local(rows, columns)]
         for index, votes in enumerate(area):
             votes += predicted == index
 
@@ -132,14 +132,14 @@ class VotesWithScores(Votes):
 
     uses_scores = True
 
-    def __init__(self, classes: int, grid: Grid, first: int):
-        super().__init__(classes, grid, first)
+    def __init__(self, classes: int, grid: Grid, first: int, columns: Span):
+        super().__init__(classes, grid, first, columns)
         self._totals = np.zeros(self._sums.shape, np.float32)
 
     def add(self, rows: Span, columns: Span, predicted: NDArray[Any], place: tuple[int, int]) -> None:
         """Add a window's scores: classes × height × width."""
         super().add(rows, columns, predicted.argmax(axis=0), place)
-        self._totals[:, self._local(rows), slice(*columns)] += predicted
+        self._totals[:, *self._local(rows, columns)] += predicted
 
     def _arrays(self) -> list[NDArray[Any]]:
         return [self._sums, self._totals]
@@ -158,16 +158,16 @@ class MeanScores(PixelSums):
 
     uses_scores = True
 
-    def __init__(self, classes: int, grid: Grid, first: int):
+    def __init__(self, classes: int, grid: Grid, first: int, columns: Span):
         scores, hits = (np.float16, np.uint8) if grid.most_overlaps <= UINT8_MAX else (np.float32, np.uint16)
-        super().__init__(classes, grid, first, scores)
+        super().__init__(classes, grid, first, columns, scores)
         self._hits = np.zeros(self._sums.shape[1:], hits)
 
     def add(self, rows: Span, columns: Span, predicted: NDArray[Any], place: tuple[int, int]) -> None:
         """Add a window's scores: classes × height × width."""
-        local = self._local(rows)
-        self._sums[:, local, slice(*columns)] += predicted.astype(self._sums.dtype)
-        self._hits[local, slice(*columns)] += 1
+        local = self._local(rows, columns)
+        self._sums[:, *local] += predicted.astype(self._sums.dtype)
+        self._hits[local] += 1
 
     def _arrays(self) -> list[NDArray[Any]]:
         return [self._sums, self._hits]
@@ -187,19 +187,19 @@ class MeanScores(PixelSums):
 class TaperedScores(MeanScores):
     """Scores count less towards a window's edge: Hann's window over what is not cut off, in single precision."""
 
-    def __init__(self, classes: int, grid: Grid, first: int):
-        PixelSums.__init__(self, classes, grid, first, np.float32)
+    def __init__(self, classes: int, grid: Grid, first: int, columns: Span):
+        PixelSums.__init__(self, classes, grid, first, columns, np.float32)
         self._hits = np.zeros(self._sums.shape[1:], np.float32)
         self._weights = taper(self._sums.shape[1])
         self._crop = grid.crop or 0
 
     def add(self, rows: Span, columns: Span, predicted: NDArray[Any], place: tuple[int, int]) -> None:
         """Add a window's weighted scores: classes × height × width."""
-        local, (height, width) = self._local(rows), predicted.shape[-2:]
+        local, (height, width) = self._local(rows, columns), predicted.shape[-2:]
         top, left = place[0] - self._crop, place[1] - self._crop
         weights = self._weights[top : top + height, left : left + width]
-        self._sums[:, local, slice(*columns)] += weights * predicted
-        self._hits[local, slice(*columns)] += weights
+        self._sums[:, *local] += weights * predicted
+        self._hits[local] += weights
 
 
 def taper(size: int) -> NDArray[np.float32]:
@@ -208,14 +208,16 @@ def taper(size: int) -> NDArray[np.float32]:
     return np.outer(along, along).astype(np.float32)
 
 
-def pixel_sums(smooth: Smooth, classes: int, grid: Grid, first: int, with_scores: bool = False) -> PixelSums:
+def pixel_sums(
+    smooth: Smooth, classes: int, grid: Grid, first: int, columns: Span, with_scores: bool = False
+) -> PixelSums:
     """Begin to add up what windows say, from a row of the image on; with scores where they are going to be wanted."""
-    kinds: Mapping[Smooth, Callable[[int, Grid, int], PixelSums]] = {
+    kinds: Mapping[Smooth, Callable[[int, Grid, int, Span], PixelSums]] = {
         False: VotesWithScores if with_scores else Votes,
         True: MeanScores,
         "tapered": TaperedScores,
     }
-    return kinds[smooth](classes, grid, first)
+    return kinds[smooth](classes, grid, first, columns)
 
 
 def uncertainty_of(scores: ScoreRows, measure: Literal["entropy", "margin"]) -> NDArray[np.float32]:

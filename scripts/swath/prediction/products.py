@@ -24,7 +24,7 @@ from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION, Task
 from swath.job.environment import COMPUTING
 from swath.metrics.boxes import EDGES
 from swath.prediction.ahead import ahead
-from swath.prediction.engine import predict_pixels, predict_windows
+from swath.prediction.engine import predict_pixels, predict_windows, windows_of_pixels
 from swath.prediction.grid import Grid, Span
 from swath.prediction.model import Model
 from swath.prediction.pixels import PixelRows, ScoreRows, uncertainty_of
@@ -92,10 +92,15 @@ class Prediction:
         """All of the scene's rows."""
         return 0, self.facts.height
 
+    @property
+    def columns(self) -> Span:
+        """All of the scene's columns."""
+        return 0, self.facts.width
+
     @contextmanager
     def begin(self) -> Iterator[tuple[Strips, Progress]]:
         """Open the image, and show how far its prediction is."""
-        windows = len(self.grid.tops) * len(self.grid.lefts)
+        windows = windows_of_pixels(self.grid, self.rows, self.columns)
         strips = Strips(self.scene.raster_source)
         with rasterio.Env(**cache_options(strips.cache)), Progress(self.facts.id, windows) as progress:
             yield strips, progress
@@ -141,11 +146,12 @@ def _write_pixels(prediction: Prediction, folder: Path) -> None:
             len(classes),
             window.smooth or False,
             prediction.rows,
+            prediction.columns,
             progress,
             with_scores=bool(write_shares),
         )
         for rows in ahead(predicted):
-            write_labels(rows.row, rows.labels)
+            write_labels(rows.row, rows.labels, rows.column)
             for write in write_shares:
                 write(rows)
     (folder / LINKS).mkdir()
@@ -177,7 +183,7 @@ def _share_writer(
 
         def write_rows(rows: PixelRows) -> None:
             assert rows.scores is not None
-            write(rows.row, np.where(rows.labels == NULL_CLASS_ID, np.nan, shares_of(rows.scores)))
+            write(rows.row, np.where(rows.labels == NULL_CLASS_ID, np.nan, shares_of(rows.scores)), rows.column)
 
         yield write_rows
 

@@ -1,4 +1,4 @@
-"""An image's windows, of which every row is read from the file once, in order."""
+"""An image's windows, of which every row, or every row of a stripe of columns, is read from the file once, in order."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from swath.rv.windows import read_window
 from swath.scenes.no_data import NoData, no_data_in
 
 Pixels = NDArray[Any]
+WIDEST = 4096
+"""Columns of a stripe: of a wider image, stripes are predicted one after the other. A multiple of all files' blocks."""
 ROWS_AT_ONCE = 32
 """Rows that are transformed at once: transformers compute in numbers of 64 bits."""
 HEIGHT_IN_SOURCES = 512
@@ -49,8 +51,14 @@ class Layer:
         return cls(raster, no_data_in(raster.dataset, [int(number) for number in raster.bands]), row, column)
 
 
+def stripes(columns: Span, widest: int = WIDEST) -> list[Span]:
+    """Cut columns into stripes, so that what is in memory does not depend on how many there are."""
+    first, last = columns
+    return [(start, min(start + widest, last)) for start in range(first, last, widest)]
+
+
 class Strips:
-    """The rows of an image that are in memory.
+    """The rows of an image, or of a stripe of its columns, that are in memory.
 
     Args:
         source: Raster Vision's source of the image.
@@ -76,6 +84,7 @@ class Strips:
         self.height, self.width = size
         self._has_gaps = outside is not None or len(self._layers) > 1 or self._layers[0].hidden is not None
         self._first = 0
+        self._columns = 0, self.width
         self._pixels: Pixels | None = None
         self._empty: NDArray[np.bool_] | None = None
 
@@ -83,19 +92,24 @@ class Strips:
     def cache(self) -> int:
         """Bytes of cache that GDAL needs to decode every block once: a row of blocks, and some for what is written."""
         dataset = self._raster.dataset
-        height = max(height for height, _ in dataset.block_shapes)
+        height, width = (max(shape[axis] for shape in dataset.block_shapes) for axis in (0, 1))
         if dataset.driver == "VRT":  # it has blocks of its own, whatever its sources' are
             height = max(height, HEIGHT_IN_SOURCES)
-        row = height * dataset.width * dataset.count
+        row = height * min(dataset.width, max(WIDEST + 2 * width, width)) * dataset.count
         return LEAST_CACHE + int(1.25 * row * np.dtype(dataset.dtypes[0]).itemsize)
 
-    def load(self, rows: Span) -> None:
+    def load(self, rows: Span, columns: Span | None = None) -> None:
         """Have some rows in memory, and none above them.
 
         Args:
-            rows: Start and stop. They lie on the image, and neither of them above those of the call before.
+            rows: Start and stop. They lie on the image, and neither of them above those of the call before, unless
+                another stripe begins.
+            columns: Start and stop; all of the image's when left out.
         """
         start, stop = rows
+        wanted = columns or (0, self.width)
+        if wanted != self._columns or start < self._first:
+            self._columns, self._pixels, self._empty = wanted, None, None
         kept = 0 if self._pixels is None else max(self._first + len(self._pixels) - start, 0)
         if start + kept < stop:
             new = (start + kept, stop)
@@ -107,27 +121,29 @@ class Strips:
 
     def _read(self, rows: Span) -> tuple[Pixels, NDArray[np.bool_] | None]:
         """Read rows, and where there is nothing to predict; None where there is everywhere."""
-        window = Window(0, rows[0], self.width, rows[1] - rows[0])
+        first, last = self._columns
+        window = Window(first, rows[0], last - first, rows[1] - rows[0])
         outside = self._outside(window) if self._outside else None
         if len(self._layers) > 1:
             pixels, empty = self._composed(rows)
             return pixels, empty if outside is None else empty | outside
         bands, is_masked = self._raster.bands, self._raster.is_masked
-        pixels = read_window(self._raster.dataset, bands, (rows, (0, self.width)), is_masked)
+        pixels = read_window(self._raster.dataset, bands, (rows, self._columns), is_masked)
         hidden = self._layers[0].hidden
         missing = [empty for empty in (hidden(window) if hidden else None, outside) if empty is not None]
         return pixels, np.logical_or.reduce(missing) if self._has_gaps else None
 
     def _composed(self, rows: Span) -> tuple[Pixels, NDArray[np.bool_]]:
         """Lay the images over one another: each shows where none before it has data in any band."""
-        shape = (rows[1] - rows[0], self.width)
+        first, last = self._columns
+        shape = (rows[1] - rows[0], last - first)
         pixels = np.zeros((*shape, len(self._raster.bands)), self._raster.dataset.dtypes[0])
         free = np.ones(shape, bool)
         for layer in self._layers:
             dataset = layer.raster.dataset
             top, bottom = max(rows[0], layer.row), min(rows[1], layer.row + dataset.height)
-            left, right = max(0, layer.column), min(self.width, layer.column + dataset.width)
-            area = slice(top - rows[0], bottom - rows[0]), slice(left, right)
+            left, right = max(first, layer.column), min(last, layer.column + dataset.width)
+            area = slice(top - rows[0], bottom - rows[0]), slice(left - first, right - first)
             if top >= bottom or left >= right or not free[area].any():
                 continue
             own = (top - layer.row, bottom - layer.row), (left - layer.column, right - layer.column)
@@ -154,7 +170,7 @@ class Strips:
         """Return a window's pixels, through Raster Vision's transformers.
 
         Args:
-            window: Its rows are in memory, as far as they lie on the image.
+            window: Its rows and columns are in memory, as far as they lie on the image.
 
         Returns:
             Height × width × bands, with 0 beyond the image. They may be those in memory: not to be written into.
@@ -162,7 +178,8 @@ class Strips:
         assert self._pixels is not None
         top, bottom = max(window.ymin, 0), min(window.ymax, self.height)
         left, right = max(window.xmin, 0), min(window.xmax, self.width)
-        chip = self._pixels[top - self._first : bottom - self._first, left:right]
+        start = self._columns[0]
+        chip = self._pixels[top - self._first : bottom - self._first, left - start : right - start]
         if chip.shape[:2] != (window.height, window.width):
             rows = (top - window.ymin, window.ymax - bottom)
             chip = np.pad(chip, (rows, (left - window.xmin, window.xmax - right), (0, 0)))
@@ -176,7 +193,8 @@ class Strips:
         """Tell which pixels of an area in memory have no data; None where all have."""
         if self._empty is None:
             return None
-        return self._empty[rows[0] - self._first : rows[1] - self._first, columns[0] : columns[1]]
+        start = self._columns[0]
+        return self._empty[rows[0] - self._first : rows[1] - self._first, columns[0] - start : columns[1] - start]
 
 
 def _below(old: NDArray[Any] | None, kept: int, new: NDArray[Any]) -> NDArray[Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -20,12 +20,17 @@ from swath.config.classes import NULL_CLASS_ID
 from swath.files import temporary_name
 
 LabelRaster = NDArray[np.uint8]
-WriteRows = Callable[[int, NDArray[Any]], None]
-"""Takes a row of the raster, and values from there on: rows × width, after the bands where there are several."""
 BLOCK = 256
 """Pixels of a side of a block in a file."""
 NO_SHARE, FULL_SHARE = 255, 254
 """A share's nodata value, and what stands for 1."""
+
+
+class WriteBlock(Protocol):
+    """Writes a part of a raster."""
+
+    def __call__(self, row: int, values: NDArray[Any], column: int = 0) -> None:
+        """Write values, rows × columns, after the bands where there are several, from a row and a column on."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +63,8 @@ def place_of(image: str | Path) -> Place:
 @contextmanager
 def label_raster_writer(
     image: str | Place, classes: Sequence[str], colours: Sequence[str], path: Path
-) -> Iterator[WriteRows]:
-    """Write class ids as a Cloud Optimized GeoTIFF, a few rows at a time; it is there when the context ends.
+) -> Iterator[WriteBlock]:
+    """Write class ids as a Cloud Optimized GeoTIFF, part by part; it is there when the context ends.
 
     Args:
         image: The image they belong to, or where they lie.
@@ -69,7 +74,7 @@ def label_raster_writer(
         path: The file to write.
 
     Yields:
-        What writes rows: class ids, uint8; the null class, 0, is nodata, and what rows are that nobody writes.
+        What writes parts: class ids, uint8; the null class, 0, is nodata, and what pixels are that nobody writes.
     """
     table = {index: (*ImageColor.getrgb(colour)[:3], 255) for index, colour in enumerate(colours)}
     table[NULL_CLASS_ID] = (0, 0, 0, 0)
@@ -77,7 +82,7 @@ def label_raster_writer(
         dataset.write_colormap(1, table)
         dataset.set_band_description(1, "class")
         dataset.update_tags(1, **{f"class_{index}": name for index, name in enumerate(classes)})
-        yield lambda row, labels: dataset.write(labels, 1, window=_rows(dataset, row, labels))
+        yield _writer(dataset)
     categories = "".join(f"<Category>{escape(name)}</Category>" for name in classes)
     sidecar = (
         f'<PAMDataset><PAMRasterBand band="1"><CategoryNames>{categories}</CategoryNames></PAMRasterBand></PAMDataset>'
@@ -86,7 +91,7 @@ def label_raster_writer(
 
 
 @contextmanager
-def share_raster_writer(image: str | Place, bands: Sequence[str], path: Path) -> Iterator[WriteRows]:
+def share_raster_writer(image: str | Place, bands: Sequence[str], path: Path) -> Iterator[WriteBlock]:
     """Write shares, from 0 to 1, as a Cloud Optimized GeoTIFF of 8 bits, as :func:`label_raster_writer` does.
 
     Args:
@@ -95,11 +100,12 @@ def share_raster_writer(image: str | Place, bands: Sequence[str], path: Path) ->
         path: The file to write. Its header has the scale that makes shares of its values, 0..254; 255 is nodata.
 
     Yields:
-        What writes rows: shares, bands × rows × width, float32; not-a-number is nodata.
+        What writes parts: shares, bands × rows × columns, float32; not-a-number is nodata.
     """
     with _cog(image, path, len(bands), NO_SHARE, "AVERAGE") as dataset:
         _name_shares(dataset, bands)
-        yield lambda row, shares: dataset.write(as_bytes(shares), window=_rows(dataset, row, shares))
+        write = _writer(dataset)
+        yield lambda row, shares, column=0: write(row, as_bytes(shares), column)
 
 
 def as_bytes(shares: NDArray[Any]) -> NDArray[np.uint8]:
@@ -109,11 +115,11 @@ def as_bytes(shares: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 @contextmanager
-def copied_shares_writer(place: Place, bands: Sequence[str], path: Path) -> Iterator[WriteRows]:
+def copied_shares_writer(place: Place, bands: Sequence[str], path: Path) -> Iterator[WriteBlock]:
     """Write shares that are in 8 bits already, as :func:`share_raster_writer` does."""
     with _cog(place, path, len(bands), NO_SHARE, "AVERAGE") as dataset:
         _name_shares(dataset, bands)
-        yield lambda row, shares: dataset.write(shares, window=_rows(dataset, row, shares))
+        yield _writer(dataset)
 
 
 def _name_shares(dataset: Any, bands: Sequence[str]) -> None:
@@ -122,23 +128,23 @@ def _name_shares(dataset: Any, bands: Sequence[str]) -> None:
 
 
 @contextmanager
-def plain_raster_writer(place: Place, bands: Sequence[str], nodata: int, path: Path) -> Iterator[WriteRows]:
-    """Write a raster of 8 bits that is a part of one to come, a few rows at a time.
+def plain_raster_writer(place: Place, bands: Sequence[str], nodata: int, path: Path) -> Iterator[WriteBlock]:
+    """Write a raster of 8 bits that is a part of one to come, part by part.
 
     Args:
         place: Where it lies.
         bands: Their names.
-        nodata: The nodata value, and what rows are that nobody writes.
+        nodata: The nodata value, and what pixels are that nobody writes.
         path: The GeoTIFF to write.
 
     Yields:
-        What writes rows: bands × rows × width, uint8.
+        What writes parts: bands × rows × columns, uint8.
     """
     lies = {"crs": place.crs, "transform": place.transform, "height": place.height, "width": place.width}
     options = {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate", "interleave": "band"}
     with rasterio.open(path, "w", **lies, **_profile(len(bands), nodata), **options, sparse_ok=True) as dataset:
         dataset.descriptions = bands
-        yield lambda row, values: dataset.write(values, window=_rows(dataset, row, values))
+        yield _writer(dataset)
 
 
 def _profile(bands: int, nodata: int) -> dict[str, Any]:
@@ -151,7 +157,8 @@ def _cog(image: str | Place, path: Path, bands: int, nodata: int, overviews: str
     """Open a raster of 8 bits on an image's grid; it becomes a Cloud Optimized GeoTIFF."""
     place = image if isinstance(image, Place) else place_of(image)
     lies = {"crs": place.crs, "transform": place.transform, "height": place.height, "width": place.width}
-    options = {"compress": "lzw", "interleave": "band", "sparse_ok": True}
+    options: dict[str, Any] = {"compress": "lzw", "interleave": "band", "sparse_ok": True}
+    options |= {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK}
     temporary = temporary_name(path)
     try:
         with rasterio.open(temporary, "w", **lies, **_profile(bands, nodata), **options) as dataset:
@@ -162,8 +169,12 @@ def _cog(image: str | Place, path: Path, bands: int, nodata: int, overviews: str
         temporary.unlink(missing_ok=True)
 
 
-def _rows(dataset: Any, row: int, values: NDArray[Any]) -> Window:
-    return Window(0, row, dataset.width, values.shape[-2])
+def _writer(dataset: Any) -> WriteBlock:
+    def write(row: int, values: NDArray[Any], column: int = 0) -> None:
+        height, width = values.shape[-2:]
+        dataset.write(values if values.ndim > 2 else values[None], window=Window(column, row, width, height))
+
+    return write
 
 
 def write_label_raster(

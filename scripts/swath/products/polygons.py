@@ -30,7 +30,9 @@ Region = tuple[int, Polygon]
 """A class id, and where it is: corners in pixels."""
 Packed = tuple[int, bytes]
 """A region as it is kept: its polygon as well-known binary takes a tenth of the memory of a geometry."""
-AT_ONCE = 50_000
+CACHE = 64 * 2**20
+"""Bytes of the map that GDAL keeps while it is read, once."""
+AT_ONCE = 20_000
 """Polygons of a part of a table."""
 
 
@@ -52,7 +54,7 @@ def label_polygons(
         Parts of a table, the first of which may be empty: columns scene, class_id, class_name, geometry, in the map's
         CRS, in the order of their uppermost pixels; the null class and background are left out.
     """
-    with rasterio.open(raster) as dataset:
+    with rasterio.Env(GDAL_CACHEMAX=CACHE), rasterio.open(raster) as dataset:
 
         def read(first: int, last: int) -> NDArray[np.uint8]:
             labels: NDArray[np.uint8] = dataset.read(1, window=Window(0, first, dataset.width, last - first))
@@ -60,19 +62,20 @@ def label_polygons(
 
         found = polygonize(read, dataset.height, (NULL_CLASS_ID, background))
         crs, transform = dataset.crs, dataset.transform
+        part = list(islice(found, at_once))  # all of the map has been read then
 
-        def table(part: Sequence[Region]) -> gpd.GeoDataFrame:
-            in_pixels = np.array([polygon for _, polygon in part], object)
-            ids = np.array([index for index, _ in part], np.int64)
-            return gpd.GeoDataFrame(
-                {"scene": scene, "class_id": ids, "class_name": [classes[index] for index in ids]},
-                geometry=list(shapely.transform(in_pixels, lambda corners: np.column_stack(transform * corners.T))),
-                crs=crs,
-            )
+    def table(part: Sequence[Region]) -> gpd.GeoDataFrame:
+        in_pixels = np.array([polygon for _, polygon in part], object)
+        ids = np.array([index for index, _ in part], np.int64)
+        return gpd.GeoDataFrame(
+            {"scene": scene, "class_id": ids, "class_name": [classes[index] for index in ids]},
+            geometry=list(shapely.transform(in_pixels, lambda corners: np.column_stack(transform * corners.T))),
+            crs=crs,
+        )
 
-        yield table(list(islice(found, at_once)))
-        while part := list(islice(found, at_once)):
-            yield table(part)
+    yield table(part)
+    while part := list(islice(found, at_once)):
+        yield table(part)
 
 
 def polygonize(read: ReadRows, height: int, left_out: Sequence[int], rows: int = ROWS) -> Iterator[Region]:
