@@ -6,6 +6,7 @@ rule leaderboard:
     output:
         trials=f"{EXPERIMENT}/trials.csv",
         leaderboard=f"{EXPERIMENT}/leaderboard.csv",
+        comparison=f"{EXPERIMENT}/comparison.csv",
     log:
         f"{LOGS}/experiments/{NAME}/leaderboard.log",
     benchmark:

@@ -3,6 +3,7 @@ rule summary:
     input:
         winner=rules.select.output.winner,
         leaderboard=rules.leaderboard.output.leaderboard,
+        comparison=rules.leaderboard.output.comparison,
         splits=rules.splits.output.splits,
         bundles=BUNDLES,
         test=test_of_winner,

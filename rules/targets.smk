@@ -39,6 +39,6 @@ def tests_of_all():
 
 DESCRIBED = describe_runs(PLAN, RESULTS)
 RUNS = [to_json(run) for run in DESCRIBED]
-TABLES = [f"{EXPERIMENT}/{table}.csv" for table in ("leaderboard", "trials", "splits")]
+TABLES = [f"{EXPERIMENT}/{table}.csv" for table in ("leaderboard", "comparison", "trials", "splits")]
 SUMMED_UP = [f"{EXPERIMENT}/summary.txt", f"{EXPERIMENT}/prediction.png"]
 TARGETS = [MODELS, validation_maps, EVALS, BUNDLES, test_of_winner, TABLES, SUMMED_UP]

@@ -6,4 +6,10 @@ from swath.plan.finished import FinishedRun
 from swath.report.leaderboard import compare
 
 with job(snakemake) as (_, output, params):
-    compare([of_json(FinishedRun, run) for run in params.runs], params.metric, output.trials, output.leaderboard)
+    compare(
+        [of_json(FinishedRun, run) for run in params.runs],
+        params.metric,
+        output.trials,
+        output.leaderboard,
+        output.comparison,
+    )

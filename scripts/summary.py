@@ -15,6 +15,7 @@ with job(snakemake) as (inputs, output, params):
         [of_json(FinishedRun, run) for run in params.runs],
         inputs.winner,
         inputs.leaderboard,
+        inputs.comparison,
         inputs.splits,
         params.metric,
         read_manifests(inputs.scenes),

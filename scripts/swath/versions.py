@@ -37,7 +37,7 @@ EXPERIMENT = {
     "splits": 1,
     "leaderboard": 3,
     "select": 2,
-    "summary": 2,
+    "summary": 3,
     "own_module_summary": 2,
     "preview": 1,
     "apply_part": 1,

@@ -79,7 +79,7 @@ def runs(tmp_path: Path) -> list[FinishedRun]:
         folder = tmp_path / f"{trial}{seed}"
         folder.mkdir()
         metrics = {"macro_f1": score, "accuracy": score / 2, "f1": {"field": score, "forest": None}}
-        write_json(folder / "validation.json", {"overall": metrics})
+        write_json(folder / "validation.json", {"overall": metrics, "scenes": {}, "classes": CLASSES})
         (folder / "timing.csv").write_text("epoch,seconds\n1,2.0\n2,3.0\n")
         made.append(
             FinishedRun(
@@ -100,13 +100,17 @@ def runs(tmp_path: Path) -> list[FinishedRun]:
 
 def test_the_winner_has_the_best_mean_over_repeats(tmp_path: Path, runs: list[FinishedRun]) -> None:
     trials, board, winner = (tmp_path / name for name in ("trials.csv", "leaderboard.csv", "winner.json"))
-    compare(runs, "macro_f1", trials, board)
+    compare(runs, "macro_f1", trials, board, tmp_path / "comparison.csv")
     table = pd.read_csv(board)
     assert list(table["trial"]) == ["b", "a"]
     assert table["macro_f1_mean"].tolist() == pytest.approx([0.65, 0.5])
     assert table["macro_f1_std"].tolist() == pytest.approx([0.1 / 2**0.5, 0.8 / 2**0.5])
     assert table["seconds"].tolist() == [5.0, 5.0]
     assert table["epochs"].tolist() == [2, 2]
+    half = 0.05 * 12.706205  # Student's t with one degree of freedom: 12.7 standard errors
+    assert table["macro_f1_low"][0] == pytest.approx(0.65 - half, abs=1e-6)
+    (other,) = pd.read_csv(tmp_path / "comparison.csv").to_dict("records")
+    assert (other["trial"], other["winner_is"]) == ("a", "cannot tell")
     select_winner(trials, board, "macro_f1", winner)
     assert read_json(winner) == {
         "trial": "b",

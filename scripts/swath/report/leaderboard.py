@@ -11,7 +11,9 @@ import pandas as pd
 
 from swath.config.records import to_json
 from swath.files import read_json, write_json
+from swath.metrics.intervals import of_mean
 from swath.plan.finished import FinishedRun, Winner
+from swath.report.comparison import compare_with_winner, write_comparisons
 
 SCORES = ("macro_f1", "accuracy", "balanced_accuracy", "kappa", "mean_iou", "mAP50", "mAP")
 """Metrics, as far as the task has them."""
@@ -19,8 +21,8 @@ BY_CLASS = ("f1", "iou", "precision", "recall")
 OF_CLASS = tuple(f"{kind}." for kind in BY_CLASS)
 
 
-def compare(runs: Sequence[FinishedRun], metric: str, trials: Path, leaderboard: Path) -> None:
-    """Write the tables of runs and of trials.
+def compare(runs: Sequence[FinishedRun], metric: str, trials: Path, leaderboard: Path, comparison: Path) -> None:
+    """Write the tables of runs, of trials, and of the winner against the others.
 
     Args:
         runs: The runs.
@@ -28,12 +30,16 @@ def compare(runs: Sequence[FinishedRun], metric: str, trials: Path, leaderboard:
         trials: CSV to write, a row per run: trial, swept values, fold (if there are folds), seed, epochs, seconds,
             validation metrics, folders.
         leaderboard: CSV to write, a row per trial, the best first: rank, trial, swept values, folds (if there are
-            any), repeats, mean and standard deviation over folds and repeats of every metric, epochs, mean seconds
-            of training.
+            any), repeats, mean and standard deviation over folds and repeats of every metric, the 95 % interval of the
+            mean of the one that decides, epochs, mean seconds of training.
+        comparison: CSV to write, a row per trial that is compared with the winner: see
+            :class:`swath.report.comparison.Comparison`.
     """
     table = pd.DataFrame([_row(run) for run in runs])
     table.to_csv(trials, index=False)
-    rank(table, runs, metric).to_csv(leaderboard, index=False)
+    ranked = rank(table, runs, metric)
+    ranked.to_csv(leaderboard, index=False)
+    write_comparisons(compare_with_winner(runs, table, ranked, metric), comparison)
 
 
 def _row(run: FinishedRun) -> dict[str, Any]:
@@ -58,7 +64,8 @@ def rank(table: pd.DataFrame, runs: Sequence[FinishedRun], metric: str) -> pd.Da
     """Average over folds and repeats and sort, the best trial first; ties go to the trial listed first.
 
     A metric that is undefined in a fold, such as F1 of a class that does not occur in it, is left out of the mean. The
-    standard deviation is that of a sample (its squares are divided by n - 1): of a single run there is none.
+    standard deviation is that of a sample (its squares are divided by n - 1), the interval is Student's: of a single
+    run there is neither.
     """
     scores = [column for column in table.columns if column in SCORES or column.startswith(OF_CLASS)]
     rows = []
@@ -69,6 +76,10 @@ def rank(table: pd.DataFrame, runs: Sequence[FinishedRun], metric: str) -> pd.Da
         for score in scores:
             known = group[score].astype(float)
             row[f"{score}_mean"], row[f"{score}_std"] = known.mean(), known.std(ddof=1)
+            if score == metric:
+                interval = of_mean(known.tolist())
+                row |= {f"{score}_low": interval.low if interval else math.nan}
+                row |= {f"{score}_high": interval.high if interval else math.nan}
         rows.append({**row, "epochs": group["epochs"].max(), "seconds": round(group["seconds"].mean(), 1)})
     ranked = pd.DataFrame(rows).sort_values(f"{metric}_mean", ascending=False, kind="stable")
     ranked.insert(0, "rank", range(1, len(ranked) + 1))

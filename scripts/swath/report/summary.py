@@ -7,12 +7,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from swath.config.records import of_json
 from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION
 from swath.files import publish_directory, read_json
+from swath.metrics.intervals import FEWEST_SCENES, over_scenes, score_of
 from swath.plan.finished import FinishedRun, Winner
+from swath.report.comparison import scene_counts
 from swath.report.figure import draw_prediction
 from swath.report.leaderboard import OF_CLASS
 from swath.report.links import link_run, link_runs, metrics_file
@@ -28,6 +31,7 @@ def sum_up(
     runs: Sequence[FinishedRun],
     winner: str | Path,
     leaderboard: str | Path,
+    comparison: str | Path,
     splits: str | Path,
     metric: str,
     scenes: Sequence[SceneFacts],
@@ -40,7 +44,7 @@ def sum_up(
         folder: The experiment's folder: gets ``trials/<values>/`` and ``winner/``, links into the results.
         task: The experiment's task.
         runs: The runs.
-        winner, leaderboard, splits: What the stages `select`, `leaderboard` and `splits` wrote.
+        winner, leaderboard, comparison, splits: What the stages `select`, `leaderboard` and `splits` wrote.
         metric: The metric that decided.
         scenes: Facts of all scenes.
         colours: By class id.
@@ -62,7 +66,8 @@ def sum_up(
     title = f"{scene.id} ({split}), {chosen.run}"
     draw_prediction(scene, prediction, metrics["classes"], colours, title, outputs["picture"])
     unlabelled = sum(by_id[name].label_raster is None for name in maps(run, "test"))
-    text = _text(folder, task, runs, run, chosen, pd.read_csv(leaderboard), metric, unlabelled)
+    tables = pd.read_csv(leaderboard), pd.read_csv(comparison)
+    text = _text(folder, task, runs, run, chosen, *tables, metric, unlabelled)
     outputs["summary"].write_text(text)
 
 
@@ -95,6 +100,7 @@ def _text(
     run: FinishedRun,
     chosen: Winner,
     leaderboard: pd.DataFrame,
+    comparison: pd.DataFrame,
     metric: str,
     unlabelled: int,
 ) -> str:
@@ -102,21 +108,16 @@ def _text(
     lines = [f"{folder.name}: {trials} trials, {len(runs)} trainings", ""]
     shown = [column for column in leaderboard.columns if not column.startswith(OF_CLASS)]
     lines += [leaderboard[shown].to_string(index=False, float_format="{:.4g}".format, na_rep=""), ""]
-    if run.fold is None:
-        lines.append(f"Winner by validation {metric}: {chosen.run} ({chosen.score:.3f})")
-    else:
-        deviation = "" if chosen.std is None else f" ± {chosen.std:.3f}"
-        mean = f"{chosen.mean:.3f}{deviation} over all folds"
-        lines.append(f"Winner by validation {metric}: {chosen.trial} ({mean})")
-        lines.append(f"Its model, the best in its own fold: {chosen.run} ({chosen.score:.3f})")
+    lines += _who_won(run, chosen, comparison)
     test = _metrics(run, "test")
     if test:
         overall = test["overall"]
         known = {"accuracy": "accuracy", "mAP50": "mAP50", "mAP": "mAP", "macro_f1": "macro-F1"}
         scores = (f"{word} {overall[name]:.3f}" for name, word in known.items() if overall.get(name) is not None)
-        lines.append(f"Test, over {overall['labelled']:,} labelled {THINGS[task]}: {', '.join(scores)}")
+        lines.append(f"Test, over {overall['labelled']:,.0f} labelled {THINGS[task]}: {', '.join(scores)}")
         by_class = (f"{name} {value:.2f}" for name, value in overall["f1"].items() if value is not None)
         lines.append("F1 by class: " + ", ".join(by_class))
+        lines.append(_of_other_scenes(test, metric))
     if unlabelled:
         lines.append(f"Test scenes without labels, predicted but not evaluated: {unlabelled}")
     lines += [
@@ -127,3 +128,30 @@ def _text(
         f"Tables                          {folder}/leaderboard.csv, trials.csv, splits.csv",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _who_won(run: FinishedRun, chosen: Winner, comparison: pd.DataFrame) -> list[str]:
+    """Say what won, what to expect of it, and if it is better than the next."""
+    deviation = "" if chosen.std is None else f" ± {chosen.std:.3f}"
+    over = "" if chosen.std is None else " over repeats" if run.fold is None else " over folds and repeats"
+    lines = [f"Winner by validation {chosen.metric}: {chosen.trial} ({chosen.mean:.3f}{deviation}{over})"]
+    if chosen.std is not None:
+        best = "the best of its repeats" if run.fold is None else "the best in its own fold"
+        lines.append(f"Its model, {best}: {chosen.run}")
+    if len(comparison):
+        following = comparison.iloc[0]
+        verdict = "yes" if following["winner_is"] == "better" else following["winner_is"]
+        lines.append(f"Better than the next, {following['trial']}: {verdict} ({following['why']})")
+    return lines
+
+
+def _of_other_scenes(test: Mapping[str, Any], metric: str) -> str:
+    """Say what the test score would be on other scenes of the same kind."""
+    counts = scene_counts(test)
+    if metric.startswith("mAP") or len(counts) < FEWEST_SCENES:
+        why = "average precision has none" if metric.startswith("mAP") else f"{len(counts)} test scenes are too few"
+        return f"No interval for other scenes: {why}"
+    interval = over_scenes(np.array(list(counts.values())), score_of(metric, test["classes"]))
+    if interval is None:
+        return f"No interval for other scenes: {metric} does not vary enough between these"
+    return f"On other such scenes {metric} should lie between {interval.low:.3f} and {interval.high:.3f} (95 %)"

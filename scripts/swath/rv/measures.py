@@ -26,11 +26,13 @@ class BoxScores(AveragePrecision, ClassScores):
     """Scores of boxes: average precision over all candidates, the others over those above the threshold.
 
     Attributes:
+        counts: Class → boxes found rightly, in the labels, and found.
         labelled: How many boxes there are in the labels.
         predicted: How many were found.
         count_error: How many too many were found.
     """
 
+    counts: dict[str, list[int]]
     labelled: int
     predicted: int
     count_error: int
@@ -96,6 +98,10 @@ def _scores(result: Evaluation, precision: AveragePrecision, classes: Sequence[s
     return {
         **vars(class_scores(classes[1:], hits, actual, predicted)),
         **vars(precision),
+        "counts": {
+            name: [int(one.hits), int(one.actual), int(one.predicted)]
+            for name, one in zip(classes[1:], counts, strict=True)
+        },
         "labelled": sum(actual),
         "predicted": sum(predicted),
         "count_error": sum(predicted) - sum(actual),
