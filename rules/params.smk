@@ -98,6 +98,26 @@ def colours(wildcards, input):
     return colours_by_id(PLAN.experiment)
 
 
+def making_of_report(wildcards, input):
+    """How the experiment was made: config, command, and what its jobs are called where they were measured."""
+    stages = {"scenes": "scenes", "analyze": "stats", "chip": "chips", "train": "models"}
+    stages |= {"predict": "predictions", "bundle": "bundles"}
+    keys = {stage: [getattr(run, key) for run in PLAN.runs] for stage, key in stages.items()}
+    keys["eval"] = [run.evals["validation"] for run in PLAN.runs]
+    configs = [os.path.relpath(config) for config in workflow.configfiles]
+    return {
+        "configs": configs,
+        "command": " ".join(["snakemake --cores all", *(f"--configfile {config}" for config in configs)]),
+        "chip_size": PLAN.experiment.chips.size,
+        "keys": keys,
+        "benchmarks": BENCHMARKS,
+    }
+
+
+def manifests_of_report(wildcards, input):
+    return manifests_of_experiment(wildcards)
+
+
 def train_of_model(wildcards):
     return PLAN.run_with("models", wildcards.key).trial.settings.train
 

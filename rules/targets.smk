@@ -41,4 +41,11 @@ DESCRIBED = describe_runs(PLAN, RESULTS)
 RUNS = [to_json(run) for run in DESCRIBED]
 TABLES = [f"{EXPERIMENT}/{table}.csv" for table in ("leaderboard", "comparison", "trials", "splits")]
 SUMMED_UP = [f"{EXPERIMENT}/summary.txt", f"{EXPERIMENT}/prediction.png"]
-TARGETS = [MODELS, validation_maps, EVALS, BUNDLES, test_of_winner, TABLES, SUMMED_UP]
+REPORT_SO_FAR = {
+    "page": f"{EXPERIMENT}/report-so-far.html",
+    "pdf": f"{EXPERIMENT}/report-so-far.pdf",
+    "suspicious": f"{EXPERIMENT}/suspicious-so-far.gpkg",
+}
+REPORT = [f"{EXPERIMENT}/report.html", f"{EXPERIMENT}/report.pdf", f"{EXPERIMENT}/suspicious.gpkg"]
+CLASSES = PLAN.specs["scenes"][PLAN.runs[0].scenes]["classes"]
+TARGETS = [MODELS, validation_maps, EVALS, BUNDLES, test_of_winner, TABLES, SUMMED_UP, REPORT]

@@ -39,6 +39,7 @@ EXPERIMENT = {
     "select": 2,
     "summary": 3,
     "own_module_summary": 2,
+    "report": 1,
     "preview": 1,
     "apply_part": 1,
     "assemble": 1,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
+from pycocotools import mask
 
 EDGES = ["row_min", "column_min", "row_max", "column_max"]
 """Columns of a table of boxes: top, left, bottom, right edges in pixels."""
@@ -28,3 +30,16 @@ class Boxes:
     found: NDArray[Any]
     found_classes: NDArray[Any]
     scores: NDArray[Any]
+
+
+def ious(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[np.float64]:
+    """Return intersection over union of every box with every other one, N × M.
+
+    Args:
+        boxes, others: (N, 4) and (M, 4): left, top, right, bottom edges.
+    """
+    if not len(boxes) or not len(others):
+        return np.zeros((len(boxes), len(others)))
+    sides = [np.column_stack([part[:, :2], part[:, 2:] - part[:, :2]]).astype(float) for part in (boxes, others)]
+    overlaps: NDArray[np.float64] = mask.iou(*sides, np.zeros(len(others), np.uint8))
+    return overlaps

@@ -162,6 +162,17 @@ def scene_counts(evaluation: Mapping[str, Any]) -> dict[str, Numbers]:
     }
 
 
+def interval_of(evaluation: Mapping[str, Any], metric: str) -> tuple[Interval | None, str]:
+    """Return the interval of an evaluation's score for other scenes of the same kind; None, and why there is none."""
+    counts = scene_counts(evaluation)
+    if metric.startswith("mAP"):
+        return None, "average precision does not follow from counts"
+    if len(counts) < FEWEST_SCENES:
+        return None, f"{len(counts)} scenes are too few"
+    interval = over_scenes(np.array(list(counts.values())), score_of(metric, evaluation["classes"]))
+    return interval, "" if interval else f"{metric} does not vary enough between scenes"
+
+
 def _classes(runs: Sequence[FinishedRun]) -> list[str]:
     classes: list[str] = _validation(runs[0])["classes"]
     return classes

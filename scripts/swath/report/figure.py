@@ -12,6 +12,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from PIL import ImageColor
+from rasterio.windows import Window
 
 from swath.config.classes import NULL_CLASS_ID
 from swath.scenes.facts import SceneFacts
@@ -80,12 +81,13 @@ def _outline(
         axis.plot(scale * columns - 0.5, scale * rows - 0.5, color=colours[index], linewidth=1)
 
 
-def true_colour(facts: SceneFacts, most: int) -> NDArray[np.float32]:
-    """Read an image as red, green and blue in 0..1, each band stretched from its 2nd to its 98th percentile.
+def true_colour(facts: SceneFacts, most: int, window: Window | None = None) -> NDArray[np.float32]:
+    """Read an image as red, green and blue in 0..1, each band stretched from the image's 2nd to its 98th percentile.
 
     Args:
         facts: The scene's facts.
         most: Read it smaller where a side has more pixels than that.
+        window: A part of the image, that is returned in full.
 
     Returns:
         Height × width × 3. Red, green and blue are found by band names, else the first three bands are taken.
@@ -97,6 +99,9 @@ def true_colour(facts: SceneFacts, most: int) -> NDArray[np.float32]:
         image = dataset.read(bands, masked=True, out_shape=shape).astype(np.float32)
     image = np.where(np.isfinite(image.filled(np.nan)), image.data, np.nan)
     low, high = np.nan_to_num(np.nanpercentile(image, [2, 98], axis=(1, 2), keepdims=True))
+    if window is not None:
+        with rasterio.open(facts.image) as dataset:
+            image = dataset.read(bands, masked=True, window=window).astype(np.float32).filled(np.nan)
     stretched = np.nan_to_num(np.clip((image - low) / np.maximum(high - low, 1e-9), 0, 1))
     return np.asarray(np.moveaxis(stretched, 0, -1))
 

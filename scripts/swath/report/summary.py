@@ -7,15 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from swath.config.records import of_json
 from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION
 from swath.files import publish_directory, read_json
-from swath.metrics.intervals import FEWEST_SCENES, over_scenes, score_of
 from swath.plan.finished import FinishedRun, Winner
-from swath.report.comparison import scene_counts
+from swath.report.comparison import interval_of
 from swath.report.figure import draw_prediction
 from swath.report.leaderboard import OF_CLASS
 from swath.report.links import link_run, link_runs, metrics_file
@@ -122,6 +120,7 @@ def _text(
         lines.append(f"Test scenes without labels, predicted but not evaluated: {unlabelled}")
     lines += [
         "",
+        f"The report, with all maps       {folder}/report.html",
         f"Maps and bundle of the winner   {folder}/winner/",
         f"A picture                       {folder}/prediction.png",
         f"Every trial                     {folder}/trials/",
@@ -147,11 +146,7 @@ def _who_won(run: FinishedRun, chosen: Winner, comparison: pd.DataFrame) -> list
 
 def _of_other_scenes(test: Mapping[str, Any], metric: str) -> str:
     """Say what the test score would be on other scenes of the same kind."""
-    counts = scene_counts(test)
-    if metric.startswith("mAP") or len(counts) < FEWEST_SCENES:
-        why = "average precision has none" if metric.startswith("mAP") else f"{len(counts)} test scenes are too few"
-        return f"No interval for other scenes: {why}"
-    interval = over_scenes(np.array(list(counts.values())), score_of(metric, test["classes"]))
+    interval, why = interval_of(test, metric)
     if interval is None:
-        return f"No interval for other scenes: {metric} does not vary enough between these"
+        return f"No interval for other scenes: {why}"
     return f"On other such scenes {metric} should lie between {interval.low:.3f} and {interval.high:.3f} (95 %)"

@@ -1,0 +1,266 @@
+"""The report of an experiment: one HTML page with everything in it, a PDF, figures, and labels to look at again."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from bokeh.embed import components
+from bokeh.resources import INLINE
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+
+from swath.config.tasks import DETECTION
+from swath.files import publish_directory
+from swath.report.charts import curve_charts, parallel_chart, reliability_chart, setting_charts, threshold_chart
+from swath.report.comparison import interval_of
+from swath.report.costs import costs_by_stage, shared
+from swath.report.findings import Findings
+from swath.report.methods import CITATIONS, libraries, paragraph
+from swath.report.panes import BOX_COLOURS, map_data, panes, scenes_worst_first, score_of_scene
+from swath.report.plots import write_figures, write_pdf
+from swath.report.worst import MOST_WINDOWS, WrongWindow, reliability, suspicious_labels, window_pictures, wrong_windows
+
+TEMPLATE, SCRIPT = "report.html.jinja", "report.js"
+MOST_ROWS = 100
+"""Trials in the leaderboard, and scenes in a table; the rest is in the CSV files."""
+MOST_SUSPICIOUS = 25
+THINGS = {"object_detection": "boxes", "chip_classification": "cells"}
+
+log = logging.getLogger("swath.report")
+
+
+@dataclass(frozen=True)
+class Making:
+    """How an experiment was made, as far as results do not say it.
+
+    Attributes:
+        configs: Config files.
+        command: What runs it.
+        chip_size: Of the training chips, pixels.
+        keys: Stage → the keys of its results.
+        benchmarks: Folder of what jobs took.
+    """
+
+    configs: Sequence[str]
+    command: str
+    chip_size: int
+    keys: Mapping[str, Sequence[str]]
+    benchmarks: str
+
+
+def write_report(findings: Findings, making: Making, outputs: Mapping[str, Path]) -> None:
+    """Write the report, and ``figures/`` beside it.
+
+    Args:
+        findings: What there is of the experiment.
+        making: How it was made.
+        outputs: Files to write: ``page`` (HTML), ``pdf``, and ``suspicious`` (GeoPackage).
+    """
+    log.info("looking for where the model is wrong")
+    windows = [] if findings.task == DETECTION else wrong_windows(findings, max(making.chip_size // 2, 32))
+    suspicious = suspicious_labels(findings, windows)
+    headline = headline_of(findings)
+    page = _page(findings, making, windows, suspicious, headline)
+    outputs["page"].write_text(page, encoding="utf-8")
+    suspicious.to_file(
+        outputs["suspicious"], driver="GPKG", layer="suspicious", engine="pyogrio", geometry_type="Polygon"
+    )
+    write_pdf(findings, headline, findings.folder / "prediction.png", outputs["pdf"])
+    with publish_directory(findings.folder / "figures") as figures:
+        write_figures(findings, figures)
+    log.info("%s: a page of %.1f MB", findings.name, outputs["page"].stat().st_size / 1e6)
+
+
+def _page(
+    findings: Findings,
+    making: Making,
+    windows: Sequence[WrongWindow],
+    suspicious: pd.DataFrame,
+    headline: Sequence[str],
+) -> str:
+    charts: dict[str, Any] = {f"setting-{number}": one for number, one in enumerate(setting_charts(findings).values())}
+    settings, parallel = list(charts), parallel_chart(findings)
+    if parallel is not None:
+        charts["parallel"] = parallel
+    curves, curves_left_out = curve_charts(findings)
+    charts |= {f"curve-{number}": chart for number, chart in enumerate(curves)}
+    sure = reliability(findings)
+    if sure is not None:
+        charts["reliability"] = reliability_chart(sure)
+    evaluation = findings.evaluation(findings.best, findings.shown_split) if findings.best else None
+    if evaluation and "f1_by_threshold" in evaluation["overall"]:
+        charts["reliability"] = threshold_chart(evaluation["overall"]["f1_by_threshold"])
+    maps = map_data(findings)
+    if maps.scenes:
+        charts["panes"] = panes()
+    script, divisions = components(charts) if charts else ("", {})
+    page: str = _template().render(
+        name=findings.name,
+        headline=headline,
+        finished=len(findings.finished),
+        wanted=len(findings.runs),
+        board=_leaderboard(findings),
+        metric=findings.metric,
+        charts={name: Markup(division) for name, division in divisions.items()},
+        settings=settings,
+        curves=[f"curve-{number}" for number in range(len(curves))],
+        curves_left_out=curves_left_out,
+        confusion=_confusion(findings, evaluation),
+        split=findings.shown_split,
+        things=THINGS.get(findings.task, "pixels"),
+        scenes=_scene_table(findings),
+        maps=maps,
+        map_json=Markup(_as_json(findings, maps)),
+        windows=window_pictures(findings, windows[:MOST_WINDOWS]),
+        wrong_windows=len(windows),
+        suspicious=_suspicious_rows(suspicious),
+        suspicious_count=len(suspicious),
+        has_scores=sure is not None,
+        is_detection=findings.task == DETECTION,
+        costs=costs_by_stage(Path(making.benchmarks), making.keys, findings).to_dict("records"),
+        shared=shared(making.keys),
+        configs={config: Path(config).read_text(encoding="utf-8") for config in making.configs},
+        command=making.command,
+        versions=libraries(findings),
+        methods=paragraph(findings, making.chip_size),
+        citations=CITATIONS,
+        colours=findings.coloured(),
+        kinds=BOX_COLOURS,
+        bokeh=Markup(INLINE.render_js()) if charts else "",
+        chart_script=Markup(script),
+        map_script=Markup(_beside_this(SCRIPT)),
+    )
+    return page
+
+
+def _template() -> Any:
+    loader = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["score"] = lambda value: "" if value is None or not np.isfinite(value) else f"{value:.3f}"
+    return environment.get_template(TEMPLATE)
+
+
+def _beside_this(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+def _as_json(findings: Findings, maps: Any) -> str:
+    """Write what the page's script shows; no text in it can end the script element that holds it."""
+    content = {"scenes": maps.scenes, "maps": maps.maps, "colours": findings.coloured(), "kinds": BOX_COLOURS}
+    return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+# --- parts of the page ------------------------------------------------------------------------------
+
+
+def headline_of(findings: Findings) -> list[str]:
+    """Say what won, what to expect of it, and whether it is better than the next."""
+    winner, best = findings.winner, findings.best
+    if winner is None or best is None:
+        return [f"{len(findings.finished)} of {len(findings.runs)} trainings are finished; no winner yet."]
+    spread = "" if winner.std is None else f" ± {winner.std:.3f} over repeats"
+    lines = [f"{winner.trial} wins with a validation {winner.metric} of {winner.mean:.3f}{spread}."]
+    test = findings.evaluation(best, "test")
+    if test:
+        score = score_of_scene(test["overall"], findings.metric)
+        interval, why = interval_of(test, findings.metric)
+        between = f", 95 % interval {interval.low:.3f} to {interval.high:.3f} for other such scenes" if interval else ""
+        missing = "" if interval else f" (no interval: {why})"
+        lines.append(f"On the test scenes, {findings.metric} is {score or 0:.3f}{between}{missing}.")
+    comparison = findings.table("comparison")
+    if comparison is not None and len(comparison):
+        following = comparison.iloc[0]
+        verdict = "yes" if following["winner_is"] == "better" else "cannot tell"
+        lines.append(f"Better than the next, {following['trial']}: {verdict}; {following['why']}.")
+    return lines
+
+
+def _leaderboard(findings: Findings) -> dict[str, Any] | None:
+    """Return the leaderboard's columns and rows, with what can be told apart."""
+    table, comparison = findings.table("leaderboard"), findings.table("comparison")
+    if table is None:
+        return None
+    metric = findings.metric
+    others = [
+        name.removesuffix("_mean")
+        for name in table.columns
+        if name.endswith("_mean") and "." not in name and name != f"{metric}_mean"
+    ]
+    verdicts: dict[str, dict[Any, Any]] = {}
+    if comparison is not None:
+        verdicts = {row["trial"]: row for row in comparison.to_dict("records")}
+    rows = []
+    for row in table.head(MOST_ROWS).to_dict("records"):
+        verdict = verdicts.get(row["trial"])
+        rows.append(
+            {
+                "rank": row["rank"],
+                "trial": row["trial"],
+                "repeats": row["repeats"],
+                "mean": row[f"{metric}_mean"],
+                "std": row[f"{metric}_std"],
+                "low": row.get(f"{metric}_low"),
+                "high": row.get(f"{metric}_high"),
+                "others": [row[f"{name}_mean"] for name in others],
+                "epochs": row["epochs"],
+                "seconds": row["seconds"],
+                "verdict": "the winner" if row["rank"] == 1 else _said(verdict),
+                "why": verdict["why"] if verdict else "",
+                "together": row["rank"] == 1 or (verdict is not None and verdict["winner_is"] != "better"),
+            }
+        )
+    return {"others": others, "rows": rows, "left_out": max(len(table) - MOST_ROWS, 0)}
+
+
+def _said(verdict: Mapping[Any, Any] | None) -> str:
+    if verdict is None:
+        return "not compared"
+    return "behind" if verdict["winner_is"] == "better" else "cannot be told apart"
+
+
+def _confusion(findings: Findings, evaluation: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the confusion matrix: counts, shares of the rows, user's and producer's accuracies."""
+    if evaluation is None or "confusion" not in evaluation["overall"]:
+        return None
+    overall, classes = evaluation["overall"], findings.classes[1:]
+    counts = np.array(overall["confusion"])[:, 1:]
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    rows = [
+        {
+            "name": name,
+            "cells": list(zip(counts[index].tolist(), shares[index].tolist(), strict=True)),
+            "producer": overall["recall"][name],
+        }
+        for index, name in enumerate(classes)
+    ]
+    return {
+        "classes": classes,
+        "rows": rows,
+        "user": [overall["precision"][name] for name in classes],
+        "f1": [overall["f1"][name] for name in classes],
+        "iou": [overall["iou"][name] for name in classes],
+        "summary": {name: overall[name] for name in ("accuracy", "balanced_accuracy", "kappa", "mean_iou", "macro_f1")},
+    }
+
+
+def _scene_table(findings: Findings) -> list[dict[str, Any]]:
+    """List the best run's scenes by their score, the worst first."""
+    if findings.best is None:
+        return []
+    listed = scenes_worst_first(findings, findings.best)[:MOST_ROWS]
+    return [{"id": name, "split": split, "score": score} for name, split, score in listed]
+
+
+def _suspicious_rows(table: pd.DataFrame) -> list[dict[Any, Any]]:
+    rows = []
+    for row in table.head(MOST_SUSPICIOUS).to_dict("records"):
+        middle = row["geometry"].centroid
+        rows.append({**row, "longitude": f"{middle.x:.5f}", "latitude": f"{middle.y:.5f}"})
+    return rows

@@ -1,0 +1,205 @@
+"""The maps of a report: imagery, labels, prediction and errors side by side, with one pan and zoom."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bokeh.layouts import gridplot
+from bokeh.models import ColumnDataSource, CustomJS, PanTool, Range1d, ResetTool, WheelZoomTool
+from bokeh.plotting import figure
+
+from swath.plan.finished import FinishedRun
+from swath.report.charts import GREY
+from swath.report.findings import SPLITS, Findings
+from swath.report.pictures import (
+    FALSE,
+    HIT,
+    MISSED,
+    RIGHT,
+    WRONG,
+    MapPictures,
+    imagery_picture,
+    label_boxes,
+    label_picture,
+    map_pictures,
+)
+from swath.scenes.facts import SceneFacts
+
+PANES = ("imagery", "labels", "prediction", "errors")
+BUDGET = 13_000_000
+"""Bytes of all pictures together, as data URIs."""
+SIDES = (1000, 700, 500, 350, 240)
+"""Most pixels of a picture's side: the largest with which all pictures fit."""
+MOST_SCENES = 60
+MOST_TRIALS = 4
+"""So many trials' validation maps can be looked at: the best ones."""
+PANE = 420
+BOX_COLOURS = {HIT: RIGHT, FALSE: WRONG, MISSED: "#f2b01e"}
+
+log = logging.getLogger("swath.report")
+
+
+@dataclass
+class MapData:
+    """What the page's script shows.
+
+    Attributes:
+        scenes: A dict per scene, the worst first: id, split, score, size, place, pictures of image and labels.
+        maps: Scene → run → its pictures and boxes.
+        left_out: Scenes that were left out.
+        side: Most pixels of a picture's side.
+    """
+
+    scenes: list[dict[str, Any]] = field(default_factory=list)
+    maps: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    left_out: int = 0
+    side: int = 0
+
+
+def map_data(findings: Findings) -> MapData:
+    """Draw the scenes that the best run, and the best of the other trials, were evaluated on, as far as they fit.
+
+    Args:
+        findings: The experiment's results.
+    """
+    if findings.best is None:
+        return MapData()
+    wanted = scenes_worst_first(findings, findings.best)
+    found = MapData(left_out=max(len(wanted) - MOST_SCENES, 0))
+    shown = wanted[:MOST_SCENES]
+    if not shown:
+        return found
+    others = _other_runs(findings)
+    found.side = _side_that_fits(findings, shown, len(others))
+    spent = 0
+    for number, (name, split, score) in enumerate(shown):
+        facts = findings.scenes[name]
+        scene = _scene(facts, split, score, found.side, findings)
+        runs = [findings.best, *(others if split == "validation" else [])]
+        drawn = {run.name: one for run in runs if (one := _drawn(findings, run, split, facts, found.side))}
+        size = len(scene["image"]) + len(scene["labels"] or "") + sum(one.size for one in drawn.values())
+        if spent + size > BUDGET and number:
+            found.left_out += len(shown) - number
+            break
+        spent += size
+        found.scenes.append(scene)
+        found.maps[name] = {run: vars(one) for run, one in drawn.items()}
+        log.info("drew %s, scene %d of %d", name, number + 1, len(shown))
+    return found
+
+
+def scenes_worst_first(findings: Findings, run: FinishedRun) -> list[tuple[str, str, float | None]]:
+    """List the scenes of a run's maps, test scenes first, by their score, the worst first: id, split, score."""
+    listed = []
+    for split in SPLITS:
+        scores = (findings.evaluation(run, split) or {"scenes": {}})["scenes"]
+        of_split = [
+            (name, split, score_of_scene(scores.get(name), findings.metric)) for name in findings.maps(run, split)
+        ]
+        listed += sorted(of_split, key=lambda one: (one[2] is None, one[2], one[0]))
+    return listed
+
+
+def score_of_scene(scores: Mapping[str, Any] | None, metric: str) -> float | None:
+    """Return a metric, such as f1.water, of a scene; None where it is undefined."""
+    kind, _, name = metric.partition(".")
+    found = (scores or {}).get(kind)
+    return found.get(name) if name and found else found
+
+
+def _other_runs(findings: Findings) -> list[FinishedRun]:
+    """Choose a run of each of the best trials but the winner's: of its repeats the first."""
+    leaderboard = findings.table("leaderboard")
+    best = findings.best
+    if leaderboard is None or best is None:
+        return []
+    trials = [trial for trial in leaderboard["trial"] if trial != best.trial][: MOST_TRIALS - 1]
+    return [next(run for run in findings.runs if run.trial == trial) for trial in trials]
+
+
+def _side_that_fits(findings: Findings, shown: Sequence[tuple[str, str, float | None]], others: int) -> int:
+    """Draw a few scenes in every size, the largest first, until all of that size fit."""
+    assert findings.best
+    sample = shown[:: max(1, len(shown) // 3)][:3]
+    for side in SIDES:
+        sizes = []
+        for name, split, _ in sample:
+            facts = findings.scenes[name]
+            scene = _scene(facts, split, None, side, findings)
+            drawn = _drawn(findings, findings.best, split, facts, side)
+            maps = (drawn.size if drawn else 0) * (1 + (others if split == "validation" else 0))
+            sizes.append(len(scene["image"]) + len(scene["labels"] or "") + maps)
+        if sum(sizes) / len(sizes) * len(shown) <= BUDGET:
+            return side
+    return SIDES[-1]
+
+
+def _drawn(findings: Findings, run: FinishedRun, split: str, facts: SceneFacts, side: int) -> MapPictures | None:
+    folder = findings.maps(run, split).get(facts.id)
+    return map_pictures(facts, folder, side, findings.classes, findings.colours) if folder else None
+
+
+def _scene(facts: SceneFacts, split: str, score: float | None, side: int, findings: Findings) -> dict[str, Any]:
+    has_boxes = findings.task == "object_detection"
+    return {
+        "id": facts.id,
+        "split": split,
+        "score": score,
+        "width": facts.width,
+        "height": facts.height,
+        "transform": list(facts.transform),
+        "image": imagery_picture(facts, side),
+        "labels": None if has_boxes else label_picture(facts, side, findings.colours),
+        "boxes": label_boxes(facts, findings.classes) if has_boxes else [],
+    }
+
+
+def panes() -> Any:
+    """Build the four panes, empty: the page's script fills them."""
+    across, down = Range1d(start=0, end=1, name="across"), Range1d(start=0, end=1, name="down")
+    image = _picture_source("image")
+    charts: list[Any] = []
+    for name in PANES:
+        wheel = WheelZoomTool(zoom_on_axis=False)
+        chart = figure(
+            width=PANE,
+            height=PANE,
+            x_range=across,
+            y_range=down,
+            title=name,
+            tools=[PanTool(), wheel, ResetTool()],
+            background_fill_color=None,
+            border_fill_color=None,
+            outline_line_color=GREY,
+            min_border=4,
+            name=f"pane-{name}",
+        )
+        chart.axis.visible, chart.grid.visible = False, False
+        title: Any = chart.title
+        title.text_color, title.text_font_size = GREY, "13px"
+        chart.toolbar.active_scroll, chart.toolbar.logo = wheel, None
+        chart.image_url("url", "x", "y", "w", "h", source=image, anchor="top_left")
+        if name != "imagery":
+            overlay = chart.image_url(
+                "url", "x", "y", "w", "h", source=_picture_source(name), anchor="top_left", global_alpha="alpha"
+            )
+            overlay.level = "glyph"
+            _add_boxes(chart, name)
+        chart.js_on_event("mousemove", CustomJS(code="window.swathPointer(cb_obj.x, cb_obj.y)"))
+        chart.js_on_event("reset", CustomJS(code="window.swathFit()"))
+        charts.append(chart)
+    return gridplot([charts[:2], charts[2:]], merge_tools=True, toolbar_location="above")
+
+
+def _picture_source(name: str) -> ColumnDataSource:
+    columns: dict[str, Any] = {column: [] for column in ("url", "x", "y", "w", "h", "alpha")}
+    return ColumnDataSource(columns, name=name)
+
+
+def _add_boxes(chart: Any, name: str) -> None:
+    columns: dict[str, Any] = {key: [] for key in ("left", "right", "top", "bottom", "colour")}
+    source = ColumnDataSource(columns, name=f"{name}-boxes")
+    chart.quad("left", "right", "top", "bottom", source=source, fill_alpha=0, line_color="colour", line_width=2)

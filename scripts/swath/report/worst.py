@@ -1,0 +1,246 @@
+"""Where a model is wrong: the worst windows, and labels that it contradicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import rasterio
+from numpy.typing import NDArray
+from rasterio.windows import Window
+from shapely.geometry import Polygon
+
+from swath.config.classes import NULL_CLASS_ID
+from swath.plan.finished import FinishedRun
+from swath.report.figure import true_colour
+from swath.report.findings import Findings
+from swath.report.pictures import BOXES, FALSE, MISSED, RASTER, RIGHT, WRONG, as_webp, coloured, map_pictures
+from swath.scenes.facts import SceneFacts
+
+MOST_WINDOWS = 24
+MOST_SUSPICIOUS = 500
+SCORES = "scores.tif"
+SHARE = 254
+"""The value of a score of 1 in scores.tif."""
+BINS = 10
+COLUMNS = ["scene", "split", "label", "predicted", "confidence", "pixels", "geometry"]
+
+
+@dataclass(frozen=True)
+class WrongWindow:
+    """A window of a scene in which labels and prediction differ.
+
+    Attributes:
+        scene, split, run: Where, and whose prediction.
+        row, column, size: Of the window, pixels.
+        labelled, wrong: Pixels.
+        label, predicted: The pair of class ids that is most frequent among the wrong pixels.
+        confidence: Mean score of the predicted class there, 0..1; None where scores were not kept.
+    """
+
+    scene: str
+    split: str
+    run: FinishedRun
+    row: int
+    column: int
+    size: int
+    labelled: int
+    wrong: int
+    label: int
+    predicted: int
+    confidence: float | None
+
+
+def maps_looked_at(findings: Findings) -> list[tuple[FinishedRun, str]]:
+    """List whose maps of which split are looked at: the winner's, and with folds every fold's own validation maps."""
+    best = findings.best
+    if best is None:
+        return []
+    own = [run for run in reversed(findings.runs) if run.trial == best.trial and run.fold is not None]
+    of_folds: dict[int | None, FinishedRun] = {run.fold: run for run in own}
+    of_folds[best.fold] = best
+    return [(best, "test"), *((run, "validation") for run in of_folds.values())]
+
+
+def wrong_windows(findings: Findings, size: int) -> list[WrongWindow]:
+    """Find the windows in which pixels are wrong, those with the most wrong pixels first.
+
+    Args:
+        findings: An experiment whose maps are rasters.
+        size: Of a window, pixels.
+    """
+    found: list[WrongWindow] = []
+    for run, split in maps_looked_at(findings):
+        for name, folder in findings.maps(run, split).items():
+            facts = findings.scenes[name]
+            if facts.label_raster and (folder / RASTER).exists():
+                found += _in_scene(facts, folder, run, split, size)
+    return sorted(found, key=lambda one: (-one.wrong, one.scene, one.row, one.column))
+
+
+def _in_scene(facts: SceneFacts, folder: Path, run: FinishedRun, split: str, size: int) -> Iterator[WrongWindow]:
+    scores = folder / SCORES
+    with rasterio.open(facts.label_raster) as labels, rasterio.open(folder / RASTER) as predictions:
+        for row in range(0, facts.height, size):
+            strip = Window(0, row, facts.width, min(size, facts.height - row))
+            actual, said = labels.read(1, window=strip), predictions.read(1, window=strip)
+            wrong = (actual != NULL_CLASS_ID) & (actual != said)
+            sure = _confidence(scores, strip, said) if scores.exists() and wrong.any() else None
+            for column in range(0, facts.width, size):
+                part = np.s_[:, column : column + size]
+                if count := int(wrong[part].sum()):
+                    pairs, counts = np.unique(
+                        np.stack([actual[part][wrong[part]], said[part][wrong[part]]]), axis=1, return_counts=True
+                    )
+                    label, predicted = pairs[:, counts.argmax()].tolist()
+                    confidence = None if sure is None else float(np.nanmean(sure[part][wrong[part]]))
+                    labelled = int((actual[part] != NULL_CLASS_ID).sum())
+                    yield WrongWindow(
+                        facts.id, split, run, row, column, size, labelled, count, label, predicted, confidence
+                    )
+
+
+def _confidence(scores: Path, window: Window, said: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Read the score of each pixel's class, 0..1."""
+    with rasterio.open(scores) as dataset:
+        shares = dataset.read(window=window)
+    of_class = np.take_along_axis(shares, np.maximum(said.astype(np.intp) - 1, 0)[None], 0)[0]
+    return np.where((said == NULL_CLASS_ID) | (of_class > SHARE), np.nan, of_class / SHARE)
+
+
+def window_pictures(findings: Findings, windows: Sequence[WrongWindow]) -> list[dict[str, Any]]:
+    """Draw windows: image, labels, prediction and errors, with their place.
+
+    Args:
+        findings: The experiment's results.
+        windows: Those that are shown.
+    """
+    return [_window_picture(findings, one) for one in windows]
+
+
+def _window_picture(findings: Findings, one: WrongWindow) -> dict[str, Any]:
+    facts = findings.scenes[one.scene]
+    width, height = min(one.size, facts.width - one.column), min(one.size, facts.height - one.row)
+    window = Window(one.column, one.row, width, height)
+    folder = findings.maps(one.run, one.split)[one.scene]
+    with rasterio.open(facts.label_raster) as labels, rasterio.open(folder / RASTER) as predictions:
+        actual, said = labels.read(1, window=window), predictions.read(1, window=window)
+    errors = ((actual != NULL_CLASS_ID) * (1 + (actual != said))).astype(np.uint8)
+    x, y = rasterio.Affine(*facts.transform) * (one.column + width / 2, one.row + height / 2)
+    return {
+        "scene": one.scene,
+        "split": one.split,
+        "place": f"column {one.column}, row {one.row}",
+        "x": f"{x:.7g}",
+        "y": f"{y:.8g}",
+        "wrong": one.wrong,
+        "labelled": one.labelled,
+        "label": findings.classes[one.label],
+        "predicted": findings.classes[one.predicted],
+        "pictures": {
+            "image": as_webp((255 * true_colour(facts, 1000, window)).round().astype(np.uint8)),
+            "labels": as_webp(coloured(actual, findings.colours)),
+            "prediction": as_webp(coloured(said, findings.colours)),
+            "errors": as_webp(coloured(errors, ["#000000", RIGHT, WRONG])),
+        },
+    }
+
+
+# --- labels that are contradicted -------------------------------------------------------------------
+
+
+def suspicious_labels(findings: Findings, windows: Sequence[WrongWindow]) -> gpd.GeoDataFrame:
+    """List places whose labels the model contradicts, the most confident first, in WGS 84.
+
+    Args:
+        findings: The experiment's results.
+        windows: Of rasters, where they differ.
+
+    Returns:
+        Columns scene, split, label, predicted, confidence (empty where scores were not kept), pixels, geometry.
+    """
+    rows = _suspicious_windows(findings, windows) if windows else _suspicious_boxes(findings)
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    order = table.assign(sure=table["confidence"].astype(float).fillna(0)).sort_values(
+        ["sure", "pixels"], ascending=False, kind="stable"
+    )
+    chosen = order.drop(columns="sure").head(MOST_SUSPICIOUS)
+    return gpd.GeoDataFrame(chosen.reset_index(drop=True), geometry="geometry", crs="EPSG:4326")
+
+
+def _suspicious_windows(findings: Findings, windows: Sequence[WrongWindow]) -> Iterator[list[Any]]:
+    for one in windows:
+        if one.wrong < one.labelled / 2:
+            continue
+        facts = findings.scenes[one.scene]
+        right, bottom = min(one.column + one.size, facts.width), min(one.row + one.size, facts.height)
+        place = _on_earth(facts, one.column, one.row, right, bottom)
+        names = findings.classes[one.label], findings.classes[one.predicted]
+        yield [one.scene, one.split, *names, one.confidence, one.wrong, place]
+
+
+def _suspicious_boxes(findings: Findings) -> Iterator[list[Any]]:
+    """List boxes found with the best scores where there is no label, and labels that no box found."""
+    for run, split in maps_looked_at(findings):
+        for name, folder in findings.maps(run, split).items():
+            facts = findings.scenes[name]
+            if facts.labels is None or not (folder / BOXES).exists():
+                continue
+            drawn = map_pictures(facts, folder, 1, findings.classes, findings.colours)
+            for box in [*drawn.found, *drawn.missed]:
+                left, top, right, bottom, of_class, score, kind = box
+                if kind in (FALSE, MISSED):
+                    names = ("", of_class) if kind == FALSE else (of_class, "")
+                    pixels = round((right - left) * (bottom - top))
+                    sure = score if kind == FALSE else None
+                    yield [name, split, *names, sure, pixels, _on_earth(facts, left, top, right, bottom)]
+
+
+def _on_earth(facts: SceneFacts, left: float, top: float, right: float, bottom: float) -> Any:
+    """Return a rectangle of a scene's pixels in WGS 84."""
+    corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
+    outline = Polygon([rasterio.Affine(*facts.transform) * corner for corner in corners])
+    return gpd.GeoSeries([outline], crs=facts.crs).to_crs("EPSG:4326").iloc[0]
+
+
+# --- how sure, and how right ------------------------------------------------------------------------
+
+
+def reliability(findings: Findings) -> pd.DataFrame | None:
+    """Count how often the best run is right where it is about as sure; None where scores were not kept.
+
+    Returns:
+        Columns confidence (mean), accuracy, share of the labelled pixels.
+    """
+    best = findings.best
+    counts, sums, hits = np.zeros(BINS), np.zeros(BINS), np.zeros(BINS)
+    maps: Mapping[str, Path] = findings.maps(best, findings.shown_split) if best else {}
+    for name, folder in maps.items():
+        facts = findings.scenes[name]
+        if not facts.label_raster or not (folder / SCORES).exists():
+            continue
+        with rasterio.open(facts.label_raster) as labels, rasterio.open(folder / RASTER) as predictions:
+            for row in range(0, facts.height, 256):
+                strip = Window(0, row, facts.width, min(256, facts.height - row))
+                actual, said = labels.read(1, window=strip), predictions.read(1, window=strip)
+                sure = _confidence(folder / SCORES, strip, said)
+                known = (actual != NULL_CLASS_ID) & np.isfinite(sure)
+                bins = np.minimum((sure[known] * BINS).astype(int), BINS - 1)
+                counts += np.bincount(bins, minlength=BINS)
+                sums += np.bincount(bins, sure[known], minlength=BINS)
+                hits += np.bincount(bins, (actual == said)[known], minlength=BINS)
+    if not counts.any():
+        return None
+    there = counts > 0
+    return pd.DataFrame(
+        {
+            "confidence": sums[there] / counts[there],
+            "accuracy": hits[there] / counts[there],
+            "share": counts[there] / counts.sum(),
+        }
+    )
