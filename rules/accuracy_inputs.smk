@@ -17,6 +17,4 @@ def accuracy_settings(*leave_out):
 
 
 if ACCURACY_PLAN:
-    mount_or_exit(
-        workflow, REPOSITORY, [RESULTS, *workflow.configfiles, *ACCURACY_PLAN.maps, *ACCURACY_PLAN.reference]
-    )
+    mount_or_exit(workflow, REPOSITORY, [RESULTS, *workflow.configfiles, *ACCURACY_PLAN.maps, *ACCURACY_PLAN.reference])

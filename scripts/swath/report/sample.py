@@ -10,6 +10,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyogrio
+from pyproj import CRS
 
 from swath.config.accuracy import EXPECTED, MARGIN, Accuracy, Sample
 from swath.errors import Problem, UserError, did_you_mean
@@ -128,7 +129,7 @@ def _frame(maps: ClassMaps, totals: Sequence[ClassTotals], pixels: Sequence[Pixe
     """Make the table of points: where they lie, what they were drawn in, and room for their true class."""
     of_class = {total.id: total for total in totals}
     x, y = centres(maps, pixels, maps.crs)
-    longitude, latitude = centres(maps, pixels, "EPSG:4326")
+    longitude, latitude = centres(maps, pixels, CRS("EPSG:4326"))
     frame = {
         "point": np.arange(1, len(pixels) + 1),
         column: pd.Series([None] * len(pixels), dtype="string"),
