@@ -238,3 +238,15 @@ def test_the_same_config_in_the_training_s_file_needs_no_second_model(project: P
     project.config["apply"]["model"] = {"trial": "learning_rate=0.3"}
     done = project.snakemake("apply", "-n", check=False)
     assert "ERROR unknown_trial" in done.stdout and "learning_rate=0.003" in done.stdout
+
+
+def test_a_map_that_is_made_by_the_same_file_is_compared(project: Project) -> None:
+    """Points are drawn from the map once it is there; the maps of test scenes serve as well."""
+    both = a_map(project, images="data/e.tif")
+    both.config["accuracy"] = {"sample": {"points": 40, "least": 5}}
+    assert both.jobs("sample") == {"apply_part": 1, "assemble": 1, "sample": 1}
+    assert both.jobs() == {"apply_part": 1, "assemble": 1}
+    maps = "results/experiments/small/winner/predictions-test/*/prediction.tif"
+    accuracy = {"map": maps, "sample": {"points": 40, "least": 5}}
+    tested = Project(project.folder, {"experiment": "small", "accuracy": accuracy})
+    assert "40 points to be labelled" in tested.snakemake().stdout

@@ -253,7 +253,7 @@ def _areas_of(
     """Return the area of each stratum, None where nothing says it."""
     field = "accuracy.stratum_area"
     if isinstance(settings.stratum_area, dict):
-        for name in set(said) - set(settings.stratum_area):
+        for name in sorted(set(said) - set(settings.stratum_area)):
             expected, cure = "its area or share", did_you_mean(name, settings.stratum_area, "add it")
             raise UserError(
                 Problem("stratum_area_unknown", points.file, field, f"nothing for stratum {name!r}", expected, cure)
