@@ -23,7 +23,7 @@ from swath.config.accuracy import Accuracy, Sample
 from swath.config.load import load_application, trains
 from swath.error_codes import LEVEL_OF
 from swath.errors import Problem, UserError
-from swath.metrics.area_adjusted import Z, allocate, area_adjusted, in_classes, points_needed
+from swath.metrics.area_adjusted import Z, allocate, area_adjusted, in_classes, margin_of, points_needed
 from swath.plan.accuracy import check_reference, plan_accuracy
 from swath.products.areas import PixelAreas
 from swath.products.class_maps import centres, classes_at, draw_pixels, measure_classes, open_maps
@@ -267,13 +267,21 @@ def test_a_sample_over_several_maps_in_one_crs_or_in_two() -> None:
 
 
 def test_the_number_follows_from_the_wanted_interval() -> None:
+    """As many as the formula says, and some more where rare classes get more than their share."""
     write_map(three_classes())
     totals = measure_classes(open_maps(["map.tif"]))
-    assert sum(how_many(Sample(), totals, "map.tif")) == points_needed([1.0], [0.85], 0.03) == 545
-    assert sum(how_many(Sample(margin=0.05, expected=0.5), totals, "map.tif")) == 385
+    areas = [total.area for total in totals]
+    for least, points in ((2, 545), (50, 552)):
+        numbers = how_many(Sample(least=least), totals, "map.tif")
+        assert margin_of(numbers, areas, [0.85] * 3) <= 0.03
+        assert sum(numbers) == pytest.approx(points, abs=3) and min(numbers) >= least
+    assert points_needed([1.0], [0.85], 0.03) == 545
+    rough = how_many(Sample(margin=0.06), totals, "map.tif")
+    assert min(rough) == 50 and margin_of(rough, areas, [0.85] * 3) <= 0.06
     by_class = how_many(Sample(margin=0.03, expected={"field": 0.99}), totals, "map.tif")
     assert sum(by_class) < 545 and min(by_class) >= 50
     assert how_many(Sample(margin=0.2, expected=0.9), totals, "map.tif") == [50, 50, 50]
+    assert how_many(Sample(margin=0.2, expected=1.0), totals, "map.tif") == [50, 50, 50]
 
 
 def test_the_form_of_qgis_offers_the_classes_and_hides_the_strata() -> None:

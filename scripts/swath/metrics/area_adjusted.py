@@ -128,6 +128,18 @@ def points_needed(mapped: Sequence[float], expected: Sequence[float], margin: fl
     return int(np.ceil((spread / (margin / Z)) ** 2))
 
 
+def margin_of(points: Sequence[int], mapped: Sequence[float], expected: Sequence[float]) -> float:
+    """Say which interval points give the overall accuracy: half of it, if accuracies are as expected (equation 5).
+
+    Args:
+        points: Points of each class of the map.
+        mapped: Its area.
+        expected: The user's accuracy that is expected of it.
+    """
+    weights, right = np.asarray(mapped, float) / np.sum(mapped), np.asarray(expected, float)
+    return float(Z * (weights**2 * right * (1 - right) / np.maximum(points, 1)).sum() ** 0.5)
+
+
 def allocate(number: int, mapped: Sequence[float], least: int) -> list[int]:
     """Share points out to the classes of a map: in proportion to their areas, but to none less than some.
 

@@ -15,7 +15,7 @@ from pyproj import CRS
 from swath.config.accuracy import EXPECTED, MARGIN, Accuracy, Sample
 from swath.errors import Problem, UserError, did_you_mean
 from swath.files import publish
-from swath.metrics.area_adjusted import Z, allocate, points_needed
+from swath.metrics.area_adjusted import allocate, margin_of, points_needed
 from swath.products.class_maps import ClassMaps, ClassTotals, Pixel, centres, draw_pixels, measure_classes, open_maps
 from swath.products.style import write_point_style
 from swath.products.tables import write_points
@@ -53,7 +53,8 @@ def draw_sample(paths: Sequence[str], settings: Accuracy, folder: Path, table: P
     rows.to_csv(table, index=False)
     said = ", ".join(f"{row['class']} {row['points']}" for _, row in rows.iterrows())
     log.info("%d points to be labelled (%s): %s", len(pixels), said, points)
-    log.info("overall accuracy is going to have an interval of about ± %.1f %%", 100 * _margin(settings.sample, rows))
+    margin = margin_of(list(rows["points"]), [total.area for total in totals], _expected(settings.sample, totals))
+    log.info("overall accuracy is going to have an interval of about ± %.1f %%", 100 * margin)
 
 
 def check_unlabelled(points: Path, column: str) -> None:
@@ -91,8 +92,7 @@ def how_many(sample: Sample, totals: Sequence[ClassTotals], path: str) -> list[i
     if not there:
         raise UserError(Problem("map_empty", path, "accuracy.map", "no pixel with data", "classes", "check the map"))
     if sample.points is None:
-        needed = points_needed(areas, _expected(sample, totals), sample.margin or MARGIN)
-        number = max(needed, there * sample.least)
+        number = _number_for(sample.margin or MARGIN, areas, _expected(sample, totals), sample.least)
     else:
         number = sample.points
         if number < 2 * there:
@@ -115,14 +115,19 @@ def _expected(sample: Sample, totals: Sequence[ClassTotals]) -> list[float]:
     return [sample.expected.get(name, EXPECTED) for name in names]
 
 
-def _margin(sample: Sample, rows: pd.DataFrame) -> float:
-    """Return half of the 95 % interval that the overall accuracy is going to have, if it is as expected."""
-    said = sample.expected if isinstance(sample.expected, dict) else {}
-    other = sample.expected if isinstance(sample.expected, float) else EXPECTED
-    expected = np.array([said.get(name, other) for name in rows["class"]])
-    drawn = rows["points"] > 0
-    variance = (rows["share"] ** 2 * expected * (1 - expected) / np.maximum(rows["points"] - 1, 1))[drawn].sum()
-    return float(Z * variance**0.5)
+def _number_for(margin: float, areas: Sequence[float], expected: Sequence[float], least: int) -> int:
+    """Return how many points it takes: some more than the formula says, where rare classes get more than their share.
+
+    Args:
+        margin: Half of the wanted 95 % interval of the overall accuracy.
+        areas: Area of each class.
+        expected: The user's accuracy that is expected of it.
+        least: Points of each class.
+    """
+    number = max(points_needed(areas, expected, margin), least * sum(area > 0 for area in areas))
+    while margin_of(allocate(number, areas, least), areas, expected) > margin:
+        number += max(number // 200, 1)
+    return number
 
 
 def _frame(maps: ClassMaps, totals: Sequence[ClassTotals], pixels: Sequence[Pixel], column: str) -> gpd.GeoDataFrame:
