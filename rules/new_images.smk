@@ -15,21 +15,21 @@ include: "accuracy.smk"
 include: "verify.smk"
 
 
-# the images compared with the model, and nothing else: the run does so before it starts any job
-rule validate:
-    log:
-        f"{LOGS}/maps/{NAME}/validate.log",
-    localrule: True
-    message:
-        "Checked the new images"
-    run:
-        pass
-
-
 if MAP_PLAN:
-    TARGETS = [f"{PARTS}/map.json"]
-elif ACCURACY_PLAN:
-    TARGETS = [f"{ACCURACY}/accuracy.json" if ACCURACY_PLAN.reference else f"{ACCURACY}/sample.csv"]
+
+    # the images compared with the model, and nothing else: the run does so before it starts any job
+    rule validate:
+        log:
+            f"{LOGS}/maps/{NAME}/validate.log",
+        localrule: True
+        message:
+            "Checked the new images"
+        run:
+            pass
+
+
+COMPARED = f"{ACCURACY}/accuracy.json" if ACCURACY_PLAN and ACCURACY_PLAN.reference else f"{ACCURACY}/sample.csv"
+TARGETS = [f"{PARTS}/map.json" if MAP_PLAN else COMPARED]
 
 CONTEXT = RunContext(
     name=NAME,

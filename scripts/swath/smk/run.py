@@ -100,7 +100,7 @@ def accuracy_or_exit(
         if is_main and ("accuracy" in sys.argv or (alone and config.accuracy.reference and "sample" not in sys.argv)):
             check_reference(config.accuracy, files)
     except UserError:
-        if is_main and not alone and not set(sys.argv) & {"accuracy", "sample"}:
+        if not alone and not (is_main and set(sys.argv) & {"accuracy", "sample"}):
             return None
         with ending_the_program():
             raise
