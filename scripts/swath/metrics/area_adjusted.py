@@ -148,13 +148,14 @@ def allocate(number: int, mapped: Sequence[float], least: int) -> list[int]:
         mapped: Area of each class; one without area gets none.
         least: Points of the rarest classes, if there are as many to share out.
     """
-    area = np.asarray(mapped, float)
-    there = area > 0
+    weights = np.asarray(mapped, float) / np.sum(mapped)
+    there = weights > 0
     floor = min(least, number // max(int(there.sum()), 1))
-    rare = np.zeros(len(area), bool)
+    rare = np.zeros(len(weights), bool)
     while True:
         common = there & ~rare
-        shares = np.where(common, area, 0) * (number - floor * rare.sum()) / max(area[common].sum(), 1e-300)
+        of_common = weights[common].sum() or 1.0
+        shares = np.where(common, weights, 0) / of_common * (number - floor * rare.sum())
         if not (common & (shares < floor)).any():
             break
         rare |= common & (shares < floor)
