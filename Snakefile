@@ -6,7 +6,7 @@
 #   results/predictions/<key>/   maps: Cloud Optimized GeoTIFF and GeoParquet
 #   results/evals/<key>/         metrics of a split
 #   results/bundles/<key>/       deployable Raster Vision bundle
-#   results/experiments/<name>/  leaderboard, winner, readable links into the folders above; map of new images
+#   results/experiments/<name>/  leaderboard, winner, readable links into the folders above; map of new images; accuracy
 #   results/maps/<name>/         what that map is put together of
 #   results/pipelines/           the same stages of a Raster Vision module of the user's own
 #
@@ -26,7 +26,7 @@ from swath.smk import hooks
 hooks.before_planning(workflow)
 
 # a config on the command line replaces the demo's
-if not workflow.config_settings.configfiles and "apply" not in config:
+if not workflow.config_settings.configfiles and not {"apply", "accuracy"} & set(config):
 
     configfile: hooks.checked_config(REPOSITORY / "config" / "config.yaml")
 
@@ -46,7 +46,7 @@ scattergather:
     apply=2,
 
 
-# a training with all its stages; a module of Raster Vision's with its own; or a model that is there and new images
+# a training with all its stages; a module of Raster Vision's with its own; or a model or a map that is there
 include: f"rules/{hooks.rules_for(config)}.smk"
 
 

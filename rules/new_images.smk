@@ -1,30 +1,42 @@
-# A model that is there, and new images: nothing is trained.
+# A model that is there, and new images; or a map that is there, and reference points: nothing is trained.
 from swath.smk.hooks import RunContext
-from swath.smk.run import map_or_exit, memory, minutes
+from swath.smk.run import application_or_exit, map_or_exit, memory, minutes, mount_or_exit
 from swath.versions import EXPERIMENT as VERSIONS
 
 config.pop("yes", None)
-MAP_PLAN = map_or_exit(config, workflow.configfiles, "results")
-NAME = MAP_PLAN.name
+APPLICATION = application_or_exit(config, workflow.configfiles)
+MAP_PLAN = map_or_exit(APPLICATION, workflow.configfiles, "results")
+NAME = APPLICATION.experiment
 
 
 include: "paths.smk"
 include: "apply.smk"
+include: "accuracy.smk"
 include: "verify.smk"
 
 
-# the images compared with the model, and nothing else: the run does so before it starts any job
-rule validate:
-    log:
-        f"{LOGS}/maps/{NAME}/validate.log",
-    localrule: True
-    message:
-        "Checked the new images"
-    run:
-        pass
+if MAP_PLAN:
+
+    # the images compared with the model, and nothing else: the run does so before it starts any job
+    rule validate:
+        log:
+            f"{LOGS}/maps/{NAME}/validate.log",
+        localrule: True
+        message:
+            "Checked the new images"
+        run:
+            pass
 
 
-TARGETS = [f"{PARTS}/map.json"]
+COMPARED = f"{ACCURACY}/accuracy.json" if ACCURACY_PLAN and ACCURACY_PLAN.reference else f"{ACCURACY}/sample.csv"
+TARGETS = [f"{PARTS}/map.json" if MAP_PLAN else COMPARED]
+
 CONTEXT = RunContext(
-    name=NAME, folder=EXPERIMENT, repository=REPOSITORY, image=CONTAINER, examples={}, later={}, check_map=check_map
+    name=NAME,
+    folder=EXPERIMENT,
+    repository=REPOSITORY,
+    image=CONTAINER,
+    examples={},
+    later={},
+    check_map=check_map if MAP_PLAN else None,
 )

@@ -16,7 +16,7 @@ import yaml
 from pydantic.fields import FieldInfo
 
 from checks_manual import checks_page
-from swath.config.base import Section
+from swath.config.base import Section, keys_of
 from swath.config.experiment import Experiment
 from swath.config.imagery import Range
 from swath.config.model import TrialWeights
@@ -111,7 +111,7 @@ def annotated_config() -> str:
 def _section_lines(name: str, section: type[Section]) -> Iterator[str]:
     yield f"{name}:"
     said = DEMO.get(name, {})
-    for key, field in section.model_fields.items():
+    for key, field in keys_of(section).items():
         yield from _comment(_description(field), "  ")
         if key in said:
             yield from _value_lines(key, said[key], "  ")
@@ -157,7 +157,7 @@ def reference_page() -> str:
     for name, field in Experiment.model_fields.items():
         section = _section(field)
         if section:
-            lines += ["", f"## `{name}`", "", section.__doc__ or "", "", *_table(section.model_fields)]
+            lines += ["", f"## `{name}`", "", section.__doc__ or "", "", *_table(keys_of(section))]
             lines += _nested_tables(name, section)
     lines += [
         "",

@@ -18,7 +18,7 @@ from swath.files import read_state, sha256, short_hash, write_json
 RECORDS = Path("results/checksums")
 FIRST_STAGES = ("scenes", "stats", "chips", "pipelines-analyze", "pipelines-chip")
 """Stages whose results nobody needs once a model is there: what Snakemake made again it would train anew with."""
-CHANGED_BY_OTHERS = (".aux.xml",)
+CHANGED_BY_OTHERS = (".aux.xml", "/accuracy/sample.gpkg")
 """Endings of what a geographical information system may write anew: such files have to be there, no more."""
 
 

@@ -43,6 +43,8 @@ EXPERIMENT = {
     "preview": 1,
     "apply_part": 1,
     "assemble": 1,
+    "sample": 1,
+    "accuracy": 1,
     "havel": 1,
     "havel_chips": 1,
     "neon_trees": 1,

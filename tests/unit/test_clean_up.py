@@ -125,3 +125,9 @@ def test_a_map_and_its_model_stay(folder: Path) -> None:
         make(f"results/maps/{name}/map.json")
         make(f"results/experiments/{name}/map/summary.txt")
     assert sorted(unused()) == sorted([*UNUSED, "results/maps/gone"])
+
+
+def test_what_a_map_was_compared_with_stays(folder: Path) -> None:
+    write({"experiment": "compared", "accuracy": {"map": "map.tif"}}, "accuracy.yaml")
+    make("results/experiments/compared/accuracy/accuracy.json")
+    assert sorted(unused()) == sorted(UNUSED)

@@ -128,6 +128,7 @@ REACH: dict[str, tuple[Any, frozenset[str]]] = {
     "sweep.repeats": (2, NOTHING),
     "sweep.select": ({"metric": "accuracy"}, NOTHING),
     "apply": ({"images": ["new.tif"]}, NOTHING),
+    "accuracy": ({"reference": "points.gpkg"}, NOTHING),
 }
 DETECTING = {"task": "object_detection", "model": {"encoder": "resnet18"}, "predict": {}}
 CLASSIFYING = {"task": "chip_classification", "model": {"encoder": "resnet18"}, "predict": {}}

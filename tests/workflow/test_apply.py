@@ -238,3 +238,18 @@ def test_the_same_config_in_the_training_s_file_needs_no_second_model(project: P
     project.config["apply"]["model"] = {"trial": "learning_rate=0.3"}
     done = project.snakemake("apply", "-n", check=False)
     assert "ERROR unknown_trial" in done.stdout and "learning_rate=0.003" in done.stdout
+
+
+def test_a_map_that_is_made_by_the_same_file_is_compared(project: Project) -> None:
+    """Points are drawn from the map once it is there; the maps of test scenes serve as well."""
+    both = a_map(project, images="data/e.tif")
+    both.config["accuracy"] = {"sample": {"points": 40, "least": 5}}
+    assert set(both.jobs()) == {"all", "apply_part", "assemble"}
+    assert "40 points to be labelled" in both.snakemake("sample", "--set-scatter", "apply=1").stdout
+    assert both.jobs("sample", "apply", "--set-scatter", "apply=1") == {"apply": 1}
+    maps = "results/experiments/small/winner/predictions-test/*/prediction.tif"
+    tested = Project(project.folder, {"experiment": "small", "accuracy": {"map": maps, "sample": {"points": 40}}})
+    assert tested.jobs() == {"all": 1, "sample": 1}
+    project.config["accuracy"] = {"map": "not-there-yet.tif"}
+    assert project.jobs() == {}
+    assert "ERROR file_missing" in project.snakemake("sample", "-n", check=False).stdout

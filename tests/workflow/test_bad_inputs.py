@@ -51,7 +51,7 @@ from swath.errors import ending_the_program
 from swath.scenes.facts import ScenesSpec
 from swath.scenes.images import read_header
 from swath.scenes.scene import Scene
-from swath.smk.run import map_or_exit, plan_or_exit
+from swath.smk.run import accuracy_or_exit, application_or_exit, map_or_exit, plan_or_exit
 
 pytestmark = pytest.mark.workflow
 
@@ -131,7 +131,10 @@ class Experiment(Project):
         """Make the plan and check it, as the Snakefile does."""
         file = self.write()
         if not trains(read_yaml(file)):
-            new = map_or_exit(read_yaml(file), [file], "results")
+            application = application_or_exit(read_yaml(file), [file])
+            accuracy_or_exit(application, [file], "results", is_main=True)
+            new = map_or_exit(application, [file], "results")
+            assert new is not None
             with ending_the_program():
                 check_before(new, new.bundles, read_here)
             return
@@ -1144,6 +1147,50 @@ def test_bad_input_unknown_key_of_a_map(new: Experiment) -> None:
 def test_good_new_images_pass(new: Experiment) -> None:
     with chdir(new.folder):
         new.check()
+
+
+# --- maps and reference points --------------------------------------------------------------------
+
+
+@pytest.fixture
+def compared(good: Experiment) -> Experiment:
+    """A map compared with reference points, good until a test spoils it."""
+    write_label_raster(good.data, "d")
+    write_labels(good.data, "d", [square("d", 4, 4, 1, 1).centroid], ["field"])
+    good.config = {"experiment": "new", "accuracy": {"map": "data/d-labels.tif", "reference": "data/d.gpkg"}}
+    return good
+
+
+def test_bad_input_map_not_there(compared: Experiment) -> None:
+    """The map whose accuracy is to be estimated does not exist."""
+    compared.set("accuracy.map", "map.tif")
+    found, command = "map.tif: no such file", "snakemake accuracy"
+    compared.is_refused(
+        "file_missing", file=compared.file, field="accuracy.map", found=found, cure="check the path", command=command
+    )
+
+
+def test_bad_input_reference_points_not_there(compared: Experiment) -> None:
+    """The reference points that a map is to be compared with do not exist."""
+    compared.set("accuracy.reference", "points.gpkg")
+    found, cure = "points.gpkg: no such file", "check the path"
+    compared.is_refused("file_missing", file=compared.file, field="accuracy.reference", found=found, cure=cure)
+
+
+def test_bad_input_no_reference_points(compared: Experiment) -> None:
+    """No reference points are named, and a map is to be compared with some."""
+    del compared.config["accuracy"]["reference"]
+    cure, command = "draw points with `snakemake sample`", "snakemake accuracy"
+    compared.is_refused(
+        "setting_needed", file=compared.file, field="accuracy.reference", found="nothing", cure=cure, command=command
+    )
+
+
+def test_bad_input_points_and_margin(compared: Experiment) -> None:
+    """A number of points to draw is named, and the interval that they are to give."""
+    compared.set("accuracy.sample", {"points": 600, "margin": 0.03})
+    cure, field = "leave one of them out", "accuracy.sample.margin"
+    compared.is_refused("settings_conflict", file=compared.file, field=field, found="0.03", cure=cure)
 
 
 # --- what is good, or allowed ----------------------------------------------------------------------

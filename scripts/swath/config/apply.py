@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, model_validator
 
-from swath.config.base import FileSafeName, Section, mistake
+from swath.config.accuracy import Accuracy
+from swath.config.base import FileSafeName, Section, as_list, mistake
 from swath.config.checks import Checks
 from swath.config.predict import Predict
 
@@ -52,10 +53,6 @@ class Polygons(Section):
     polygons share stay shared."""
 
 
-def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
 def _different(values: list[str]) -> list[str]:
     if len(set(values)) < len(values):
         twice = next(value for value in values if values.count(value) > 1)
@@ -71,7 +68,7 @@ class Apply(Section):
     Swath's or Raster Vision's own; or several bundles, whose scores are averaged. In the config of a training the
     default is its winner."""
 
-    images: Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
+    images: Annotated[list[str], BeforeValidator(as_list), Field(min_length=1)]
     """The images: paths and patterns (`new/**/*.tif`), a table (CSV or GeoParquet) with a column `image`, or a STAC
     item, collection, catalog or item collection on disk (`.json`); a list of them, too."""
 
@@ -99,11 +96,19 @@ class Apply(Section):
 
 
 class Application(Section):
-    """A config that trains nothing: a model is applied to new images."""
+    """A config that trains nothing: a model is applied to new images, or a map is compared with reference points."""
 
     experiment: FileSafeName = DEFAULT_NAME
     """The map's name; it appears in `results/experiments/<name>/map/`."""
 
-    apply: Apply
+    apply: Apply | None = None
+
+    accuracy: Accuracy | None = None
 
     checks: Checks = Checks()
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        if self.apply is None and self.accuracy is None:
+            raise mistake("setting_needed", "a map to make, or one to compare", "fill in the section", field="apply")
+        return self

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, WithJsonSchema, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 DESCRIBED = "SWATH_DESCRIBED" in os.environ
@@ -87,6 +88,16 @@ FileSafeName = Annotated[
     str, AfterValidator(_file_safe), WithJsonSchema({"type": "string", "pattern": FILE_SAFE}, mode="validation")
 ]
 """A name that can be a file's name on every system: letters, digits, dot, dash, underscore."""
+
+
+def keys_of(section: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Return a section's fields by the keys that stand in the config: Python keeps some words to itself."""
+    return {field.alias or name: field for name, field in section.model_fields.items()}
+
+
+def as_list(value: Any) -> Any:
+    """Make a list of a single text, where a setting takes one or several."""
+    return [value] if isinstance(value, str) else value
 
 
 def settings(section: Section, *leave_out: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
+from swath.config.accuracy import Accuracy
 from swath.config.apply import Apply
 from swath.config.base import FileSafeName, Section, mistake
 from swath.config.checks import Checks
@@ -78,6 +79,10 @@ class Experiment(Section):
 
     apply: Apply | None = None
     """A map of new imagery, which `snakemake apply` makes."""
+
+    accuracy: Accuracy | None = None
+    """How right a map is, and how much there is of each class: `snakemake accuracy`, from reference points, which
+    `snakemake sample` draws."""
 
     @model_validator(mode="before")
     @classmethod

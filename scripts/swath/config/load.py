@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from swath.config.apply import Application
+from swath.config.base import keys_of
 from swath.config.experiment import Experiment
 from swath.config.plain_yaml import problems_in
 from swath.errors import Problem, UserError, did_you_mean
@@ -42,8 +43,9 @@ def load_application(config: Config, files: Sequence[str | Path] = ()) -> Applic
 
 
 def trains(config: Config) -> bool:
-    """Tell whether a config is one of a training, and not only of a model that is there and new images."""
-    return "apply" not in config or any(config.get(section) for section in ("classes", "scenes", "labels"))
+    """Tell whether a config is one of a training, and not only of new images for a model that is there, or of a map."""
+    others = "apply" in config or "accuracy" in config
+    return not others or any(config.get(section) for section in ("classes", "scenes", "labels"))
 
 
 def _checked(kind: type[Checked], config: Config, files: Sequence[str | Path]) -> Checked:
@@ -263,13 +265,13 @@ def _known_keys(place: Location) -> list[str]:
     """List the keys that the section at ``place`` knows."""
     section: type[BaseModel] = Experiment
     for part in place:
-        field = section.model_fields.get(str(part))
+        field = keys_of(section).get(str(part))
         candidates = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
         sections = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
         if not sections:
             return []
         section = sections[0]
-    return list(section.model_fields)
+    return list(keys_of(section))
 
 
 def where(files: Sequence[str | Path], place: Location) -> str:

@@ -54,6 +54,32 @@ def write_polygon_style(classes: Sequence[str], colours: Sequence[str], path: Pa
     _write(root, path)
 
 
+def write_point_style(column: str, classes: Sequence[str], hidden: Sequence[str], path: Path) -> None:
+    """Write the style of points to be labelled: a form with a list of the classes, and columns that nobody sees.
+
+    Args:
+        column: The column to be filled in.
+        classes: What can be chosen.
+        hidden: Columns that would tell the interpreter what the map says.
+        path: The file to write.
+    """
+    root = Xml.Element("qgis", version=VERSION, styleCategories="Fields|Forms|AttributeTable")
+    fields = Xml.SubElement(root, "fieldConfiguration")
+    for name in (column, *hidden):
+        field = Xml.SubElement(fields, "field", name=name, configurationFlags="None")
+        widget = Xml.SubElement(field, "editWidget", type="Hidden" if name in hidden else "ValueMap")
+        options = Xml.SubElement(Xml.SubElement(widget, "config"), "Option", type="Map")
+        if name not in hidden:
+            choices = Xml.SubElement(options, "Option", name="map", type="List")
+            for choice in classes:
+                entry = Xml.SubElement(choices, "Option", type="Map")
+                Xml.SubElement(entry, "Option", name=choice, value=choice, type="QString")
+    columns = Xml.SubElement(Xml.SubElement(root, "attributetableconfig"), "columns")
+    for name in hidden:
+        Xml.SubElement(columns, "column", type="field", name=name, hidden="1")
+    _write(root, path)
+
+
 def _hexadecimal(colour: str) -> str:
     return "#{:02x}{:02x}{:02x}".format(*ImageColor.getrgb(colour)[:3])
 

@@ -55,6 +55,20 @@ def write_table(parts: gpd.GeoDataFrame | Iterable[gpd.GeoDataFrame], path: Path
             writer.close()
 
 
+def write_points(points: gpd.GeoDataFrame, path: Path) -> None:
+    """Write points as GeoPackage.
+
+    Args:
+        points: Points with their columns.
+        path: The file to write; its layer is `points`.
+    """
+    set_gdal_config_options({"OGR_CURRENT_DATE": WRITTEN_AT})
+    try:
+        points.to_file(path, layer="points", driver="GPKG", engine="pyogrio", geometry_type="Point")
+    finally:
+        set_gdal_config_options({"OGR_CURRENT_DATE": None})
+
+
 def _as_arrow(part: gpd.GeoDataFrame) -> pa.Table:
     file = io.BytesIO()
     part.to_parquet(file, index=False)

@@ -6,7 +6,7 @@ import codecs
 import csv
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,8 +36,12 @@ class Row:
     entries: dict[str, str]
 
 
-def read_rows(file: Path) -> tuple[list[str], list[Row]]:
+def read_rows(file: Path, known: Collection[str] = COLUMNS) -> tuple[list[str], list[Row]]:
     """Read a table: its columns as they are written, and its rows but for empty ones.
+
+    Args:
+        file: The table.
+        known: Columns, in small letters, by which the separator is found.
 
     Raises:
         UserError: For a file that is no UTF-8, a column that is there twice, and rows with more entries than columns.
@@ -47,7 +51,7 @@ def read_rows(file: Path) -> tuple[list[str], list[Row]]:
     lines = _text_of(file).splitlines(keepends=True)
     skipped = 1 if lines and re.match(r"sep=.?\s*$", lines[0]) else 0  # Excel's word on its separator
     lines = lines[skipped:]
-    reader = csv.reader(lines, delimiter=_separator(lines[0] if lines else ""))
+    reader = csv.reader(lines, delimiter=_separator(lines[0] if lines else "", known))
     columns = [name.strip() for name in next(reader, [])]
     while columns and not columns[-1]:
         columns.pop()
@@ -99,14 +103,14 @@ def _not_utf8(place: str, found: str) -> Problem:
     return Problem("wrong_encoding", place, "", found, "a CSV table in UTF-8", cure)
 
 
-def _separator(header: str) -> str:
+def _separator(header: str, known: Collection[str]) -> str:
     """Find the separator that makes most known columns of a header; a comma if none does."""
 
-    def known(separator: str) -> int:
+    def number(separator: str) -> int:
         names = next(csv.reader([header], delimiter=separator), [])
-        return sum(name.strip().lower() in COLUMNS for name in names)
+        return sum(name.strip().lower() in known for name in names)
 
-    return max(SEPARATORS, key=known)
+    return max(SEPARATORS, key=number)
 
 
 def _check_columns(file: Path, columns: Sequence[str]) -> None:

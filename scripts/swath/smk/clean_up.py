@@ -73,7 +73,7 @@ def find_experiments(files: Sequence[str | Path]) -> Experiments:
     found: Experiments = {}
     for group in groups:
         content = _content(group)
-        name = content.get("experiment", DEFAULT_NAME if "apply" in content else None)
+        name = content.get("experiment", DEFAULT_NAME if {"apply", "accuracy"} & set(content) else None)
         if name is not None:
             found.setdefault(str(name), []).append(group)
     return found
@@ -109,11 +109,13 @@ def _used_by(files: Sequence[Path]) -> set[Path]:
     model = experiment.apply.model if experiment.apply else None
     if isinstance(model, TrainedModel) and model.experiment in (None, experiment.experiment):
         return used  # its own, whose bundles are among its results
-    return used | (_models_of(experiment.apply, files) if experiment.apply else set())
+    return used | _models_of(experiment.apply, files)
 
 
-def _models_of(apply: Apply, files: Sequence[Path]) -> set[Path]:
+def _models_of(apply: Apply | None, files: Sequence[Path]) -> set[Path]:
     """Name the folders that the models of a map come from."""
+    if apply is None:
+        return set()
     return _folders_of(find_models(apply.model, str(RESULTS), files))
 
 

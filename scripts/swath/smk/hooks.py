@@ -42,7 +42,7 @@ from swath.versions import results_without_versions
 UNCHECKED = {
     *("all", "doctor", "verify", "clean_up", "splits", "weights"),
     *("encoder_weights", "havel", "havel_chips", "neon_trees"),
-    *("apply_part", "assemble", "apply"),
+    *("apply_part", "assemble", "apply", "sample", "accuracy"),
 }
 """Rules that read no scenes: a run of these alone, such as one that fetches data, needs no preflight."""
 
@@ -205,9 +205,9 @@ def _link_trainings(context: RunContext) -> None:
 
 def on_success(workflow: Any, context: RunContext) -> None:
     """Say on the terminal what won, or what a map shows, and where everything lies."""
-    makes_map = any(job.rule.name == "assemble" for job in workflow.dag.jobs)
-    summary = Path(context.folder) / ("map/summary.txt" if makes_map else "summary.txt")
-    if summary.exists():
+    made = {job.rule.name for job in workflow.dag.jobs}
+    summary = Path(context.folder) / ("map/summary.txt" if "assemble" in made else "summary.txt")
+    if summary.exists() and made - {"sample", "accuracy"}:  # these say themselves what they have found
         print(f"\n{summary.read_text(errors='replace')}", file=sys.stderr)
 
 

@@ -13,10 +13,12 @@ from typing import Any
 from snakemake.iocontainers import InputFiles, Wildcards
 
 from swath.checks.context import CheckRequest
+from swath.config.apply import Application
 from swath.config.experiment import Experiment
 from swath.config.load import Config, load_application, load_experiment
 from swath.errors import UserError, ending_the_program
 from swath.job.container import check_image, check_program, mount
+from swath.plan.accuracy import AccuracyPlan, check_reference, plan_accuracy
 from swath.plan.apply import ApplyPlan, plan_map
 from swath.plan.inputs import check_definitions, check_paths, check_weights
 from swath.plan.plan import Plan, make_plan
@@ -37,10 +39,17 @@ def plan_or_exit(config: Config, files: Sequence[str | Path]) -> Plan:
     return plan
 
 
-def map_or_exit(config: Config, files: Sequence[str | Path], results: str) -> ApplyPlan:
-    """Plan the map of a config that trains nothing; a user's mistakes end the program."""
+def application_or_exit(config: Config, files: Sequence[str | Path]) -> Application:
+    """Check a config that trains nothing; a user's mistakes end the program."""
     with ending_the_program():
-        application = load_application(config, files)
+        return load_application(config, files)
+
+
+def map_or_exit(application: Application, files: Sequence[str | Path], results: str) -> ApplyPlan | None:
+    """Plan the map of a config that trains nothing, if it makes one; a user's mistakes end the program."""
+    if application.apply is None:
+        return None
+    with ending_the_program():
         allow = application.checks.allow
         return plan_map(application.experiment, application.apply, allow, results, files, trains=False)
 
@@ -68,6 +77,34 @@ def map_of_experiment_or_exit(
             return None
         with ending_the_program():
             raise
+
+
+def accuracy_or_exit(
+    config: Experiment | Application, files: Sequence[str | Path], results: str, is_main: bool
+) -> AccuracyPlan | None:
+    """Plan the comparison of a map with reference points, if the config asks for one.
+
+    A user's mistakes end the program where it is asked for; nothing else need wait for a map or points.
+
+    Args:
+        config: The checked config.
+        files: The config files.
+        results: Folder of the results.
+        is_main: Whether this is the run, and not one of its jobs.
+    """
+    if config.accuracy is None:
+        return None
+    alone = isinstance(config, Application) and config.apply is None
+    try:
+        plan = plan_accuracy(config.experiment, config.accuracy, results, files, makes_map=config.apply is not None)
+        if is_main and ("accuracy" in sys.argv or (alone and config.accuracy.reference and "sample" not in sys.argv)):
+            check_reference(config.accuracy, files)
+    except UserError:
+        if not alone and not (is_main and set(sys.argv) & {"accuracy", "sample"}):
+            return None
+        with ending_the_program():
+            raise
+    return plan
 
 
 def check_map_or_exit(plan: ApplyPlan, bundles: Sequence[str]) -> None:
