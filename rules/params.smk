@@ -104,7 +104,7 @@ def making_of_report(wildcards, input):
     stages |= {"predict": "predictions", "bundle": "bundles"}
     keys = {stage: [getattr(run, key) for run in PLAN.runs] for stage, key in stages.items()}
     keys["eval"] = [run.evals["validation"] for run in PLAN.runs]
-    configs = [os.path.relpath(config) for config in workflow.configfiles]
+    configs = [str(config) for config in workflow.configfiles]
     return {
         "configs": configs,
         "command": " ".join(["snakemake --cores all", *(f"--configfile {config}" for config in configs)]),

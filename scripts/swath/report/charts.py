@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -156,20 +157,32 @@ def _shade(value: float) -> str:
 # --- trainings --------------------------------------------------------------------------------------
 
 
-def curve_charts(findings: Findings) -> tuple[list[Any], int]:
-    """Draw losses and scores of all trainings over epochs; a click on a line isolates its training in all charts.
+@dataclass(frozen=True)
+class Curves:
+    """Losses and scores of trainings over epochs.
 
-    Returns:
-        The charts, and how many runs they leave out.
+    Attributes:
+        charts: One for each loss or score.
+        colours: Trial → its colour; empty where there are more trials than colours.
+        left_out: How many runs are not drawn.
     """
+
+    charts: Sequence[Any] = ()
+    colours: Mapping[str, str] = field(default_factory=dict)
+    left_out: int = 0
+
+
+def curve_charts(findings: Findings) -> Curves:
+    """Draw losses and scores of all trainings over epochs; a click on a line isolates its training in all charts."""
     runs = _best_first(findings)
     shown = runs[:MOST_CURVES]
     histories = [findings.history(run) for run in shown]
     if not histories:
-        return [], 0
+        return Curves()
     wanted = _columns(findings, histories[0])
     trials = list(dict.fromkeys(run.trial for run in shown))
-    colours = {trial: Category10[10][number % 10] for number, trial in enumerate(trials)}
+    palette = Category10[10]
+    colours = {trial: palette[number % len(palette)] for number, trial in enumerate(trials)}
     columns: dict[str, Any] = {
         "run": [run.name for run in shown],
         "colour": [colours[run.trial] for run in shown],
@@ -190,7 +203,7 @@ def curve_charts(findings: Findings) -> tuple[list[Any], int]:
         )
         chart.add_tools(HoverTool(renderers=[lines], tooltips=[("run", "@run")]))
         charts.append(chart)
-    return charts, len(runs) - len(shown)
+    return Curves(charts, colours if len(trials) <= len(palette) else {}, len(runs) - len(shown))
 
 
 def _best_first(findings: Findings) -> list[FinishedRun]:

@@ -15,6 +15,7 @@ from bokeh.embed import components
 from bokeh.resources import INLINE
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
+from PIL import Image
 
 from swath.config.tasks import DETECTION
 from swath.files import publish_directory
@@ -24,6 +25,7 @@ from swath.report.costs import costs_by_stage, shared
 from swath.report.findings import Findings
 from swath.report.methods import CITATIONS, libraries, paragraph
 from swath.report.panes import BOX_COLOURS, map_data, panes, scenes_worst_first, score_of_scene
+from swath.report.pictures import as_webp
 from swath.report.plots import write_figures, write_pdf
 from swath.report.worst import MOST_WINDOWS, WrongWindow, reliability, suspicious_labels, window_pictures, wrong_windows
 
@@ -64,7 +66,7 @@ def write_report(findings: Findings, making: Making, outputs: Mapping[str, Path]
         outputs: Files to write: ``page`` (HTML), ``pdf``, and ``suspicious`` (GeoPackage).
     """
     log.info("looking for where the model is wrong")
-    windows = [] if findings.task == DETECTION else wrong_windows(findings, max(making.chip_size // 2, 32))
+    windows = [] if findings.task == DETECTION else wrong_windows(findings, making.chip_size)
     suspicious = suspicious_labels(findings, windows)
     headline = headline_of(findings)
     page = _page(findings, making, windows, suspicious, headline)
@@ -89,8 +91,8 @@ def _page(
     settings, parallel = list(charts), parallel_chart(findings)
     if parallel is not None:
         charts["parallel"] = parallel
-    curves, curves_left_out = curve_charts(findings)
-    charts |= {f"curve-{number}": chart for number, chart in enumerate(curves)}
+    curves = curve_charts(findings)
+    charts |= {f"curve-{number}": chart for number, chart in enumerate(curves.charts)}
     sure = reliability(findings)
     if sure is not None:
         charts["reliability"] = reliability_chart(sure)
@@ -104,14 +106,16 @@ def _page(
     page: str = _template().render(
         name=findings.name,
         headline=headline,
+        picture=_headline_picture(findings),
         finished=len(findings.finished),
         wanted=len(findings.runs),
         board=_leaderboard(findings),
         metric=findings.metric,
         charts={name: Markup(division) for name, division in divisions.items()},
         settings=settings,
-        curves=[f"curve-{number}" for number in range(len(curves))],
-        curves_left_out=curves_left_out,
+        curves=[f"curve-{number}" for number in range(len(curves.charts))],
+        curves_left_out=curves.left_out,
+        trial_colours=curves.colours,
         confusion=_confusion(findings, evaluation),
         split=findings.shown_split,
         things=THINGS.get(findings.task, "pixels"),
@@ -180,6 +184,12 @@ def headline_of(findings: Findings) -> list[str]:
         verdict = "yes" if following["winner_is"] == "better" else "cannot tell"
         lines.append(f"Better than the next, {following['trial']}: {verdict}; {following['why']}.")
     return lines
+
+
+def _headline_picture(findings: Findings) -> str | None:
+    """Return the summary's picture, where it is drawn already."""
+    path = findings.folder / "prediction.png"
+    return as_webp(np.asarray(Image.open(path).convert("RGB"))) if path.is_file() else None
 
 
 def _leaderboard(findings: Findings) -> dict[str, Any] | None:
