@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from bokeh.embed import components
-from bokeh.resources import INLINE
+from bokeh.resources import Resources
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 from PIL import Image
@@ -137,7 +137,7 @@ def _page(
         citations=CITATIONS,
         colours=findings.coloured(),
         kinds=BOX_COLOURS,
-        bokeh=Markup(INLINE.render_js()) if charts else "",
+        bokeh=Markup(Resources(mode="inline", components=["bokeh"]).render_js()) if charts else "",
         chart_script=Markup(script),
         map_script=Markup(_beside_this(SCRIPT)),
     )

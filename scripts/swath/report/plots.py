@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,58 +73,76 @@ def draw_confusion(axis: Axes, classes: Sequence[str], confusion: Sequence[Seque
     return axis
 
 
-def figures_of(findings: Findings) -> dict[str, Figure]:
-    """Draw the figures there are: name → figure."""
-    figures: dict[str, Figure] = {}
-    if columns := curve_columns(findings):
-        figures["curves"], axes = plt.subplots(1, len(columns), figsize=(4 * len(columns), 3.2), layout="constrained")
-        for axis, column in zip(np.atleast_1d(axes), columns, strict=True):
-            draw_curves(axis, findings, column)
+def _curves(findings: Findings, figure: Any) -> bool:
+    """Draw curves into a figure, side by side; tell whether there are any."""
+    columns = curve_columns(findings)
+    if not columns:
+        return False
+    axes = figure.subplots(1, len(columns))
+    for axis, column in zip(np.atleast_1d(axes), columns, strict=True):
+        draw_curves(axis, findings, column)
+    return True
+
+
+def _confusion(findings: Findings, figure: Any) -> bool:
+    """Draw the best run's confusion matrix into a figure; tell whether there is one."""
     evaluation = findings.evaluation(findings.best, findings.shown_split) if findings.best else None
-    if evaluation and "confusion" in evaluation["overall"]:
-        figures["confusion"], axis = plt.subplots(figsize=(5, 4.4), layout="constrained")
-        draw_confusion(axis, findings.classes, evaluation["overall"]["confusion"])
-        axis.set_title(f"{findings.shown_split} scenes", fontsize="medium")
-    return figures
+    if not evaluation or "confusion" not in evaluation["overall"]:
+        return False
+    axis = draw_confusion(figure.subplots(), findings.classes, evaluation["overall"]["confusion"])
+    axis.set_title(f"{findings.shown_split} scenes", fontsize="medium")
+    return True
+
+
+FIGURES: Mapping[str, tuple[Callable[[Findings, Any], bool], tuple[float, float]]] = {
+    "curves": (_curves, (12, 3.4)),
+    "confusion": (_confusion, (5.4, 4.6)),
+}
+"""Name → what draws the figure, and its size in inches."""
 
 
 def write_figures(findings: Findings, folder: Path) -> None:
-    """Write the figures as PNG and SVG.
+    """Write the figures there are as PNG and SVG.
 
     Args:
         findings: The experiment's results.
         folder: Is there, and empty.
     """
-    for name, figure in figures_of(findings).items():
-        figure.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
-        with matplotlib.rc_context({"svg.hashsalt": name}):
-            figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
+    for name, (draw, size) in FIGURES.items():
+        figure = plt.figure(figsize=size, layout="constrained")
+        if draw(findings, figure):
+            figure.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
+            with matplotlib.rc_context({"svg.hashsalt": name}):
+                figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
         plt.close(figure)
 
 
-def write_pdf(findings: Findings, headline: Sequence[str], picture: Path | None, path: Path) -> None:
+def write_pdf(findings: Findings, headline: Sequence[str], picture: Path, path: Path) -> None:
     """Write the report on two pages: what won, with a picture and the leaderboard; curves and confusion.
 
     Args:
         findings: The experiment's results.
         headline: Sentences.
-        picture: A picture of a prediction, if there is one.
+        picture: A picture of a prediction, which need not be there.
         path: The PDF.
     """
     with PdfPages(path, metadata={"CreationDate": None, "Creator": "Swath", "Producer": None}) as pages:
         page = plt.figure(figsize=A4)
         page.text(0.08, 0.94, findings.name, fontsize=18, weight="bold")
-        page.text(0.08, 0.915, "\n".join(headline), fontsize=9.5, va="top", wrap=True)
-        if picture is not None and picture.is_file():
-            axis = page.add_axes((0.06, 0.5, 0.88, 0.27))
+        text = "\n".join(line for sentence in headline for line in textwrap.wrap(sentence, 105))
+        page.text(0.08, 0.92, text, fontsize=9.5, va="top")
+        if picture.is_file():
+            axis = page.add_axes((0.06, 0.52, 0.88, 0.28))
             axis.imshow(plt.imread(picture))
             axis.set_axis_off()
         _table(page, findings)
         pages.savefig(page)
         plt.close(page)
-        for figure in figures_of(findings).values():
-            pages.savefig(figure)
-            plt.close(figure)
+        page = plt.figure(figsize=A4, layout="constrained")
+        curves, confusion = page.subfigures(2, 1, height_ratios=(1, 2))
+        if any([_curves(findings, curves), _confusion(findings, confusion)]):
+            pages.savefig(page)
+        plt.close(page)
 
 
 def _table(page: Figure, findings: Findings) -> None:
@@ -140,7 +159,7 @@ def _table(page: Figure, findings: Findings) -> None:
         ]
         for row in shown.to_numpy(object).tolist()
     ]
-    axis = page.add_axes((0.08, 0.06, 0.84, 0.4))
+    axis = page.add_axes((0.08, 0.06, 0.84, 0.42))
     axis.set_axis_off()
     table = axis.table(cells, colLabels=list(shown.columns), loc="upper left", cellLoc="left", edges="horizontal")
     table.auto_set_font_size(value=False)

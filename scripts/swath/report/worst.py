@@ -28,7 +28,8 @@ SCORES = "scores.tif"
 SHARE = 254
 """The value of a score of 1 in scores.tif."""
 BINS = 10
-COLUMNS = ["scene", "split", "label", "predicted", "confidence", "pixels", "geometry"]
+COLUMNS = ["scene", "split", "label", "predicted", "confidence", "pixels"]
+EDGES = ["left", "top", "right", "bottom"]
 
 
 @dataclass(frozen=True)
@@ -94,10 +95,8 @@ def _in_scene(facts: SceneFacts, folder: Path, run: FinishedRun, split: str, siz
             for column in range(0, facts.width, size):
                 part = np.s_[:, column : column + size]
                 if count := int(wrong[part].sum()):
-                    pairs, counts = np.unique(
-                        np.stack([actual[part][wrong[part]], said[part][wrong[part]]]), axis=1, return_counts=True
-                    )
-                    label, predicted = pairs[:, counts.argmax()].tolist()
+                    pairs = np.bincount(256 * actual[part][wrong[part]].astype(np.intp) + said[part][wrong[part]])
+                    label, predicted = divmod(int(pairs.argmax()), 256)
                     confidence = None if sure is None else float(np.nanmean(sure[part][wrong[part]]))
                     labelled = int((actual[part] != NULL_CLASS_ID).sum())
                     yield WrongWindow(
@@ -165,12 +164,17 @@ def suspicious_labels(findings: Findings, windows: Sequence[WrongWindow]) -> gpd
         Columns scene, split, label, predicted, confidence (empty where scores were not kept), pixels, geometry.
     """
     rows = _suspicious_windows(findings, windows) if windows else _suspicious_boxes(findings)
-    table = pd.DataFrame(rows, columns=COLUMNS)
-    order = table.assign(sure=table["confidence"].astype(float).fillna(0)).sort_values(
+    table = pd.DataFrame(rows, columns=[*COLUMNS, *EDGES])
+    table["confidence"] = table["confidence"].astype(float)
+    order = table.assign(sure=table["confidence"].fillna(0)).sort_values(
         ["sure", "pixels"], ascending=False, kind="stable"
     )
-    chosen = order.drop(columns="sure").head(MOST_SUSPICIOUS)
-    return gpd.GeoDataFrame(chosen.reset_index(drop=True), geometry="geometry", crs="EPSG:4326")
+    chosen = order.drop(columns="sure").head(MOST_SUSPICIOUS).reset_index(drop=True)
+    places = [
+        _on_earth(findings.scenes[scene], *edges)
+        for scene, edges in zip(chosen["scene"], chosen[EDGES].to_numpy(float).tolist(), strict=True)
+    ]
+    return gpd.GeoDataFrame(chosen[COLUMNS], geometry=gpd.GeoSeries(places, crs="EPSG:4326"))
 
 
 def _suspicious_windows(findings: Findings, windows: Sequence[WrongWindow]) -> Iterator[list[Any]]:
@@ -179,9 +183,8 @@ def _suspicious_windows(findings: Findings, windows: Sequence[WrongWindow]) -> I
             continue
         facts = findings.scenes[one.scene]
         right, bottom = min(one.column + one.size, facts.width), min(one.row + one.size, facts.height)
-        place = _on_earth(facts, one.column, one.row, right, bottom)
         names = findings.classes[one.label], findings.classes[one.predicted]
-        yield [one.scene, one.split, *names, one.confidence, one.wrong, place]
+        yield [one.scene, one.split, *names, one.confidence, one.wrong, one.column, one.row, right, bottom]
 
 
 def _suspicious_boxes(findings: Findings) -> Iterator[list[Any]]:
@@ -198,7 +201,7 @@ def _suspicious_boxes(findings: Findings) -> Iterator[list[Any]]:
                     names = ("", of_class) if kind == FALSE else (of_class, "")
                     pixels = round((right - left) * (bottom - top))
                     sure = score if kind == FALSE else None
-                    yield [name, split, *names, sure, pixels, _on_earth(facts, left, top, right, bottom)]
+                    yield [name, split, *names, sure, pixels, left, top, right, bottom]
 
 
 def _on_earth(facts: SceneFacts, left: float, top: float, right: float, bottom: float) -> Any:

@@ -1,0 +1,286 @@
+"""The report of an experiment: what stands in it, how large it is, and what a browser makes of it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import pytest
+from made_experiment import CLASSES, made_experiment, winner_of
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+from swath.config.tasks import DETECTION, SEGMENTATION, Task
+from swath.plan.finished import FinishedRun
+from swath.report.costs import costs_by_stage, shared
+from swath.report.findings import Findings
+from swath.report.page import Making, headline_of, write_report
+from swath.report.pictures import FALSE, HIT, map_pictures
+from swath.report.worst import reliability, suspicious_labels, wrong_windows
+
+MOST_BYTES = 20_000_000
+CHROMIUM = shutil.which("chromium")
+
+
+def making(folder: Path, **changes: Any) -> Making:
+    config = folder / "config.yaml"
+    config.write_text("experiment: made  # <i>config&\n")
+    keys = {"chip": ["k1", "k1"], "train": ["k1", "k2"]}
+    options = {"configs": [str(config)], "command": "snakemake", "chip_size": 32, "keys": keys}
+    return Making(**{**options, "benchmarks": str(folder / "benchmarks"), **changes})
+
+
+def report_of(findings: Findings) -> Path:
+    """Write a report into the experiment's folder."""
+    folder = findings.folder
+    outputs = {"page": folder / "report.html", "pdf": folder / "report.pdf", "suspicious": folder / "suspicious.gpkg"}
+    write_report(findings, making(folder), outputs)
+    return outputs["page"]
+
+
+def map_json(page: Path) -> dict[str, Any]:
+    (found,) = re.findall(r'<script type="application/json" id="map-data">(.*?)</script>', page.read_text(), re.DOTALL)
+    content: dict[str, Any] = json.loads(found)
+    return content
+
+
+# --- what stands in it ------------------------------------------------------------------------------
+
+
+def test_windows_with_the_most_wrong_pixels_come_first(tmp_path: Path) -> None:
+    findings = made_experiment(tmp_path / "made", scenes=2)
+    windows = wrong_windows(findings, 32)
+    assert [(one.row, one.column) for one in windows[:4]] == [(64, 64)] * 4  # the lower right quarter
+    assert all(one.wrong <= one.labelled for one in windows)
+    assert sum(one.wrong for one in windows if one.scene == "v000") == 48 * 48
+    best = windows[0]
+    assert {best.label, best.predicted} == {1, 2} and best.confidence == pytest.approx(200 / 254)
+
+
+def test_labels_that_are_contradicted_lie_where_they_are_on_the_earth(tmp_path: Path) -> None:
+    findings = made_experiment(tmp_path / "made", scenes=1)
+    table = suspicious_labels(findings, wrong_windows(findings, 32))
+    assert table.crs.to_epsg() == 4326 and len(table) > 0
+    assert (table["pixels"] >= 16 * 16).all() and table["confidence"].between(0, 1).all()
+    facts = findings.scenes["v000"]
+    west, south, east, north = facts.bounds
+    assert table.total_bounds[0] >= west - 1e-6 and table.total_bounds[3] <= north + 1e-6
+    assert table.total_bounds[2] == pytest.approx(east, abs=1e-4) and table.total_bounds[1] == pytest.approx(
+        south, abs=1e-4
+    )
+
+
+def test_boxes_without_labels_and_labels_without_boxes_are_suspicious(tmp_path: Path) -> None:
+    findings = made_experiment(tmp_path / "made", DETECTION, scenes=1)
+    table = suspicious_labels(findings, [])
+    false = table[table["label"] == ""]
+    missed = table[table["predicted"] == ""]
+    assert len(false) == len(missed) == 2  # one of each in the validation and in the test scene
+    assert table["confidence"].iloc[0] == pytest.approx(0.3), "those that were found come first"
+    facts = findings.scenes["v000"]
+    drawn = map_pictures(facts, tmp_path / "made" / "scene" / "map", 96, CLASSES, findings.colours)
+    assert [box[6] for box in drawn.found].count(HIT) == len(drawn.found) - 1
+    assert drawn.found[-1][6] == FALSE and len(drawn.missed) == 1
+
+
+def test_how_sure_a_model_is_is_compared_with_how_right_it_is(tmp_path: Path) -> None:
+    bins = reliability(made_experiment(tmp_path / "made", scenes=1))
+    assert bins is not None and len(bins) == 1
+    assert bins["confidence"][0] == pytest.approx(200 / 254)
+    assert bins["accuracy"][0] == pytest.approx(1 - 48 * 48 / (88 * 96))
+    (tmp_path / "made" / "scene" / "map" / "scores.tif").unlink()
+    assert reliability(made_experiment(tmp_path / "other", scenes=1)) is not None
+
+
+def test_the_headline_quotes_no_single_run_and_says_what_cannot_be_told(tmp_path: Path) -> None:
+    findings = made_experiment(tmp_path / "made", repeats=3, scenes=8)
+    text = " ".join(headline_of(findings))
+    winner = winner_of(findings)
+    assert f"validation macro_f1 of {winner.mean:.3f} ± {winner.std:.3f} over repeats" in text
+    assert f"of {winner.score:.3f}" not in text, "its best run says too much"
+    assert "95 % interval" in text and "Better than the next, rate=1: " in text
+    alone = " ".join(headline_of(made_experiment(tmp_path / "alone", repeats=1, scenes=2)))
+    assert "cannot tell; one repeat" in alone and "no interval: 2 scenes are too few" in alone
+
+
+def test_what_it_took_is_added_up_by_stage(tmp_path: Path) -> None:
+    findings = made_experiment(tmp_path / "made", trials=2, repeats=1)
+    head, row = "s\th:m:s\tmax_rss\tcpu_time\n", "3600\t1:00:00\t{}\t1800\n"
+    for path, memory in {"chip/k1/a.tsv": 500, "chip/k1/b.tsv": 700, "train/k1.tsv": 900, "train/k2.tsv": "-"}.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(head + row.format(memory))
+    table = costs_by_stage(tmp_path, {"chip": ["k1", "k1"], "train": ["k1", "k2"], "eval": ["k9"]}, findings)
+    assert table["stage"].tolist() == ["chip", "train"] and table["jobs"].tolist() == [2, 2]
+    assert table["hours"].tolist() == [2, 2] and table["CPU hours"].tolist() == [1, 1]
+    assert table["most memory, MB"].tolist() == [700, 900]
+    assert table["GPU hours"].tolist() == [0, pytest.approx(2 * 5 * 1.5 / 3600)]
+    assert shared({"chip": ["k1", "k1"], "train": ["k1", "k2"]}) == ["chip ran once for 2 trainings"]
+
+
+@pytest.mark.parametrize("task", [SEGMENTATION, DETECTION])
+def test_a_report_has_everything_in_it_and_names_are_text(tmp_path: Path, task: Task) -> None:
+    findings = made_experiment(tmp_path / "made", task, trials=3, repeats=2, scenes=3)
+    page = report_of(findings)
+    text = page.read_text()
+    assert "<script>alert" not in text and "<b>wood" not in text and "<i>config" not in text
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', text[text.index("<header>") :])
+    data = map_json(page)
+    assert len(data["scenes"]) == 6 and {scene["split"] for scene in data["scenes"]} == {"test", "validation"}
+    scores = [scene["score"] for scene in data["scenes"] if scene["split"] == "test"]
+    assert scores == sorted(scores), "the worst first"
+    assert set(data["maps"]["v000"]) == {winner_of(findings).run, "rate=1,seed=0", "rate=2,seed=0"}
+    assert (findings.folder / "report.pdf").stat().st_size > 5000
+    assert (findings.folder / "figures" / "curves.svg").exists() and Image.open(
+        findings.folder / "figures" / "curves.png"
+    )
+    assert (findings.folder / "figures" / "confusion.png").exists() == (task == SEGMENTATION)
+    assert len(gpd.read_file(findings.folder / "suspicious.gpkg")) > 0
+
+
+def test_a_report_of_an_experiment_that_has_only_begun_says_so(tmp_path: Path) -> None:
+    findings = made_experiment(tmp_path / "made", trials=2, repeats=1)
+    for path in findings.folder.glob("*"):
+        path.unlink()
+    missing = FinishedRun("rate=9,seed=0", "rate=9", {}, None, 0, "nowhere", "nowhere", "nowhere", {}, "")
+    begun = replace(findings, runs=[findings.runs[0], missing])
+    page = report_of(begun).read_text()
+    assert "1 of 2 trainings are finished" in page and 'id="leaderboard"' not in page and 'id="curves"' in page
+    nothing = replace(findings, runs=[missing], scenes={})
+    assert "0 of 1 trainings are finished" in report_of(nothing).read_text()
+
+
+@pytest.mark.parametrize(("scenes", "trials", "repeats"), [(3, 1, 3), (16, 2, 1), (500, 2, 1), (3, 100, 3)])
+def test_a_report_stays_small_enough_to_mail(tmp_path: Path, scenes: int, trials: int, repeats: int) -> None:
+    side = {16: 1100, 500: 200}.get(scenes, 96)
+    findings = made_experiment(tmp_path / "made", trials=trials, repeats=repeats, scenes=scenes, side=side)
+    page = report_of(findings)
+    assert page.stat().st_size < MOST_BYTES
+    shown = len(map_json(page)["scenes"])
+    if shown < 2 * scenes:
+        assert f"{2 * scenes - shown} scenes are left out" in page.read_text()
+
+
+# --- in a browser -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("needs the browser chromium")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def opened(browser: Any) -> Iterator[tuple[Page, list[str]]]:
+    """A page without a network, and what goes wrong on it."""
+    context = browser.new_context(offline=True, viewport={"width": 1280, "height": 900})
+    page, wrong = context.new_page(), []
+    page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("requestfailed", lambda request: wrong.append(request.url[:100]))
+    yield page, wrong
+    context.close()
+
+
+def open_report(page: Page, path: Path, scene: str = "") -> None:
+    page.goto(f"file://{path}{scene}")
+    page.wait_for_selector("body[data-maps=ready]", timeout=60_000)
+
+
+MODEL = "(name) => Bokeh.documents.find((one) => one.get_model_by_name('across')).get_model_by_name(name)"
+
+
+def source(page: Page, name: str) -> Any:
+    return page.evaluate(f"(name) => ({MODEL})(name).data", name)
+
+
+def test_panes_move_together_and_controls_do_what_they_say(tmp_path: Path, opened: Any) -> None:
+    page, wrong = opened
+    findings = made_experiment(tmp_path / "made", trials=2, repeats=2, scenes=3)
+    open_report(page, report_of(findings))
+    ranges = f"() => [({MODEL})('across').start, ({MODEL})('across').end]"
+    before = page.evaluate(ranges)
+    names = ["imagery", "labels", "prediction", "errors"]
+    assert page.evaluate(f"(names) => new Set(names.map((name) => ({MODEL})('pane-' + name).x_range)).size", names) == 1
+    pane = page.locator(".bk-Figure").filter(has=page.locator("canvas")).last
+    pane.scroll_into_view_if_needed()
+    place = pane.bounding_box()
+    page.mouse.move(place["x"] + 200, place["y"] + 200)
+    page.mouse.down()
+    page.mouse.move(place["x"] + 260, place["y"] + 200, steps=5)
+    page.mouse.up()
+    after = page.evaluate(ranges)
+    assert after[0] < before[0] and after[1] - after[0] == pytest.approx(before[1] - before[0])
+    page.mouse.wheel(0, -200)
+    page.wait_for_function(
+        f"(before) => ({MODEL})('across').end - ({MODEL})('across').start < before", arg=before[1] - before[0]
+    )
+    assert "column" in page.locator("#map-pointer").inner_text()
+
+    whole = source(page, "prediction")["url"][0]
+    page.locator("#map-swipe").fill("0.5")
+    page.wait_for_function(f"(whole) => ({MODEL})('prediction').data.url[0] !== whole", arg=whole)
+    page.locator("#map-swipe").fill("0")
+    page.locator("#map-opacity").fill("0.2")
+    page.wait_for_function(f"() => ({MODEL})('labels').data.alpha[0] === 0.2")
+    page.locator("#map-outlines").check()
+    page.wait_for_function(f"(whole) => ({MODEL})('prediction').data.url[0] !== whole", arg=whole)
+    page.locator("#map-scene").select_option("v001")
+    page.wait_for_function("() => document.querySelectorAll('#map-run option').length === 2")
+    page.locator("#map-run").select_option("rate=1,seed=0")
+    assert page.evaluate("location.hash") == "#scene=v001" and not wrong, wrong
+
+
+def test_a_scene_has_an_address_also_one_with_a_strange_name(tmp_path: Path, opened: Any) -> None:
+    page, wrong = opened
+    findings = made_experiment(tmp_path / "made", scenes=3)
+    path = report_of(findings)
+    open_report(page, path, "#scene=v002")
+    assert page.locator("#map-scene").input_value() == "v002"
+    page.locator("details", has_text="All scenes").locator("summary").click()
+    page.get_by_role("link", name="</script><script>alert(1)</script>").click()
+    page.wait_for_function("() => document.getElementById('map-scene').value.startsWith('</script>')")
+    assert not wrong, wrong
+
+
+def test_a_click_on_a_curve_isolates_its_training_everywhere(tmp_path: Path, opened: Any) -> None:
+    page, wrong = opened
+    open_report(page, report_of(made_experiment(tmp_path / "made", trials=2, repeats=1)))
+    chart = page.locator("#curves ~ .charts").first.locator(".bk-Figure").first
+    chart.scroll_into_view_if_needed()
+    place = chart.bounding_box()
+    at = page.evaluate(
+        """() => {
+          const view = Object.values(Bokeh.index).flatMap((view) => view.model ? [view] : [...view])
+            .find((view) => view.model.title && view.model.title.text === 'training loss');
+          return [view.frame.x_scale.compute(3), view.frame.y_scale.compute(1 / 3)];
+        }"""
+    )
+    page.mouse.click(place["x"] + at[0], place["y"] + at[1])
+    selected = """() => Bokeh.documents.flatMap((one) => [...one._all_models.values()])
+        .filter((one) => one.type === 'ColumnDataSource' && one.data.run && one.data.y0)[0].selected.indices"""
+    page.wait_for_function(f"() => ({selected})().length === 1")
+    assert not wrong, wrong
+
+
+def test_fewer_boxes_are_shown_above_a_higher_score(tmp_path: Path, opened: Any) -> None:
+    page, wrong = opened
+    findings = made_experiment(tmp_path / "made", DETECTION, scenes=2)
+    open_report(page, report_of(findings))
+    everything = len(source(page, "prediction-boxes")["left"])
+    told = page.locator("#map-told").inner_text()
+    assert "1 false, 1 missed" in told
+    page.locator("#map-score").fill("0.6")
+    page.wait_for_function(f"(all) => ({MODEL})('prediction-boxes').data.left.length < all", arg=everything)
+    assert "0 false" in page.locator("#map-told").inner_text()
+    assert len(source(page, "labels-boxes")["left"]) == everything
+    assert not wrong, wrong
