@@ -111,11 +111,8 @@ def making_of_report(wildcards, input):
         "chip_size": PLAN.experiment.chips.size,
         "keys": keys,
         "benchmarks": BENCHMARKS,
+        "manifests": manifests_of_experiment(wildcards),
     }
-
-
-def manifests_of_report(wildcards, input):
-    return manifests_of_experiment(wildcards)
 
 
 def train_of_model(wildcards):

@@ -13,6 +13,7 @@ rule final_report:
         page=f"{EXPERIMENT}/report.html",
         pdf=f"{EXPERIMENT}/report.pdf",
         suspicious=f"{EXPERIMENT}/suspicious.gpkg",
+        experiment=f"{EXPERIMENT}/experiment.json",
     log:
         f"{LOGS}/experiments/{NAME}/final_report.log",
     benchmark:
@@ -28,7 +29,6 @@ rule final_report:
         classes=CLASSES,
         runs=RUNS,
         version=VERSIONS["report"],
-        manifests=manifests_of_report,
         colours=colours,
         making=making_of_report,
         so_far={},
@@ -52,7 +52,6 @@ rule report:
         metric=PLAN.experiment.sweep.select.metric,
         classes=CLASSES,
         runs=RUNS,
-        manifests=manifests_of_report,
         colours=colours,
         making=making_of_report,
         so_far=REPORT_SO_FAR,

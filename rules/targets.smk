@@ -45,7 +45,8 @@ REPORT_SO_FAR = {
     "page": f"{EXPERIMENT}/report-so-far.html",
     "pdf": f"{EXPERIMENT}/report-so-far.pdf",
     "suspicious": f"{EXPERIMENT}/suspicious-so-far.gpkg",
+    "experiment": f"{EXPERIMENT}/experiment-so-far.json",
 }
-REPORT = [f"{EXPERIMENT}/report.html", f"{EXPERIMENT}/report.pdf", f"{EXPERIMENT}/suspicious.gpkg"]
+REPORT = [f"{EXPERIMENT}/{file}" for file in ("report.html", "report.pdf", "suspicious.gpkg", "experiment.json")]
 CLASSES = PLAN.specs["scenes"][PLAN.runs[0].scenes]["classes"]
 TARGETS = [MODELS, validation_maps, EVALS, BUNDLES, test_of_winner, TABLES, SUMMED_UP, REPORT]

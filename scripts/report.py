@@ -13,7 +13,7 @@ with job(snakemake) as (_, output, params):
     from swath.report.page import Making, write_report
     from swath.scenes.manifest import read_manifests
 
-    folder = Path(params.folder)
+    folder, making = Path(params.folder), Making(**params.making)
     findings = Findings(
         folder,
         params.task,
@@ -21,9 +21,8 @@ with job(snakemake) as (_, output, params):
         params.classes,
         params.colours,
         [of_json(FinishedRun, run) for run in params.runs],
-        {facts.id: facts for facts in read_manifests(path for path in params.manifests if Path(path).is_file())},
+        {facts.id: facts for facts in read_manifests(path for path in making.manifests if Path(path).is_file())},
     )
-    making = Making(**params.making)
     with ExitStack() as stack:
         so_far = {name: stack.enter_context(publish(path)) for name, path in params.so_far.items()}
         write_report(findings, making, vars(output) or so_far)

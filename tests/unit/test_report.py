@@ -32,14 +32,15 @@ def making(folder: Path, **changes: Any) -> Making:
     config = folder / "config.yaml"
     config.write_text("experiment: made  # <i>config&\n")
     keys = {"chip": ["k1", "k1"], "train": ["k1", "k2"]}
-    options = {"configs": [str(config)], "command": "snakemake", "chip_size": 32, "keys": keys}
+    options = {"configs": [str(config)], "command": "snakemake", "chip_size": 32, "keys": keys, "manifests": []}
     return Making(**{**options, "benchmarks": str(folder / "benchmarks"), **changes})
 
 
 def report_of(findings: Findings) -> Path:
     """Write a report into the experiment's folder."""
     folder = findings.folder
-    outputs = {"page": folder / "report.html", "pdf": folder / "report.pdf", "suspicious": folder / "suspicious.gpkg"}
+    names = {"page": "report.html", "pdf": "report.pdf", "suspicious": "suspicious.gpkg"}
+    outputs = {kind: folder / name for kind, name in {**names, "experiment": "experiment.json"}.items()}
     write_report(findings, making(folder), outputs)
     return outputs["page"]
 

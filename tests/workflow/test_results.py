@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
 import rasterio
-from experiment import Project, raster_vision
+from experiment import ROOT, Project, raster_vision
 from rastervision.core import Box
 from rastervision.core.data import SemanticSegmentationLabels
 from rastervision.core.evaluation import SemanticSegmentationEvaluation
@@ -69,6 +71,27 @@ def test_the_summary_says_what_won_and_where_it_lies(finished: Project) -> None:
     assert "Winner by validation macro_f1: learning_rate=" in text
     assert "results/experiments/small/winner/" in text
     assert (experiment(finished) / "prediction.png").stat().st_size > 10_000
+
+
+def test_a_report_says_what_was_found_and_what_it_took(finished: Project) -> None:
+    page = (experiment(finished) / "report.html").read_text()
+    assert re.search(r"learning_rate=0\.00[13] wins with a validation macro_f1 of 0\.\d{3}", page)
+    assert "cannot tell; one repeat" in page and "no interval: 1 scenes are too few" in page
+    costs = page[page.index('id="costs"') : page.index('id="made"')]
+    assert all(f"<td>{stage}</td>" in costs for stage in ("scenes", "chip", "train", "predict", "eval", "bundle"))
+    assert "chip ran once for 2 trainings" in costs
+    assert "semantic segmentation of 4 classes" in page and "experiment: small" in page
+    assert gpd.read_file(experiment(finished) / "suspicious.gpkg").crs.to_epsg() == 4326
+
+
+def test_what_stands_in_the_docs_for_notebooks_runs(finished: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(finished.folder.parent)  # from anywhere
+    text = (ROOT / "docs" / "notebooks.md").read_text()
+    code = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
+    names: dict[str, Any] = {}
+    exec(code.replace("results/experiments/havel-land-use", str(experiment(finished))), names)
+    assert names["scene"] == "e" and names["truth"].shape == names["prediction"].shape
+    assert 0 < float(names["wrong"].sum()) < 192 * 192
 
 
 def test_maps_are_cloud_optimized_with_colours_names_and_nodata(finished: Project) -> None:

@@ -43,6 +43,25 @@ def draw_prediction(
         path: PNG to write.
     """
     figure, axes = plt.subplots(1, 3, figsize=(13, 5), constrained_layout=True)
+    legend = draw_scene(axes, facts, prediction, classes, colours)
+    figure.legend(handles=legend, loc="outside lower center", ncols=min(len(legend), 8), frameon=False)
+    figure.suptitle(title)
+    figure.savefig(path, dpi=110, metadata={"Software": None}, format="png")
+    plt.close(figure)
+
+
+def draw_scene(
+    axes: Sequence[Axes], facts: SceneFacts, prediction: Path, classes: Sequence[str], colours: Sequence[str]
+) -> list[Patch]:
+    """Draw imagery, labels and prediction of a scene into three axes.
+
+    Args:
+        axes: Where.
+        facts, prediction, classes, colours: As in :func:`draw_prediction`.
+
+    Returns:
+        What a legend says.
+    """
     imagery = true_colour(facts, SIDE)
     legend = [Patch(color=colour, label=name) for name, colour in zip(classes[1:], colours[1:], strict=True)]
     if (prediction / RASTER).exists():
@@ -60,10 +79,7 @@ def draw_prediction(
         axis.imshow(panel, interpolation="nearest")
         axis.set_title(name)
         axis.set_axis_off()
-    figure.legend(handles=legend, loc="outside lower center", ncols=min(len(legend), 8), frameon=False)
-    figure.suptitle(title)
-    figure.savefig(path, dpi=110, metadata={"Software": None}, format="png")
-    plt.close(figure)
+    return legend
 
 
 def _outline(

@@ -27,6 +27,7 @@ from swath.report.methods import CITATIONS, libraries, paragraph
 from swath.report.panes import BOX_COLOURS, map_data, panes, scenes_worst_first, score_of_scene
 from swath.report.pictures import as_webp
 from swath.report.plots import write_figures, write_pdf
+from swath.report.results import keep_experiment
 from swath.report.worst import MOST_WINDOWS, WrongWindow, reliability, suspicious_labels, window_pictures, wrong_windows
 
 TEMPLATE, SCRIPT = "report.html.jinja", "report.js"
@@ -48,6 +49,7 @@ class Making:
         chip_size: Of the training chips, pixels.
         keys: Stage → the keys of its results.
         benchmarks: Folder of what jobs took.
+        manifests: Where its scenes are described.
     """
 
     configs: Sequence[str]
@@ -55,6 +57,7 @@ class Making:
     chip_size: int
     keys: Mapping[str, Sequence[str]]
     benchmarks: str
+    manifests: Sequence[str]
 
 
 def write_report(findings: Findings, making: Making, outputs: Mapping[str, Path]) -> None:
@@ -63,7 +66,8 @@ def write_report(findings: Findings, making: Making, outputs: Mapping[str, Path]
     Args:
         findings: What there is of the experiment.
         making: How it was made.
-        outputs: Files to write: ``page`` (HTML), ``pdf``, and ``suspicious`` (GeoPackage).
+        outputs: Files to write: ``page`` (HTML), ``pdf``, ``suspicious`` (GeoPackage), and ``experiment`` (JSON, which
+            :class:`swath.report.results.Results` reads).
     """
     log.info("looking for where the model is wrong")
     windows = [] if findings.task == DETECTION else wrong_windows(findings, making.chip_size)
@@ -74,6 +78,7 @@ def write_report(findings: Findings, making: Making, outputs: Mapping[str, Path]
     suspicious.to_file(
         outputs["suspicious"], driver="GPKG", layer="suspicious", engine="pyogrio", geometry_type="Polygon"
     )
+    keep_experiment(findings, making.manifests, outputs["experiment"])
     write_pdf(findings, headline, findings.folder / "prediction.png", outputs["pdf"])
     with publish_directory(findings.folder / "figures") as figures:
         write_figures(findings, figures)
