@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
-from experiment import ROOT, Project, raster_vision
+from experiment import REPOSITORY, Project, raster_vision
 from rastervision.core import Box
 from rastervision.core.data import SemanticSegmentationLabels
 from rastervision.core.evaluation import SemanticSegmentationEvaluation
@@ -86,7 +86,7 @@ def test_a_report_says_what_was_found_and_what_it_took(finished: Project) -> Non
 
 def test_what_stands_in_the_docs_for_notebooks_runs(finished: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(finished.folder.parent)  # from anywhere
-    text = (ROOT / "docs" / "notebooks.md").read_text()
+    text = (REPOSITORY / "docs" / "notebooks.md").read_text()
     code = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
     names: dict[str, Any] = {}
     exec(code.replace("results/experiments/havel-land-use", str(experiment(finished))), names)
