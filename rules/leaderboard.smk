@@ -5,8 +5,16 @@ rule leaderboard:
         models=MODELS,
     output:
         trials=f"{EXPERIMENT}/trials.csv",
-        leaderboard=f"{EXPERIMENT}/leaderboard.csv",
-        comparison=f"{EXPERIMENT}/comparison.csv",
+        leaderboard=report(
+            f"{EXPERIMENT}/leaderboard.csv",
+            caption="captions/leaderboard.rst",
+            category="Tables",
+        ),
+        comparison=report(
+            f"{EXPERIMENT}/comparison.csv",
+            caption="captions/comparison.rst",
+            category="Tables",
+        ),
     log:
         f"{LOGS}/experiments/{NAME}/leaderboard.log",
     benchmark:

@@ -10,9 +10,17 @@ rule final_report:
         test=test_of_winner,
         scenes=manifests_of_experiment,
     output:
-        page=f"{EXPERIMENT}/report.html",
+        page=report(
+            f"{EXPERIMENT}/report.html",
+            caption="captions/report.rst",
+            category="Experiment",
+        ),
         pdf=f"{EXPERIMENT}/report.pdf",
-        suspicious=f"{EXPERIMENT}/suspicious.gpkg",
+        suspicious=report(
+            f"{EXPERIMENT}/suspicious.gpkg",
+            caption="captions/suspicious.rst",
+            category="Experiment",
+        ),
         experiment=f"{EXPERIMENT}/experiment.json",
     log:
         f"{LOGS}/experiments/{NAME}/final_report.log",

@@ -10,7 +10,11 @@ rule summary:
         scenes=manifests_of_experiment,
     output:
         summary=f"{EXPERIMENT}/summary.txt",
-        picture=f"{EXPERIMENT}/prediction.png",
+        picture=report(
+            f"{EXPERIMENT}/prediction.png",
+            caption="captions/picture.rst",
+            category="Experiment",
+        ),
     log:
         f"{LOGS}/experiments/{NAME}/summary.log",
     benchmark:
