@@ -26,7 +26,7 @@ from swath.smk import hooks
 hooks.before_planning(workflow)
 
 # a config on the command line replaces the demo's
-if not workflow.config_settings.configfiles and not {"apply", "accuracy"} & set(config):
+if not workflow.config_settings.configfiles and not {"apply", "accuracy", "experiments"} & set(config):
 
     configfile: hooks.checked_config(REPOSITORY / "config" / "config.yaml")
 

@@ -40,6 +40,7 @@ EXPERIMENT = {
     "summary": 3,
     "own_module_summary": 2,
     "report": 1,
+    "compare": 1,
     "preview": 1,
     "apply_part": 1,
     "assemble": 1,

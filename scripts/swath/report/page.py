@@ -108,7 +108,7 @@ def _page(
     if maps.scenes:
         charts["panes"] = panes()
     script, divisions = components(charts) if charts else ("", {})
-    page: str = _template().render(
+    page: str = template(TEMPLATE).render(
         name=findings.name,
         headline=headline,
         picture=_headline_picture(findings),
@@ -149,11 +149,12 @@ def _page(
     return page
 
 
-def _template() -> Any:
+def template(name: str) -> Any:
+    """Load a page's template; what is put into it is text, unless it is marked as HTML."""
     loader = FileSystemLoader(Path(__file__).parent)
     environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["score"] = lambda value: "" if value is None or not np.isfinite(value) else f"{value:.3f}"
-    return environment.get_template(TEMPLATE)
+    return environment.get_template(name)
 
 
 def _beside_this(name: str) -> str:

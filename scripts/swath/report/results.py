@@ -62,6 +62,34 @@ def keep_experiment(findings: Findings, manifests: Sequence[str], path: Path) ->
     write_json(path, to_json(Kept(findings.task, findings.metric, *lists)))
 
 
+def open_findings(folder: str | Path) -> Findings:
+    """Open an experiment by its folder, from wherever it lies.
+
+    Args:
+        folder: The experiment's folder.
+
+    Raises:
+        UserError: If there is no report in the folder yet.
+    """
+    place = Path(folder).resolve()
+    found = next((path for name in EXPERIMENT if (path := place / name).is_file()), None)
+    if found is None:
+        cure = "run `snakemake --cores 1 report` for it first"
+        expected = "the folder of an experiment, as results/experiments/<name>"
+        raise UserError(Problem("no_report", str(folder), "", "no report in it", expected, cure))
+    kept, root = of_json(Kept, read_json(found)), place.parents[2]
+    scenes = read_manifests(path for one in kept.manifests if (path := root / one).is_file())
+    return Findings(
+        place,
+        kept.task,
+        kept.metric,
+        kept.classes,
+        kept.colours,
+        [_of_run(run, root) for run in kept.runs],
+        {facts.id: _of_scene(facts, root) for facts in scenes},
+    )
+
+
 class Results:
     """What an experiment found.
 
@@ -73,30 +101,7 @@ class Results:
     """
 
     def __init__(self, folder: str | Path):
-        self._folder = Path(folder).resolve()
-        found = next((path for name in EXPERIMENT if (path := self._folder / name).is_file()), None)
-        if found is None:
-            raise UserError(
-                Problem(
-                    "no_report",
-                    str(folder),
-                    "",
-                    "no report in it",
-                    "the folder of an experiment, as results/experiments/<name>",
-                    "run `snakemake --cores 1 report` for it first",
-                )
-            )
-        kept, root = of_json(Kept, read_json(found)), self._folder.parents[2]
-        scenes = read_manifests(path for one in kept.manifests if (path := root / one).is_file())
-        self._findings = Findings(
-            self._folder,
-            kept.task,
-            kept.metric,
-            kept.classes,
-            kept.colours,
-            [_of_run(run, root) for run in kept.runs],
-            {facts.id: _of_scene(facts, root) for facts in scenes},
-        )
+        self._findings = open_findings(folder)
 
     # --- tables
 

@@ -126,6 +126,8 @@ def rules_for(config: Mapping[str, Any]) -> str:
     """Choose the rules that a config asks for."""
     if "pipeline" in config:
         return "pipelines"
+    if "experiments" in config:
+        return "compare"
     return "experiment" if trains(dict(config)) else "new_images"
 
 

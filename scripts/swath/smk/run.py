@@ -20,6 +20,7 @@ from swath.errors import UserError, ending_the_program
 from swath.job.container import check_image, check_program, mount
 from swath.plan.accuracy import AccuracyPlan, check_reference, plan_accuracy
 from swath.plan.apply import ApplyPlan, plan_map
+from swath.plan.compared import compared_experiments
 from swath.plan.inputs import check_definitions, check_paths, check_weights
 from swath.plan.plan import Plan, make_plan
 from swath.scenes.table import read_scenes
@@ -43,6 +44,12 @@ def application_or_exit(config: Config, files: Sequence[str | Path]) -> Applicat
     """Check a config that trains nothing; a user's mistakes end the program."""
     with ending_the_program():
         return load_application(config, files)
+
+
+def compared_or_exit(names: Any, results: str, files: Sequence[str | Path]) -> list[str]:
+    """Check which experiments are compared; a user's mistakes end the program."""
+    with ending_the_program():
+        return compared_experiments(names, results, files)
 
 
 def map_or_exit(application: Application, files: Sequence[str | Path], results: str) -> ApplyPlan | None:
