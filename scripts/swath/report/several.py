@@ -15,7 +15,7 @@ from bokeh.resources import Resources
 from markupsafe import Markup
 
 from swath.errors import Problem, UserError
-from swath.metrics.intervals import over_scenes, score_of
+from swath.metrics.intervals import FEWEST_SCENES, over_scenes, score_of
 from swath.report.charts import curve_charts
 from swath.report.comparison import interval_of, scene_counts
 from swath.report.findings import Findings
@@ -146,6 +146,7 @@ def _difference(one: Findings, counts: Sequence[Mapping[str, Any]], shared: Sequ
     text = f"a difference of {difference:+.3f} on {len(shared)} test scenes in common"
     interval = over_scenes(both, lambda draws: score(draws[:, 0]) - score(draws[:, 1]))
     if interval is None:
-        return f"{text}; too few of them to say it of others"
+        few = "too few of them to say it of others" if len(shared) < FEWEST_SCENES else "it is the same on each"
+        return f"{text}; {few}"
     verdict = "cannot be told apart" if interval.holds(0) else "more than the choice of scenes"
     return f"{text}, 95 % interval {interval.low:+.3f} to {interval.high:+.3f}: {verdict}"
