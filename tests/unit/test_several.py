@@ -16,17 +16,19 @@ from swath.report.results import keep_experiment
 from swath.report.several import write_comparison_of
 
 
-def made(root: Path, task: Task = SEGMENTATION, scenes: int = 8) -> Findings:
+def made(root: Path, task: Task = SEGMENTATION, scenes: int = 8, luck: int = 0) -> Findings:
     """An experiment that can be opened by its folder."""
-    findings = made_experiment(root / "results", task, trials=2, repeats=2, scenes=scenes)
+    findings = made_experiment(root / "results", task, trials=2, repeats=2, scenes=scenes, luck=luck)
     write_json(root / "manifest.json", {"scenes": {name: vars(facts) for name, facts in findings.scenes.items()}})
     keep_experiment(findings, ["manifest.json"], findings.folder / "experiment.json")
     return findings
 
 
 def test_winners_are_compared_on_the_test_scenes_that_both_have_met(tmp_path: Path) -> None:
-    folders = [str(made(tmp_path / name).folder) for name in ("a", "b")]
+    folders = [str(made(tmp_path / name, luck=luck).folder) for luck, name in enumerate(("a", "b"))]
     write_comparison_of(folders, tmp_path / "page.html")
+    write_comparison_of([folders[0], folders[0]], tmp_path / "same.html")
+    assert "it is the same on each" in (tmp_path / "same.html").read_text()
     page = tmp_path.joinpath("page.html").read_text()
     assert "8 test scenes in common, 95 % interval" in page and "cannot be told apart" in page
     assert page.count("<td>rate=0</td>") == 2 and "<b>wood" not in page
