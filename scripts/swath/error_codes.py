@@ -99,6 +99,7 @@ MEANING: dict[Level, dict[str, str]] = {
         "labels_unreadable": "Labels cannot be read.",
         "labels_empty": "A file of labels holds none, though unlabelled pixels are to be ignored.",
         "labels_outside": "All of a scene's labels lie outside its image.",
+        "metric_undefined": "The metric that decides has no value in any run: the validation labels lack the class.",
         "no_report": "A notebook asks for an experiment that has no report yet: `snakemake report` writes one.",
         "no_labelled_scenes": "None of the scenes that are to be learned from or evaluated has labels.",
         "no_geometry": "Labels, an area of interest or reference points are a plain table.",

@@ -12,6 +12,8 @@ from swath.config.base import mistake
 
 NULL_CLASS = "null"
 NULL_CLASS_ID = 0
+TAKEN = ("macro", "mean", "avg")
+"""Begin the columns of metrics.csv that are of all classes."""
 MOST_BYTES = 100
 """Of a class's name."""
 
@@ -31,6 +33,9 @@ def _class_names(classes: dict[str, str]) -> dict[str, str]:
         expected = f"other names: the class {NULL_CLASS!r} is added by itself, for what has no label"
         raise mistake("null_class_named", expected, "leave it out", field=NULL_CLASS)
     for name in classes:
+        if name in TAKEN:
+            expected = "another name: metrics of all classes together are called so"
+            raise mistake("unusable_class_name", expected, "rename the class", field=name, found=repr(name))
         if not name.strip() or name != name.strip() or any(unicodedata.category(letter) == "Cc" for letter in name):
             expected = "a name in one line, without spaces around it"
             raise mistake("unusable_class_name", expected, "rename the class", field=name, found=repr(name))

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from swath.config.records import to_json
+from swath.errors import Problem, UserError
 from swath.files import read_json, write_json
 from swath.metrics.intervals import of_mean
 from swath.plan.finished import FinishedRun, Winner
@@ -63,9 +64,9 @@ def _row(run: FinishedRun) -> dict[str, Any]:
 def rank(table: pd.DataFrame, runs: Sequence[FinishedRun], metric: str) -> pd.DataFrame:
     """Average over folds and repeats and sort, the best trial first; ties go to the trial listed first.
 
-    A metric that is undefined in a fold, such as F1 of a class that does not occur in it, is left out of the mean. The
-    standard deviation is that of a sample (its squares are divided by n - 1), the interval is Student's: of a single
-    run there is neither.
+    A metric that is undefined in a fold, such as F1 of a class that does not occur in it, is left out of the mean; but
+    where precision decides, nothing predicted of a class that is there counts as 0. The standard deviation is that of
+    a sample (its squares are divided by n - 1), the interval is Student's: of a single run there is neither.
     """
     scores = [column for column in table.columns if column in SCORES or column.startswith(OF_CLASS)]
     rows = []
@@ -74,16 +75,25 @@ def rank(table: pd.DataFrame, runs: Sequence[FinishedRun], metric: str) -> pd.Da
         folds = {"folds": group["fold"].nunique()} if "fold" in group else {}
         row = {"trial": trial, **values, **folds, "repeats": group["seed"].nunique()}
         for score in scores:
-            known = group[score].astype(float)
+            known = _with_zeros(group, score) if score == metric else group[score].astype(float)
             row[f"{score}_mean"], row[f"{score}_std"] = known.mean(), known.std(ddof=1)
             if score == metric:
-                interval = of_mean(known.tolist())
+                interval = of_mean(known.tolist(), folds=folds.get("folds", 1))
                 row |= {f"{score}_low": interval.low if interval else math.nan}
                 row |= {f"{score}_high": interval.high if interval else math.nan}
         rows.append({**row, "epochs": group["epochs"].max(), "seconds": round(group["seconds"].mean(), 1)})
     ranked = pd.DataFrame(rows).sort_values(f"{metric}_mean", ascending=False, kind="stable")
     ranked.insert(0, "rank", range(1, len(ranked) + 1))
     return ranked
+
+
+def _with_zeros(group: pd.DataFrame, score: str) -> Any:
+    """Return a trial's scores, with 0 for a precision that is undefined because the class was never predicted."""
+    known, kind = group[score].astype(float), score.partition(".")[0]
+    there = group.get(score.replace("precision.", "recall.", 1))
+    if kind != "precision" or there is None:
+        return known
+    return known.where(known.notna() | there.astype(float).isna(), 0.0)
 
 
 def select_winner(trials: str | Path, leaderboard: str | Path, metric: str, winner: Path) -> None:
@@ -97,7 +107,13 @@ def select_winner(trials: str | Path, leaderboard: str | Path, metric: str, winn
     best = pd.read_csv(leaderboard).iloc[0]
     runs = pd.read_csv(trials)
     runs = runs[runs["trial"] == best["trial"]]
-    run = runs.loc[runs[metric].astype(float).idxmax()]
+    known = runs[metric].astype(float)
+    if known.isna().all():
+        expected = "a metric that the validation labels define"
+        cure = "choose another `sweep.select.metric`, or add validation scenes that have the class"
+        found = f"{metric}, which is undefined in every run"
+        raise UserError(Problem("metric_undefined", str(trials), "sweep.select.metric", found, expected, cure))
+    run = runs.loc[known.idxmax()]
     mean, deviation = float(best[f"{metric}_mean"]), float(best[f"{metric}_std"])
     std = None if math.isnan(deviation) else deviation
     write_json(winner, to_json(Winner(best["trial"], run["run"], metric, mean, std, float(run[metric]))))

@@ -175,7 +175,8 @@ def headline_of(findings: Findings) -> list[str]:
     winner, best = findings.winner, findings.best
     if winner is None or best is None:
         return [f"{len(findings.finished)} of {len(findings.runs)} trainings are finished; no winner yet."]
-    spread = "" if winner.std is None else f" ± {winner.std:.3f} over repeats"
+    over = "repeats" if best.fold is None else "folds and repeats"
+    spread = "" if winner.std is None else f" ± {winner.std:.3f} over {over}"
     lines = [f"{winner.trial} wins with a validation {winner.metric} of {winner.mean:.3f}{spread}."]
     test = findings.evaluation(best, "test")
     if test:
@@ -183,7 +184,8 @@ def headline_of(findings: Findings) -> list[str]:
         interval, why = interval_of(test, findings.metric)
         between = f", 95 % interval {interval.low:.3f} to {interval.high:.3f} for other such scenes" if interval else ""
         missing = "" if interval else f" (no interval: {why})"
-        lines.append(f"On the test scenes, {findings.metric} is {score or 0:.3f}{between}{missing}.")
+        value = "undefined" if score is None else f"{score:.3f}"
+        lines.append(f"On the test scenes, {findings.metric} is {value}{between}{missing}.")
     comparison = findings.table("comparison")
     if comparison is not None and len(comparison):
         following = comparison.iloc[0]
@@ -201,9 +203,9 @@ def _headline_picture(findings: Findings) -> str | None:
 def _leaderboard(findings: Findings) -> dict[str, Any] | None:
     """Return the leaderboard's columns and rows, with what can be told apart."""
     table, comparison = findings.table("leaderboard"), findings.table("comparison")
-    if table is None:
-        return None
     metric = findings.metric
+    if table is None or f"{metric}_mean" not in table:  # the table of another metric, from before
+        return None
     others = [
         name.removesuffix("_mean")
         for name in table.columns

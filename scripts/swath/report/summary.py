@@ -104,7 +104,9 @@ def _text(
 ) -> str:
     trials = leaderboard["trial"].nunique()
     lines = [f"{folder.name}: {trials} trials, {len(runs)} trainings", ""]
-    shown = [column for column in leaderboard.columns if not column.startswith(OF_CLASS)]
+    shown = [
+        column for column in leaderboard.columns if not column.startswith(OF_CLASS) or column.startswith(f"{metric}_")
+    ]
     lines += [leaderboard[shown].to_string(index=False, float_format="{:.4g}".format, na_rep=""), ""]
     lines += _who_won(run, chosen, comparison)
     test = _metrics(run, "test")
