@@ -53,10 +53,10 @@ def _source(columns: Mapping[str, Any]) -> ColumnDataSource:
 def setting_charts(findings: Findings) -> dict[str, Any]:
     """Draw the deciding metric of all runs over each setting that was swept: setting → chart."""
     table, leaderboard = findings.table("trials"), findings.table("leaderboard")
-    if table is None or leaderboard is None:
+    if table is None or leaderboard is None or findings.metric not in table:
         return {}
-    swept = swept_settings(findings)
-    return {name: _over_setting(findings, table, leaderboard, name) for name in swept}
+    there = [name for name in swept_settings(findings) if name in table and name in leaderboard]
+    return {name: _over_setting(findings, table, leaderboard, name) for name in there}
 
 
 def swept_settings(findings: Findings) -> list[str]:
@@ -68,8 +68,10 @@ def swept_settings(findings: Findings) -> list[str]:
 def _over_setting(findings: Findings, table: pd.DataFrame, leaderboard: pd.DataFrame, name: str) -> Any:
     metric, numbers = findings.metric, pd.to_numeric(table[name], errors="coerce")
     is_number = bool(numbers.notna().all()) and numbers.nunique() > 1
-    values: Any = numbers if is_number else table[name].astype(str)
-    options: dict[str, Any] = {}
+    values: Any = numbers if is_number else _as_text(table[name])
+    means = leaderboard[leaderboard["repeats"] > 1]
+    ends = means[[end for end in (f"{metric}_low", f"{metric}_high") if end in means]]
+    options: dict[str, Any] = {"y_range": _around(table[metric], ends)}
     if is_number and numbers.min() > 0 and numbers.max() / numbers.min() >= 10:
         options["x_axis_type"] = "log"
     elif not is_number:
@@ -78,25 +80,39 @@ def _over_setting(findings: Findings, table: pd.DataFrame, leaderboard: pd.DataF
     source = ColumnDataSource({"x": values, "y": table[metric], "run": table["run"]})
     dots = chart.scatter("x", "y", source=source, size=8, color=BLUE, alpha=0.7)
     chart.add_tools(HoverTool(renderers=[dots], tooltips=[("run", "@run"), (metric, "@y{0.0000}")]))
-    means = leaderboard[leaderboard["repeats"] > 1]
-    if len(means) and f"{metric}_low" in means:
-        ends = ColumnDataSource(
+    if len(means) and len(ends.columns) == 2:
+        limits = ColumnDataSource(
             {
-                "x": pd.to_numeric(means[name]) if is_number else means[name].astype(str),
+                "x": pd.to_numeric(means[name]) if is_number else _as_text(means[name]),
                 "low": means[f"{metric}_low"],
                 "high": means[f"{metric}_high"],
             }
         )
-        chart.add_layout(Whisker(base="x", lower="low", upper="high", source=ends, line_color=GREY, level="underlay"))
+        chart.add_layout(Whisker(base="x", lower="low", upper="high", source=limits, line_color=GREY, level="underlay"))
     return chart
+
+
+def _as_text(column: Any) -> Any:
+    """Write values as categories; one that a trial does not have, or that is null, is `none`."""
+    return column.astype(object).where(column.notna(), "none").astype(str)
+
+
+def _around(*values: Any) -> Range1d:
+    """Return a range that holds values and intervals, with some room."""
+    every = np.concatenate([np.asarray(one, float).ravel() for one in values])
+    every = every[np.isfinite(every)] if np.isfinite(every).any() else np.array([0.0, 1.0])
+    room = 0.06 * max(float(np.ptp(every)), 0.01)
+    return Range1d(start=float(every.min()) - room, end=float(every.max()) + room)
 
 
 def parallel_chart(findings: Findings) -> Any | None:
     """Draw every trial as a line through its settings to its score, from three settings on; None with fewer."""
-    leaderboard, swept = findings.table("leaderboard"), swept_settings(findings)
-    if leaderboard is None or len(swept) < 3:
+    leaderboard, score = findings.table("leaderboard"), f"{findings.metric}_mean"
+    if leaderboard is None or score not in leaderboard:
         return None
-    score = f"{findings.metric}_mean"
+    swept = [name for name in swept_settings(findings) if name in leaderboard]
+    if len(swept) < 3:
+        return None
     axes = [*swept, score]
     places = np.column_stack([_from_0_to_1(leaderboard[name]) for name in axes])
     chart = plain_figure(
@@ -123,23 +139,28 @@ def parallel_chart(findings: Findings) -> Any | None:
     chart.yaxis.visible = False
     ends: dict[str, Any] = {"x": [], "y": [], "text": []}
     for name in axes:
-        column = leaderboard[name]
-        for place, value in (
-            ((-0.08, column.min()), (1.02, column.max())) if pd.api.types.is_numeric_dtype(column) else ()
-        ):
+        for place, text in _marks(leaderboard[name]):
             ends["x"].append(findings.metric if name == score else name)
             ends["y"].append(place)
-            ends["text"].append(f"{value:.4g}")
+            ends["text"].append(text)
     chart.text(
         "x", "y", "text", source=ColumnDataSource(ends), text_align="center", text_color=GREY, text_font_size="11px"
     )
     return chart
 
 
+def _marks(column: Any) -> list[tuple[float, str]]:
+    """Say what stands where on an axis: the ends of numbers, and each of other values."""
+    if pd.api.types.is_numeric_dtype(column):
+        return [(-0.08, f"{column.min():.4g}"), (1.02, f"{column.max():.4g}")]
+    names = sorted(set(_as_text(column)))
+    return [(number / max(len(names) - 1, 1) + 0.02, name) for number, name in enumerate(names)]
+
+
 def _from_0_to_1(column: Any) -> Any:
     """Place values between the smallest and the largest: by their logarithms where they span a decade."""
     if not pd.api.types.is_numeric_dtype(column):
-        codes = pd.Categorical(column.astype(str)).codes.astype(float)
+        codes = pd.Categorical(_as_text(column)).codes.astype(float)
         return codes / max(codes.max(), 1)
     values = column.astype(float)
     if values.min() > 0 and values.max() / values.min() >= 10:
