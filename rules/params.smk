@@ -1,5 +1,7 @@
 # The functions that give rules their params. What a result depends on is in the key that names its folder, and what
 # else is read are inputs: the second argument keeps Snakemake from running a job again for a param.
+import shlex
+
 from swath.networks.definition import definition_files
 from swath.scenes.states import Files
 
@@ -107,7 +109,9 @@ def making_of_report(wildcards, input):
     configs = [str(config) for config in workflow.configfiles]
     return {
         "configs": configs,
-        "command": " ".join(["snakemake --cores all", *(f"--configfile {config}" for config in configs)]),
+        "command": " ".join(
+            ["snakemake --cores all", *(["--configfile", *map(shlex.quote, configs)] if configs else [])]
+        ),
         "chip_size": PLAN.experiment.chips.size,
         "keys": keys,
         "benchmarks": BENCHMARKS,

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from swath.config.tasks import BY_CLASS, OVERALL
-from swath.files import write_json
+from swath.files import read_json, write_json
 from swath.metrics.intervals import FEWEST_SCENES, Numbers, counts_of, of_mean, over_scenes, score_of
 from swath.metrics.scores import confusion_metrics, confusion_scores, f1, kappa
 from swath.plan.finished import FinishedRun
-from swath.report.comparison import Comparison, compare_with_winner
+from swath.report.comparison import Comparison, compare_with_winner, interval_of, scene_counts
 from swath.report.leaderboard import rank
 
 CLASSES = ["null", "a", "b"]
@@ -149,6 +149,32 @@ def test_the_more_trials_the_wider_the_intervals(tmp_path: Path) -> None:
     more = compared(tmp_path / "more", {**scores, **{f"c{n}": [0.5, 0.5, 0.51] for n in range(30)}}, 8)
     assert len(more) == 19 and alone.over_repeats and more[0].over_repeats
     assert more[0].over_repeats.low < alone.over_repeats.low
+
+
+def test_without_a_difference_folds_seldom_show_one() -> None:
+    random = np.random.default_rng(0)
+    for folds, seeds in ((5, 1), (5, 5), (3, 2)):
+        drawn = [random.normal(0, 0.02, (folds, 1)) + random.normal(0, 0.01, (folds, seeds)) for _ in range(1000)]
+        found = [of_mean(values.ravel().tolist(), folds=folds) for values in drawn]
+        assert np.mean([interval is not None and not interval.holds(0) for interval in found]) <= 0.06
+
+
+def test_repeats_that_do_not_differ_say_nothing() -> None:
+    assert of_mean([0.05, 0.05 + 1e-16]) is None
+
+
+def test_boxes_are_counted_in_the_order_of_the_classes(tmp_path: Path) -> None:
+    counts = {"tree": [9, 10, 10], "building": [1, 10, 12]}
+    scenes = {
+        f"s{n}": {"counts": {name: [hit + n % 2, *rest] for name, (hit, *rest) in counts.items()}} for n in range(8)
+    }
+    write_json(tmp_path / "test.json", {"classes": ["null", "tree", "building"], "scenes": scenes})  # sorts its keys
+    evaluation = read_json(tmp_path / "test.json")
+    tree, building = (interval_of(evaluation, f"f1.{name}")[0] for name in ("tree", "building"))
+    assert tree and building and tree.low > 0.9 and building.high < 0.2
+    assert scene_counts({"classes": ["a", "null"], "overall": {}}) == {}, "a module of the user's own"
+    evaluation["scenes"] = {name: {"counts": {"tree": [0, 0, 0], "building": [1, 2, 3]}} for name in scenes}
+    assert "undefined" in interval_of(evaluation, "f1.tree")[1]
 
 
 def test_f1_over_thresholds_counts_the_boxes_above_each() -> None:

@@ -22,6 +22,8 @@ BLUE = "#3b7dd8"
 HEIGHT, WIDTH = 260, 380
 MOST_CURVES = 300
 """Runs whose curves are drawn; the best ones."""
+MOST_POINTS = 9000
+"""Of all curves of a chart."""
 MOST_BANDS = 6
 """Trials with a band over their repeats; the best ones."""
 
@@ -207,10 +209,10 @@ def curve_charts(findings: Findings) -> Curves:
     columns: dict[str, Any] = {
         "run": [run.name for run in shown],
         "colour": [colours[run.trial] for run in shown],
-        "x": [history["epoch"].tolist() for history in histories],
+        "x": [_thinned(history["epoch"], len(histories)) for history in histories],
     }
     for number, name in enumerate(wanted):
-        columns[f"y{number}"] = [history[name].tolist() for history in histories]
+        columns[f"y{number}"] = [_thinned(history[name], len(histories)) for history in histories]
     source = ColumnDataSource(columns)
     last = max(int(history["epoch"].max()) for history in histories)
     epochs = Range1d(start=0.5, end=last + 0.5)
@@ -225,6 +227,13 @@ def curve_charts(findings: Findings) -> Curves:
         chart.add_tools(HoverTool(renderers=[lines], tooltips=[("run", "@run")]))
         charts.append(chart)
     return Curves(charts, colours if len(trials) <= len(palette) else {}, len(runs) - len(shown))
+
+
+def _thinned(values: Any, curves: int) -> list[float]:
+    """Leave out points of a curve beyond what can be seen, the more the more curves there are; round the others."""
+    step = -(-len(values) // max(MOST_POINTS // curves, 20))
+    kept = values.loc[values.index.isin(values.index[::step]) | (values.index == values.index[-1])]
+    return [float(f"{value:.5g}") for value in kept]
 
 
 def _best_first(findings: Findings) -> list[FinishedRun]:

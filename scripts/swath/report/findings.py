@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from swath.config.records import of_json
 from swath.config.tasks import Task
 from swath.files import read_json
+from swath.metrics.scores import confusion_scores
 from swath.plan.finished import FinishedRun, Winner
 from swath.report.links import metrics_file
 from swath.scenes.facts import SceneFacts
@@ -87,6 +89,31 @@ class Findings:
     def shown_split(self) -> str:
         """The split by which the best run is looked at: test scenes, where they have labels."""
         return "test" if self.best and metrics_file(self.best, "test") else "validation"
+
+    @cached_property
+    def looked_at(self) -> list[tuple[FinishedRun, str]]:
+        """Whose maps of which split are looked at: the winner's, and with folds every fold's own validation maps."""
+        best = self.best
+        if best is None:
+            return []
+        own = [run for run in reversed(self.runs) if run.trial == best.trial and run.fold is not None]
+        of_folds: dict[int | None, FinishedRun] = {run.fold: run for run in own}
+        of_folds[best.fold] = best
+        return [(best, "test"), *((run, "validation") for run in of_folds.values())]
+
+    @cached_property
+    def shown(self) -> dict[str, Any] | None:
+        """The evaluation that is shown: of the best run, or where folds are all there is, of all of them together."""
+        if self.best is None:
+            return None
+        evaluations = [self.evaluation(run, split) for run, split in self.looked_at if split == self.shown_split]
+        found = [one for one in evaluations if one]
+        if len(found) < 2 or "confusion" not in found[0]["overall"]:
+            return self.evaluation(self.best, self.shown_split)
+        matrix = np.sum([one["overall"]["confusion"] for one in found], axis=0)
+        overall = asdict(confusion_scores(np.vstack([0 * matrix[:1], matrix]), self.classes))
+        scenes = {name: scores for one in found for name, scores in one["scenes"].items()}
+        return {**found[0], "overall": overall, "scenes": scenes}
 
     def maps(self, run: FinishedRun, split: str) -> dict[str, Path]:
         """Find the maps of a run that are there: scene of a split → folder."""

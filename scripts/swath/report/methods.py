@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from swath.report.charts import swept_settings
 from swath.report.findings import Findings
 
 CITATIONS = (
@@ -48,21 +49,44 @@ def paragraph(findings: Findings, chip_size: int) -> str:
         return ""
     settings = yaml.safe_load(spec.read_text(encoding="utf-8"))
     model, train = settings["model"], settings["train"]
-    splits = Counter(facts.split for facts in findings.scenes.values())
-    scenes = ", ".join(f"{count} {split}" for split, count in splits.items())
     encoder = f" with the encoder {model['encoder']}" if model.get("encoder") else ""
     weights = model.get("weights") or "none"
     first = "random first weights" if weights == "none" else f"first weights {weights}"
-    trials = len({run.trial for run in findings.runs})
-    repeats = len({run.seed for run in findings.runs})
     versions = libraries(findings)
     software = ", ".join(f"{name} {versions[name]}" for name in ("rastervision-core", "torch") if name in versions)
-    epochs = f"The epoch with the best validation {train['monitor']} was kept. " if train.get("keep") == "best" else ""
+    swept = swept_settings(findings)
+    winners = f" ({', '.join(swept)}: the winner's; other values were tried)" if swept else ""
+    kept = f"The epoch with the best validation {train['monitor']} was kept. " if train.get("keep") == "best" else ""
+    classes = _counted(len(findings.classes) - 1, "class", "classes")
+    rate = f"a highest learning rate of {train['learning_rate']:g} (schedule {train['schedule']})"
     return (
-        f"Models for {TASKS[findings.task]} of {len(findings.classes) - 1} classes were trained on {scenes} scenes, on "
-        f"chips of {chip_size} × {chip_size} pixels. The network is {model['architecture']}{encoder} and {first}; it "
-        f"was trained for {train['epochs']} epochs with {train['optimizer']}, a highest learning rate of "
-        f"{train['learning_rate']:g} (schedule {train['schedule']}) and {train['batch_size']} chips per step. {epochs}"
-        f"{trials} trials with {repeats} repeats each were compared by {findings.metric} on validation scenes; "
-        f"only the winner met the test scenes. Made with Swath{f' on {software}' if software else ''}."
+        f"Models for {TASKS[findings.task]} of {classes} were trained on {_scenes(findings)}. Training chips have "
+        f"{chip_size} × {chip_size} pixels. The network is {model['architecture']}{encoder} and {first}; it was "
+        f"trained for {train['epochs']} epochs with {train['optimizer']}, {rate} and {train['batch_size']} chips per "
+        f"step{winners}. {kept}{_compared(findings)} Made with Swath{f' on {software}' if software else ''}."
     )
+
+
+def _counted(number: int, one: str, more: str = "") -> str:
+    return f"{number} {one if number == 1 else more or one + 's'}"
+
+
+def _scenes(findings: Findings) -> str:
+    """Say what was learned from, compared on, and tested on."""
+    splits = Counter(facts.split for facts in findings.scenes.values())
+    folds = {run.fold for run in findings.runs if run.fold is not None}
+    train = _counted(splits["train"], "scene")
+    validation = f"in {len(folds)} folds of them" if folds else f"on {_counted(splits['validation'], 'other scene')}"
+    tested = f"; {_counted(splits['test'], 'further scene')} served as test" if splits["test"] else ""
+    return f"{train} and compared {validation}{tested}"
+
+
+def _compared(findings: Findings) -> str:
+    trials, repeats = ({getattr(run, name) for run in findings.runs} for name in ("trial", "seed"))
+    test = (
+        "; only the winner met the test scenes" if any(one.split == "test" for one in findings.scenes.values()) else ""
+    )
+    if len(trials) == 1:
+        return f"The model was trained {_counted(len(repeats), 'time')}{test}."
+    each = f", each trained {_counted(len(repeats), 'time')}," if len(repeats) > 1 else ""
+    return f"{len(trials)} trials{each} were compared by {findings.metric} on validation scenes{test}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 from PIL import Image
 
-from swath.config.tasks import DETECTION
+from swath.config.tasks import DETECTION, SEGMENTATION
 from swath.files import publish_directory
 from swath.report.charts import curve_charts, parallel_chart, reliability_chart, setting_charts, threshold_chart
 from swath.report.comparison import interval_of
@@ -70,7 +71,7 @@ def write_report(findings: Findings, making: Making, outputs: Mapping[str, Path]
             :class:`swath.report.results.Results` reads).
     """
     log.info("looking for where the model is wrong")
-    windows = [] if findings.task == DETECTION else wrong_windows(findings, making.chip_size)
+    windows = wrong_windows(findings, making.chip_size)
     suspicious = suspicious_labels(findings, windows)
     headline = headline_of(findings)
     page = _page(findings, making, windows, suspicious, headline)
@@ -101,7 +102,7 @@ def _page(
     sure = reliability(findings)
     if sure is not None:
         charts["reliability"] = reliability_chart(sure)
-    evaluation = findings.evaluation(findings.best, findings.shown_split) if findings.best else None
+    evaluation = findings.shown
     if evaluation and "f1_by_threshold" in evaluation["overall"]:
         charts["reliability"] = threshold_chart(evaluation["overall"]["f1_by_threshold"])
     maps = map_data(findings)
@@ -132,10 +133,12 @@ def _page(
         suspicious=_suspicious_rows(suspicious),
         suspicious_count=len(suspicious),
         has_scores=sure is not None,
+        folds=len({run.fold for run, split in findings.looked_at if split == "validation"}),
+        is_segmentation=findings.task == SEGMENTATION,
         is_detection=findings.task == DETECTION,
         costs=costs_by_stage(Path(making.benchmarks), making.keys, findings).to_dict("records"),
         shared=shared(making.keys),
-        configs={config: Path(config).read_text(encoding="utf-8") for config in making.configs},
+        configs={Path(config).name: without_secrets(Path(config).read_text("utf-8")) for config in making.configs},
         command=making.command,
         versions=libraries(findings),
         methods=paragraph(findings, making.chip_size),
@@ -165,6 +168,11 @@ def _as_json(findings: Findings, maps: Any) -> str:
     """Write what the page's script shows; no text in it can end the script element that holds it."""
     content = {"scenes": maps.scenes, "maps": maps.maps, "colours": findings.coloured(), "kinds": BOX_COLOURS}
     return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def without_secrets(text: str) -> str:
+    """Leave out of addresses what may be a password or a signature."""
+    return re.sub(r"(?<=://)[^/\s@]+@|(?<=[^\s?])\?[^\s\"']+(?==)[^\s\"']*", "…", text)
 
 
 # --- parts of the page ------------------------------------------------------------------------------
@@ -248,8 +256,8 @@ def _confusion(findings: Findings, evaluation: Mapping[str, Any] | None) -> dict
     if evaluation is None or "confusion" not in evaluation["overall"]:
         return None
     overall, classes = evaluation["overall"], findings.classes[1:]
-    counts = np.array(overall["confusion"])[:, 1:]
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    whole = np.array(overall["confusion"])
+    counts, shares = whole[:, 1:], whole[:, 1:] / np.maximum(whole.sum(axis=1, keepdims=True), 1)
     rows = [
         {
             "name": name,
@@ -272,8 +280,8 @@ def _scene_table(findings: Findings) -> list[dict[str, Any]]:
     """List the best run's scenes by their score, the worst first."""
     if findings.best is None:
         return []
-    listed = scenes_worst_first(findings, findings.best)[:MOST_ROWS]
-    return [{"id": name, "split": split, "score": score} for name, split, score in listed]
+    listed = scenes_worst_first(findings)[:MOST_ROWS]
+    return [{"id": name, "split": split, "score": score} for name, split, score, _ in listed]
 
 
 def _suspicious_rows(table: pd.DataFrame) -> list[dict[Any, Any]]:

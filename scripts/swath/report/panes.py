@@ -11,9 +11,10 @@ from bokeh.layouts import gridplot
 from bokeh.models import ColumnDataSource, CustomJS, PanTool, Range1d, ResetTool, WheelZoomTool
 from bokeh.plotting import figure
 
+from swath.config.tasks import DETECTION, SEGMENTATION
 from swath.plan.finished import FinishedRun
 from swath.report.charts import GREY
-from swath.report.findings import SPLITS, Findings
+from swath.report.findings import Findings
 from swath.report.pictures import (
     FALSE,
     HIT,
@@ -50,12 +51,14 @@ class MapData:
         scenes: A dict per scene, the worst first: id, split, score, size, place, pictures of image and labels.
         maps: Scene → run → its pictures and boxes.
         left_out: Scenes that were left out.
+        unreadable: Scenes whose images cannot be read any more.
         side: Most pixels of a picture's side.
     """
 
     scenes: list[dict[str, Any]] = field(default_factory=list)
     maps: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     left_out: int = 0
+    unreadable: int = 0
     side: int = 0
 
 
@@ -67,20 +70,20 @@ def map_data(findings: Findings) -> MapData:
     """
     if findings.best is None:
         return MapData()
-    wanted = scenes_worst_first(findings, findings.best)
+    wanted = scenes_worst_first(findings)
     found = MapData(left_out=max(len(wanted) - MOST_SCENES, 0))
     shown = wanted[:MOST_SCENES]
     if not shown:
         return found
-    others = _other_runs(findings)
-    found.side = _side_that_fits(findings, shown, len(others))
+    found.side = _side_that_fits(findings, shown)
     spent = 0
-    for number, (name, split, score) in enumerate(shown):
+    for number, (name, split, score, run) in enumerate(shown):
         facts = findings.scenes[name]
         scene = _scene(facts, split, score, found.side, findings)
-        runs = [findings.best, *(others if split == "validation" else [])]
+        found.unreadable += scene["image"] is None
+        runs = [run, *(_other_runs(findings, run.fold) if split == "validation" else [])]
         drawn = {run.name: one for run in runs if (one := _drawn(findings, run, split, facts, found.side))}
-        size = len(scene["image"]) + len(scene["labels"] or "") + sum(one.size for one in drawn.values())
+        size = _size(scene) + sum(one.size for one in drawn.values())
         if spent + size > BUDGET and number:
             found.left_out += len(shown) - number
             break
@@ -91,16 +94,24 @@ def map_data(findings: Findings) -> MapData:
     return found
 
 
-def scenes_worst_first(findings: Findings, run: FinishedRun) -> list[tuple[str, str, float | None]]:
-    """List the scenes of a run's maps, test scenes first, by their score, the worst first: id, split, score."""
-    listed = []
-    for split in SPLITS:
+def _size(scene: dict[str, Any]) -> int:
+    """Return bytes, about."""
+    return sum(len(scene[name] or "") for name in ("image", "labels")) + 60 * len(scene["boxes"])
+
+
+def scenes_worst_first(findings: Findings) -> list[tuple[str, str, float | None, FinishedRun]]:
+    """List the scenes that are looked at, test scenes first, by their score, the worst first.
+
+    Returns:
+        Id, split, score, and the run whose map it is: with folds, the one that has not seen the scene.
+    """
+    listed: list[tuple[str, str, float | None, FinishedRun]] = []
+    for run, split in findings.looked_at:
         scores = (findings.evaluation(run, split) or {"scenes": {}})["scenes"]
-        of_split = [
-            (name, split, score_of_scene(scores.get(name), findings.metric)) for name in findings.maps(run, split)
+        listed += [
+            (name, split, score_of_scene(scores.get(name), findings.metric), run) for name in findings.maps(run, split)
         ]
-        listed += sorted(of_split, key=lambda one: (one[2] is None, one[2], one[0]))
-    return listed
+    return sorted(listed, key=lambda one: (one[1] != "test", one[2] is None, one[2], one[0]))
 
 
 def score_of_scene(scores: Mapping[str, Any] | None, metric: str) -> float | None:
@@ -110,28 +121,28 @@ def score_of_scene(scores: Mapping[str, Any] | None, metric: str) -> float | Non
     return found.get(name) if name and found else found
 
 
-def _other_runs(findings: Findings) -> list[FinishedRun]:
-    """Choose a run of each of the best trials but the winner's: of its repeats the first."""
+def _other_runs(findings: Findings, fold: int | None) -> list[FinishedRun]:
+    """Choose a run of each of the best trials but the winner's: of its repeats in a fold the first."""
     leaderboard = findings.table("leaderboard")
     best = findings.best
     if leaderboard is None or best is None:
         return []
     trials = [trial for trial in leaderboard["trial"] if trial != best.trial][: MOST_TRIALS - 1]
-    return [next(run for run in findings.runs if run.trial == trial) for trial in trials]
+    first = [next((run for run in findings.runs if run.trial == trial and run.fold == fold), None) for trial in trials]
+    return [run for run in first if run]
 
 
-def _side_that_fits(findings: Findings, shown: Sequence[tuple[str, str, float | None]], others: int) -> int:
+def _side_that_fits(findings: Findings, shown: Sequence[tuple[str, str, float | None, FinishedRun]]) -> int:
     """Draw a few scenes in every size, the largest first, until all of that size fit."""
-    assert findings.best
     sample = shown[:: max(1, len(shown) // 3)][:3]
     for side in SIDES:
         sizes = []
-        for name, split, _ in sample:
+        for name, split, _, run in sample:
             facts = findings.scenes[name]
             scene = _scene(facts, split, None, side, findings)
-            drawn = _drawn(findings, findings.best, split, facts, side)
-            maps = (drawn.size if drawn else 0) * (1 + (others if split == "validation" else 0))
-            sizes.append(len(scene["image"]) + len(scene["labels"] or "") + maps)
+            drawn = _drawn(findings, run, split, facts, side)
+            models = 1 + (len(_other_runs(findings, run.fold)) if split == "validation" else 0)
+            sizes.append(_size(scene) + models * (drawn.size if drawn else 0))
         if sum(sizes) / len(sizes) * len(shown) <= BUDGET:
             return side
     return SIDES[-1]
@@ -139,11 +150,14 @@ def _side_that_fits(findings: Findings, shown: Sequence[tuple[str, str, float | 
 
 def _drawn(findings: Findings, run: FinishedRun, split: str, facts: SceneFacts, side: int) -> MapPictures | None:
     folder = findings.maps(run, split).get(facts.id)
-    return map_pictures(facts, folder, side, findings.classes, findings.colours) if folder else None
+    if folder is None:
+        return None
+    by_pixel = findings.task == SEGMENTATION
+    return map_pictures(facts, folder, side, findings.classes, findings.colours, by_pixel)
 
 
 def _scene(facts: SceneFacts, split: str, score: float | None, side: int, findings: Findings) -> dict[str, Any]:
-    has_boxes = findings.task == "object_detection"
+    has_boxes = findings.task == DETECTION
     return {
         "id": facts.id,
         "split": split,

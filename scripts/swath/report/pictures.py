@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import base64
 import io
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
 import rasterio
+import shapely
 from numpy.typing import NDArray
 from PIL import Image, ImageColor
+from rasterio.errors import RasterioIOError
+from rasterio.windows import Window
 
 from swath.config.classes import NULL_CLASS_ID
 from swath.metrics.boxes import ious
 from swath.report.figure import read_ids, true_colour
+from swath.scenes.areas import area_on_image, outside_of
 from swath.scenes.facts import SceneFacts
+from swath.scenes.no_data import NoData
 
 RASTER, BOXES = "prediction.tif", "boxes.parquet"
 RIGHT, WRONG = "#2e9d57", "#e0312f"
 HIT, MISSED, FALSE = "found", "missed", "false"
+log = logging.getLogger("swath.report")
 Box = tuple[float, float, float, float, str, float, str]
 """Left, top, right, bottom (pixels of the scene), class, score (1 of labels), and found, missed or false."""
 
@@ -48,16 +55,64 @@ class MapPictures:
         return sum(len(uri or "") for uri in (self.prediction, self.errors)) + 60 * (len(self.found) + len(self.missed))
 
 
-def imagery_picture(facts: SceneFacts, side: int) -> str:
-    """Draw a scene's image in red, green and blue, as a data URI; no side has more pixels than that."""
-    return as_webp((255 * true_colour(facts, side)).round().astype(np.uint8))
+def imagery_picture(facts: SceneFacts, side: int) -> str | None:
+    """Draw a scene's image in red, green and blue, as a data URI; no side has more pixels than that.
+
+    None of an image that cannot be read any more: a report is made of what is there.
+    """
+    try:
+        return as_webp((255 * true_colour(facts, side)).round().astype(np.uint8))
+    except RasterioIOError as error:
+        log.warning("%s: its image cannot be read: %s", facts.id, error)
+        return None
+
+
+def window_of_imagery(facts: SceneFacts, window: Window, step: int) -> str | None:
+    """Draw a window of a scene's image, every so many pixels; None where it cannot be read any more."""
+    try:
+        return as_webp((255 * true_colour(facts, 1000, window)).round().astype(np.uint8)[::step, ::step])
+    except RasterioIOError:
+        return None
+
+
+def outside_of_evaluation(facts: SceneFacts) -> NoData | None:
+    """Say which pixels of a scene lie outside its area of interest; None where there is no area, but everything."""
+    return outside_of(area_on_image([facts.aoi], facts), facts) if facts.aoi else None
+
+
+def evaluated_labels(labels: Any, window: Window, outside: NoData | None) -> NDArray[np.uint8]:
+    """Read labels as they are evaluated: nothing outside the area of interest.
+
+    Args:
+        labels: A scene's raster of class ids, opened.
+        window: Of the scene.
+        outside: What :func:`outside_of_evaluation` says.
+    """
+    ids: NDArray[np.uint8] = labels.read(1, window=window)
+    if outside is not None:
+        ids[outside(window)] = NULL_CLASS_ID
+    return ids
 
 
 def label_picture(facts: SceneFacts, side: int, colours: Sequence[str]) -> str | None:
     """Draw a scene's labels, transparent where there are none; None of a scene without."""
     if facts.label_raster is None:
         return None
-    return as_webp(coloured(read_ids(facts.label_raster, shape_of(facts, side)), colours))
+    return as_webp(coloured(_small_labels(facts, side), colours))
+
+
+def _small_labels(facts: SceneFacts, side: int) -> NDArray[np.uint8]:
+    """Read labels as they are evaluated, in the size of a picture."""
+    assert facts.label_raster is not None
+    shape = shape_of(facts, side)
+    ids = read_ids(facts.label_raster, shape)
+    if facts.aoi:
+        scale = rasterio.Affine.scale(facts.width / shape[1], facts.height / shape[0])
+        a, b, c, d, e, f = tuple(rasterio.Affine(*facts.transform) @ scale)[:6]
+        outside = outside_of_evaluation(replace(facts, transform=(a, b, c, d, e, f), width=shape[1], height=shape[0]))
+        assert outside
+        ids[outside(Window(0, 0, shape[1], shape[0]))] = NULL_CLASS_ID
+    return ids
 
 
 def shape_of(facts: SceneFacts, side: int) -> tuple[int, int]:
@@ -67,7 +122,7 @@ def shape_of(facts: SceneFacts, side: int) -> tuple[int, int]:
 
 
 def map_pictures(
-    facts: SceneFacts, folder: Path, side: int, classes: Sequence[str], colours: Sequence[str]
+    facts: SceneFacts, folder: Path, side: int, classes: Sequence[str], colours: Sequence[str], with_errors: bool = True
 ) -> MapPictures:
     """Draw a run's map of a scene.
 
@@ -76,14 +131,14 @@ def map_pictures(
         folder: The run's maps of it.
         side: Most pixels of a side.
         classes, colours: By class id.
+        with_errors: Whether pixels of labels and map can be compared one by one: those of cells cannot.
     """
     if not (folder / RASTER).exists():
-        return _boxes(facts, folder, classes)
-    shape = shape_of(facts, side)
-    predicted = read_ids(folder / RASTER, shape)
+        return found_boxes(facts, folder, classes)
+    predicted = read_ids(folder / RASTER, shape_of(facts, side))
     errors = None
-    if facts.label_raster:
-        labels = read_ids(facts.label_raster, shape)
+    if facts.label_raster and with_errors:
+        labels = _small_labels(facts, side)
         known = (labels != NULL_CLASS_ID).astype(np.uint8)
         errors = as_webp(coloured(known * (1 + (labels != predicted)).astype(np.uint8), ["#000000", RIGHT, WRONG]))
     return MapPictures(as_webp(coloured(predicted, colours)), errors)
@@ -104,25 +159,39 @@ def as_webp(pixels: NDArray[np.uint8]) -> str:
     return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def _boxes(facts: SceneFacts, folder: Path, classes: Sequence[str]) -> MapPictures:
-    """Say which boxes found something, and which labels nobody found: at an IoU of 0.5, the best score first."""
+def found_boxes(facts: SceneFacts, folder: Path, classes: Sequence[str]) -> MapPictures:
+    """Say which boxes found something, and which labels nobody found: at an IoU of 0.5, the best score first.
+
+    Args:
+        facts: The scene.
+        folder: A run's maps of it.
+        classes: By class id.
+    """
     found = gpd.read_parquet(folder / BOXES).sort_values("score", ascending=False, kind="stable")
     edges, ids, scores = edges_in_pixels(found, facts), _ids(found), found["score"].to_numpy()
     if facts.labels is None:
         return MapPictures(None, None, _as_boxes(edges, ids, scores, [HIT] * len(ids), classes))
     labels = gpd.read_file(facts.labels, engine="pyogrio")
     actual, actual_ids = edges_in_pixels(labels, facts), _ids(labels)
-    overlaps = ious(edges, actual)
-    overlaps[ids[:, None] != actual_ids[None]] = 0
-    free, kinds = np.ones(len(actual), bool), []
-    for row in overlaps:
-        best = int(np.argmax(row * free)) if len(row) else -1
-        is_hit = best >= 0 and free[best] and row[best] >= 0.5
+    free, kinds, near = np.ones(len(actual), bool), [], _near(edges, actual)
+    for box, of_class, others in zip(edges, ids, near, strict=True):
+        fitting = [other for other in others if free[other] and actual_ids[other] == of_class]
+        overlaps = ious(box[None], actual[fitting])[0]
+        is_hit = bool(len(fitting)) and overlaps.max() >= 0.5
         kinds.append(HIT if is_hit else FALSE)
         if is_hit:
-            free[best] = False
+            free[fitting[int(overlaps.argmax())]] = False
     missed = _as_boxes(actual[free], actual_ids[free], np.ones(int(free.sum())), [MISSED] * int(free.sum()), classes)
     return MapPictures(None, None, _as_boxes(edges, ids, scores, kinds, classes), missed)
+
+
+def _near(edges: NDArray[Any], others: NDArray[Any]) -> list[list[int]]:
+    """List for every box the other ones that touch it."""
+    near: list[list[int]] = [[] for _ in edges]
+    tree = shapely.STRtree(shapely.box(*others.T))
+    for one, other in zip(*tree.query(shapely.box(*edges.T)), strict=True):
+        near[int(one)].append(int(other))
+    return near
 
 
 def label_boxes(facts: SceneFacts, classes: Sequence[str]) -> Sequence[Box]:

@@ -86,7 +86,7 @@ def _curves(findings: Findings, figure: Any) -> bool:
 
 def _confusion(findings: Findings, figure: Any) -> bool:
     """Draw the best run's confusion matrix into a figure; tell whether there is one."""
-    evaluation = findings.evaluation(findings.best, findings.shown_split) if findings.best else None
+    evaluation = findings.shown
     if not evaluation or "confusion" not in evaluation["overall"]:
         return False
     axis = draw_confusion(figure.subplots(), findings.classes, evaluation["overall"]["confusion"])
@@ -152,6 +152,7 @@ def _table(page: Figure, findings: Findings) -> None:
     metric = findings.metric
     columns = ["rank", "trial", "repeats", f"{metric}_mean", f"{metric}_low", f"{metric}_high"]
     shown = leaderboard[[column for column in columns if column in leaderboard]].head(MOST_ROWS)
+    shown = shown.assign(trial=[textwrap.shorten(str(name), 48, placeholder="…") for name in shown["trial"]])
     cells = [
         [
             f"{value:.4g}" if isinstance(value, float) and np.isfinite(value) else "" if value != value else str(value)

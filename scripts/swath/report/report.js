@@ -87,7 +87,7 @@
     const told = [...above, ...(found.missed || []), ...unseen.map((box) => [...box.slice(0, 6), "missed"])];
     model("errors-boxes").data = asQuads(told, (box) => data.kinds[box[6]]);
     const count = (kind) => told.filter((box) => box[6] === kind).length;
-    control("told").textContent = found.found && found.found.length
+    control("told").textContent = (found.found || []).length + (found.missed || []).length
       ? `${count("found")} found, ${count("false")} false, ${count("missed")} missed with a score of ${least.toFixed(2)} or more`
       : "";
     control("score-shown").textContent = least.toFixed(2);
@@ -117,8 +117,37 @@
       : "";
   };
 
+  const move = (event) => {
+    const [across, down] = [model("across"), model("down")];
+    const width = across.end - across.start;
+    const height = down.end - down.start;
+    const shift = (range, by) => range.setv({ start: range.start + by, end: range.end + by });
+    const zoom = (by) => {
+      across.setv({ start: across.start + (by * width) / 2, end: across.end - (by * width) / 2 });
+      down.setv({ start: down.start + (by * height) / 2, end: down.end - (by * height) / 2 });
+    };
+    const keys = {
+      ArrowLeft: () => shift(across, -0.1 * width),
+      ArrowRight: () => shift(across, 0.1 * width),
+      ArrowUp: () => shift(down, 0.1 * height),
+      ArrowDown: () => shift(down, -0.1 * height),
+      "+": () => zoom(0.2),
+      "-": () => zoom(-0.25),
+      0: fit,
+    };
+    if (keys[event.key]) {
+      keys[event.key]();
+      event.preventDefault();
+    }
+  };
+
   const byAddress = () => {
-    const name = decodeURIComponent(location.hash.replace(/^#scene=/, ""));
+    let name = location.hash.replace(/^#scene=/, "");
+    try {
+      name = decodeURIComponent(name);
+    } catch {
+      return null; // no address of ours
+    }
     return data.scenes.some((one) => one.id === name) ? name : null;
   };
 
@@ -132,6 +161,7 @@
     control("scene").addEventListener("change", () => { location.hash = "scene=" + encodeURIComponent(control("scene").value); });
     for (const name of ["run", "outlines"]) control(name).addEventListener("change", draw);
     for (const name of ["opacity", "swipe", "score"]) control(name).addEventListener("input", draw);
+    document.getElementById("panes").addEventListener("keydown", move);
     window.addEventListener("hashchange", () => {
       const name = byAddress();
       if (name) select(name).then(() => document.getElementById("maps").scrollIntoView());

@@ -16,14 +16,31 @@ from rasterio.windows import Window
 from shapely.geometry import Polygon
 
 from swath.config.classes import NULL_CLASS_ID
+from swath.config.tasks import DETECTION, SEGMENTATION
 from swath.plan.finished import FinishedRun
-from swath.report.figure import true_colour
 from swath.report.findings import Findings
-from swath.report.pictures import BOXES, FALSE, MISSED, RASTER, RIGHT, WRONG, as_webp, coloured, map_pictures
+from swath.report.pictures import (
+    BOXES,
+    FALSE,
+    MISSED,
+    RASTER,
+    RIGHT,
+    WRONG,
+    as_webp,
+    coloured,
+    evaluated_labels,
+    found_boxes,
+    outside_of_evaluation,
+    window_of_imagery,
+)
 from swath.scenes.facts import SceneFacts
 
 MOST_WINDOWS = 24
+MOST_PIXELS = 256
+"""Of the side of a window's picture."""
 MOST_SUSPICIOUS = 500
+LEAST_SHARE = 0.05
+"""Of a window's pixels that are wrong, before its labels are suspicious."""
 SCORES = "scores.tif"
 SHARE = 254
 """The value of a score of 1 in scores.tif."""
@@ -57,26 +74,17 @@ class WrongWindow:
     confidence: float | None
 
 
-def maps_looked_at(findings: Findings) -> list[tuple[FinishedRun, str]]:
-    """List whose maps of which split are looked at: the winner's, and with folds every fold's own validation maps."""
-    best = findings.best
-    if best is None:
-        return []
-    own = [run for run in reversed(findings.runs) if run.trial == best.trial and run.fold is not None]
-    of_folds: dict[int | None, FinishedRun] = {run.fold: run for run in own}
-    of_folds[best.fold] = best
-    return [(best, "test"), *((run, "validation") for run in of_folds.values())]
-
-
 def wrong_windows(findings: Findings, size: int) -> list[WrongWindow]:
     """Find the windows in which pixels are wrong, those with the most wrong pixels first.
 
     Args:
-        findings: An experiment whose maps are rasters.
+        findings: The experiment's results. Only of pixels is anything found: cells have a class as a whole.
         size: Of a window, pixels.
     """
     found: list[WrongWindow] = []
-    for run, split in maps_looked_at(findings):
+    if findings.task != SEGMENTATION:
+        return found
+    for run, split in findings.looked_at:
         for name, folder in findings.maps(run, split).items():
             facts = findings.scenes[name]
             if facts.label_raster and (folder / RASTER).exists():
@@ -85,11 +93,11 @@ def wrong_windows(findings: Findings, size: int) -> list[WrongWindow]:
 
 
 def _in_scene(facts: SceneFacts, folder: Path, run: FinishedRun, split: str, size: int) -> Iterator[WrongWindow]:
-    scores = folder / SCORES
+    scores, outside = folder / SCORES, outside_of_evaluation(facts)
     with rasterio.open(facts.label_raster) as labels, rasterio.open(folder / RASTER) as predictions:
         for row in range(0, facts.height, size):
             strip = Window(0, row, facts.width, min(size, facts.height - row))
-            actual, said = labels.read(1, window=strip), predictions.read(1, window=strip)
+            actual, said = evaluated_labels(labels, strip, outside), predictions.read(1, window=strip)
             wrong = (actual != NULL_CLASS_ID) & (actual != said)
             sure = _confidence(scores, strip, said) if scores.exists() and wrong.any() else None
             for column in range(0, facts.width, size):
@@ -128,8 +136,12 @@ def _window_picture(findings: Findings, one: WrongWindow) -> dict[str, Any]:
     window = Window(one.column, one.row, width, height)
     folder = findings.maps(one.run, one.split)[one.scene]
     with rasterio.open(facts.label_raster) as labels, rasterio.open(folder / RASTER) as predictions:
-        actual, said = labels.read(1, window=window), predictions.read(1, window=window)
+        actual, said = (
+            evaluated_labels(labels, window, outside_of_evaluation(facts)),
+            predictions.read(1, window=window),
+        )
     errors = ((actual != NULL_CLASS_ID) * (1 + (actual != said))).astype(np.uint8)
+    step = -(-one.size // MOST_PIXELS)
     x, y = rasterio.Affine(*facts.transform) * (one.column + width / 2, one.row + height / 2)
     return {
         "scene": one.scene,
@@ -142,10 +154,10 @@ def _window_picture(findings: Findings, one: WrongWindow) -> dict[str, Any]:
         "label": findings.classes[one.label],
         "predicted": findings.classes[one.predicted],
         "pictures": {
-            "image": as_webp((255 * true_colour(facts, 1000, window)).round().astype(np.uint8)),
-            "labels": as_webp(coloured(actual, findings.colours)),
-            "prediction": as_webp(coloured(said, findings.colours)),
-            "errors": as_webp(coloured(errors, ["#000000", RIGHT, WRONG])),
+            "image": window_of_imagery(facts, window, step),
+            "labels": as_webp(coloured(actual[::step, ::step], findings.colours)),
+            "prediction": as_webp(coloured(said[::step, ::step], findings.colours)),
+            "errors": as_webp(coloured(errors[::step, ::step], ["#000000", RIGHT, WRONG])),
         },
     }
 
@@ -154,7 +166,7 @@ def _window_picture(findings: Findings, one: WrongWindow) -> dict[str, Any]:
 
 
 def suspicious_labels(findings: Findings, windows: Sequence[WrongWindow]) -> gpd.GeoDataFrame:
-    """List places whose labels the model contradicts, the most confident first, in WGS 84.
+    """List places whose labels the model contradicts, in WGS 84: the most pixels of the most confidence first.
 
     Args:
         findings: The experiment's results.
@@ -163,13 +175,13 @@ def suspicious_labels(findings: Findings, windows: Sequence[WrongWindow]) -> gpd
     Returns:
         Columns scene, split, label, predicted, confidence (empty where scores were not kept), pixels, geometry.
     """
-    rows = _suspicious_windows(findings, windows) if windows else _suspicious_boxes(findings)
+    rows = _suspicious_boxes(findings) if findings.task == DETECTION else _suspicious_windows(findings, windows)
     table = pd.DataFrame(rows, columns=[*COLUMNS, *EDGES])
     table["confidence"] = table["confidence"].astype(float)
-    order = table.assign(sure=table["confidence"].fillna(0)).sort_values(
-        ["sure", "pixels"], ascending=False, kind="stable"
-    )
-    chosen = order.drop(columns="sure").head(MOST_SUSPICIOUS).reset_index(drop=True)
+    kinds = table["label"] == ""  # boxes without a label, and everything else
+    doubt = table["confidence"].fillna(0) * (1 if findings.task == DETECTION else table["pixels"])
+    order = table.assign(kind=kinds, doubt=doubt).sort_values(["doubt", "pixels"], ascending=False, kind="stable")
+    chosen = order.groupby("kind").head(MOST_SUSPICIOUS).drop(columns=["kind", "doubt"]).reset_index(drop=True)
     places = [
         _on_earth(findings.scenes[scene], *edges)
         for scene, edges in zip(chosen["scene"], chosen[EDGES].to_numpy(float).tolist(), strict=True)
@@ -179,7 +191,7 @@ def suspicious_labels(findings: Findings, windows: Sequence[WrongWindow]) -> gpd
 
 def _suspicious_windows(findings: Findings, windows: Sequence[WrongWindow]) -> Iterator[list[Any]]:
     for one in windows:
-        if one.wrong < one.labelled / 2:
+        if one.wrong < max(one.labelled / 2, LEAST_SHARE * one.size**2):
             continue
         facts = findings.scenes[one.scene]
         right, bottom = min(one.column + one.size, facts.width), min(one.row + one.size, facts.height)
@@ -189,12 +201,12 @@ def _suspicious_windows(findings: Findings, windows: Sequence[WrongWindow]) -> I
 
 def _suspicious_boxes(findings: Findings) -> Iterator[list[Any]]:
     """List boxes found with the best scores where there is no label, and labels that no box found."""
-    for run, split in maps_looked_at(findings):
+    for run, split in findings.looked_at:
         for name, folder in findings.maps(run, split).items():
             facts = findings.scenes[name]
             if facts.labels is None or not (folder / BOXES).exists():
                 continue
-            drawn = map_pictures(facts, folder, 1, findings.classes, findings.colours)
+            drawn = found_boxes(facts, folder, findings.classes)
             for box in [*drawn.found, *drawn.missed]:
                 left, top, right, bottom, of_class, score, kind = box
                 if kind in (FALSE, MISSED):
@@ -220,17 +232,18 @@ def reliability(findings: Findings) -> pd.DataFrame | None:
     Returns:
         Columns confidence (mean), accuracy, share of the labelled pixels.
     """
-    best = findings.best
+    best = findings.best if findings.task == SEGMENTATION else None
     counts, sums, hits = np.zeros(BINS), np.zeros(BINS), np.zeros(BINS)
     maps: Mapping[str, Path] = findings.maps(best, findings.shown_split) if best else {}
     for name, folder in maps.items():
         facts = findings.scenes[name]
         if not facts.label_raster or not (folder / SCORES).exists():
             continue
+        outside = outside_of_evaluation(facts)
         with rasterio.open(facts.label_raster) as labels, rasterio.open(folder / RASTER) as predictions:
             for row in range(0, facts.height, 256):
                 strip = Window(0, row, facts.width, min(256, facts.height - row))
-                actual, said = labels.read(1, window=strip), predictions.read(1, window=strip)
+                actual, said = evaluated_labels(labels, strip, outside), predictions.read(1, window=strip)
                 sure = _confidence(folder / SCORES, strip, said)
                 known = (actual != NULL_CLASS_ID) & np.isfinite(sure)
                 bins = np.minimum((sure[known] * BINS).astype(int), BINS - 1)
