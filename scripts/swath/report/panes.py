@@ -30,7 +30,7 @@ from swath.report.pictures import (
 from swath.scenes.facts import SceneFacts
 
 PANES = ("imagery", "labels", "prediction", "errors")
-BUDGET = 13_000_000
+BUDGET = 11_000_000
 """Bytes of all pictures together, as data URIs."""
 SIDES = (1000, 700, 500, 350, 240)
 """Most pixels of a picture's side: the largest with which all pictures fit."""
