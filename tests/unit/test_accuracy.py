@@ -618,6 +618,29 @@ def test_a_stratum_with_less_than_two_points(points: gpd.GeoDataFrame) -> None:
     assert "lower: 0" in refused("too_few_points", lambda: estimated(points, stratum="half", stratum_area=halves)).found
 
 
+def test_a_stratum_whose_points_are_all_left_out_does_not_leave_its_ground_to_the_others(
+    points: gpd.GeoDataFrame,
+) -> None:
+    points["half"] = np.where(points["y"] > NORTH - 3000, "upper", "lower")
+    points["area"] = np.where(points["half"] == "upper", 1.0, 3.0)
+    halves: dict[str, Any] = {"stratum": "half", "stratum_area": "area"}
+    unlabelled = points.assign(**{"class": points["class"].where(points["half"] == "upper")})
+    assert refused("too_few_points", lambda: estimated(unlabelled, **halves)).found == "lower: 0"
+    of_few = points["half"].where(points.index > 20, "third")
+    off = points.assign(half=of_few, area=np.where(of_few == "third", 2.0, points["area"]))
+    off.loc[:20, "geometry"] = [Point(EAST - 1000, NORTH - 10 * index) for index in range(21)]
+    assert refused("too_few_points", lambda: estimated(off, **halves)).found == "third: 0"
+    shares = {"upper": 1.0, "lower": 3.0}
+    assert "'third'" in refused("stratum_area_unknown", lambda: estimated(stratum="half", stratum_area=shares)).found
+    assert estimated(off[21:], **halves)["points"] == 379
+
+
+def test_a_class_whose_points_are_all_left_out_on_a_changed_map(points: gpd.GeoDataFrame, truth: np.ndarray) -> None:
+    write_map(np.where(truth == 1, 2, truth))  # it has no water any more
+    points["class"] = points["class"].where(points["stratum"] != "water")
+    assert refused("too_few_points", lambda: estimated(points)).found == "water: 0"
+
+
 def test_strata_of_which_not_all_is_known(points: gpd.GeoDataFrame) -> None:
     code = "stratum_area_unknown"
     points["half"] = np.where(points["y"] > NORTH - 3000, "upper", "lower")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,7 +99,9 @@ def match_points(
         if area > 0 and number < 2 and not is_whole
     ]
     if few:
-        cure = "label more points there; or join classes, in the map and in the reference"
+        cure = (
+            "label more points there; or join classes or strata; or remove points of strata off the map from the file"
+        )
         expected = "two points or more in every stratum that has an area"
         raise UserError(Problem("too_few_points", points.file, settings.class_, ", ".join(few), expected, cure))
     notes += _unseen(points, counts, totals, settings)
@@ -216,15 +218,16 @@ def _strata_of(
         expected, cure = "a stratum for each", "fill the column in"
         raise UserError(Problem("stratum_missing", points.file, number, where, expected, cure))
     others = sum(name != names[index] for name, index in zip(said, found.mapped, strict=True))
-    by_class = set(said) <= set(names)
+    there = set(points.strata) - {""}  # also of points that are left out: their ground does not become that of others
+    by_class = there <= set(names)
     if by_class and others:
         told = f"{others} of {len(said)} points: they count in the stratum that they were drawn in"
         expected = "points in the class of their stratum, if the map is the one they were drawn from"
         notes.append(Problem("strata_differ", points.file, settings.stratum or "stratum", told, expected, ""))
-    areas = _areas_of(points, found, said, settings)
+    areas = _areas_of(points, there, settings)
     if areas is None and (others or not by_class):
         cure = "add a column with it (`accuracy.stratum_area`), or name them: `stratum_area: {wet: 1200, dry: 30500}`"
-        without, expected = f"strata {', '.join(sorted(set(said)))}, and no areas", "the area or share of each stratum"
+        without, expected = f"strata {', '.join(sorted(there))}, and no areas", "the area or share of each stratum"
         raise UserError(Problem("stratum_area_unknown", points.file, "accuracy.stratum_area", without, expected, cure))
     if areas is None or (by_class and _are_same(areas, dict(zip(names, mapped, strict=True)))):
         of_classes = {name: index for index, name in enumerate(names)}
@@ -247,33 +250,39 @@ def _are_same(areas: Mapping[str, float], mapped: Mapping[str, float]) -> bool:
     return max(ratios) - min(ratios) <= SAME * max(ratios)
 
 
-def _areas_of(
-    points: ReferencePoints, found: _Points, said: Sequence[str], settings: Accuracy
-) -> dict[str, float] | None:
-    """Return the area of each stratum, None where nothing says it."""
+def _areas_of(points: ReferencePoints, there: Collection[str], settings: Accuracy) -> dict[str, float] | None:
+    """Return the area of each stratum, also of those of which no point is left; None where nothing says it."""
     field = "accuracy.stratum_area"
     if isinstance(settings.stratum_area, dict):
-        for name in sorted(set(said) - set(settings.stratum_area)):
-            expected, cure = "its area or share", did_you_mean(name, settings.stratum_area, "add it")
+        for name in sorted(set(there) - set(settings.stratum_area)):
+            cure = "add it, or remove its points if the map does not cover it"
+            expected, cure = "its area or share", did_you_mean(name, settings.stratum_area, cure)
             raise UserError(
                 Problem("stratum_area_unknown", points.file, field, f"nothing for stratum {name!r}", expected, cure)
             )
         return dict(settings.stratum_area)
-    if points.areas is None:
+    if points.areas is None or points.strata is None:
         return None
     areas: dict[str, float] = {}
-    for index, name in zip(found.chosen, said, strict=True):
-        try:
-            area = float(points.areas[index].replace(",", "."))
-        except ValueError:
-            area = 0.0
+    for name, text in zip(points.strata, points.areas, strict=True):
+        if not name:
+            continue
+        area = _area(text)
         if not 0 < area < float("inf") or abs(areas.setdefault(name, area) - area) > SAME * area:
-            what = f"{points.areas[index]!r} for stratum {name!r}" + (f", and {areas[name]:g}" if name in areas else "")
+            what = f"{text!r} for stratum {name!r}" + (f", and {areas[name]:g}" if name in areas else "")
             cure = "give all points of a stratum the same area"
             raise UserError(
                 Problem("stratum_area_unknown", points.file, settings.stratum_area, what, "one area above 0", cure)
             )
     return areas
+
+
+def _area(text: str) -> float:
+    """Read an area, also with a comma for the point; 0 for what is none."""
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        return 0.0
 
 
 def _unseen(
