@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
+import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -529,6 +532,45 @@ def test_what_has_been_labelled_is_not_drawn_anew(points: gpd.GeoDataFrame) -> N
     points.to_file("out/sample.gpkg", layer="points", engine="pyogrio", mode="w")
     assert "400 points" in refused("sample_labelled", lambda: drawn(points=500)).found
     assert len(gpd.read_file("out/sample.gpkg")) == 400
+
+
+def edit_sample(command: str) -> None:
+    """Change rows in place, as QGIS does."""
+    with contextlib.closing(sqlite3.connect("out/sample.gpkg")) as database, database:
+        for name in [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")]:
+            database.execute(f'DROP TRIGGER "{name}"')  # they call functions of SpatiaLite
+        database.execute(command)
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("UPDATE points SET class = 'water' WHERE point = 7", "1 points with a class"),
+        ("ALTER TABLE points ADD COLUMN truth TEXT DEFAULT 'water'", "60 points with a class"),
+        ("UPDATE points SET stratum = 'water'", "other rows"),
+        ("DELETE FROM points WHERE point = 7", "other rows"),
+    ],
+)
+def test_whatever_somebody_did_to_the_points_is_kept(command: str, told: str) -> None:
+    write_map(three_classes())
+    drawn(points=60)
+    edit_sample("UPDATE points SET class = NULL")
+    drawn(points=60)  # nothing was done
+    edit_sample(command)
+    before = Path("out/sample.gpkg").read_bytes()
+    for column in ("class", "kind"):
+        settings = Accuracy(**{"class": column, "sample": {"points": 80}})
+        drawing = functools.partial(draw_sample, ["map.tif"], settings, Path("out"), Path("out/sample.csv"))
+        assert told in refused("sample_labelled", drawing).found
+    assert Path("out/sample.gpkg").read_bytes() == before
+
+
+def test_a_further_layer_and_a_file_that_cannot_be_read_are_kept(points: gpd.GeoDataFrame) -> None:
+    points.to_file("out/sample.gpkg", layer="labelled", engine="pyogrio")
+    assert refused("sample_labelled", lambda: drawn(points=60)).found == "layers points, labelled"
+    Path("out/sample.gpkg").write_text("nonsense")
+    assert refused("reference_unreadable", lambda: drawn(points=60)).file == "out/sample.gpkg"
+    assert Path("out/sample.gpkg").read_text() == "nonsense"
 
 
 def test_a_reference_that_is_not_there_or_no_points(points: gpd.GeoDataFrame) -> None:
