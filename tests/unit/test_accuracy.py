@@ -438,6 +438,20 @@ def test_strata_that_are_the_map_s_classes_need_no_areas(points: gpd.GeoDataFram
     assert same_figures(estimated(points.drop(columns="stratum")), before)
 
 
+@pytest.mark.filterwarnings("ignore:Normalized/laundered field name")
+def test_a_shapefile_cuts_the_column_s_name(points: gpd.GeoDataFrame, truth: np.ndarray) -> None:
+    write_map(np.where(np.random.default_rng(5).random(truth.shape) < 0.5, truth, three_classes()))
+    before = estimated(points)
+    with pytest.warns(UserWarning, match="Column names longer than 10 characters"):
+        points.to_file("reference.shp", engine="pyogrio")
+    assert "stratum_ar" in pyogrio.read_info("reference.shp")["fields"]
+    found = estimated(reference="reference.shp")
+    assert found["strata"] == before["strata"] and set(notes_of(found)) == {"strata_differ", "map_changed"}
+    assert found["overall_accuracy"] == before["overall_accuracy"]
+    capitals = points.rename(columns={"stratum": "STRATUM", "stratum_area": "STRATUM_AR"})
+    assert estimated(capitals)["strata"] == before["strata"]
+
+
 # --- what is told, and goes on ---------------------------------------------------------------------------
 
 
@@ -547,6 +561,8 @@ def edit_sample(command: str) -> None:
     [
         ("UPDATE points SET class = 'water' WHERE point = 7", "1 points with a class"),
         ("ALTER TABLE points ADD COLUMN truth TEXT DEFAULT 'water'", "60 points with a class"),
+        ("ALTER TABLE points ADD COLUMN truth INTEGER DEFAULT 3", "60 points with a class"),
+        ("ALTER TABLE points ADD COLUMN truth REAL", "other rows"),
         ("UPDATE points SET stratum = 'water'", "other rows"),
         ("DELETE FROM points WHERE point = 7", "other rows"),
     ],
@@ -698,6 +714,11 @@ def test_strata_of_which_not_all_is_known(points: gpd.GeoDataFrame) -> None:
     others = points.drop(columns="stratum_area")
     others["stratum"] = others["stratum"].to_numpy()[::-1]
     refused(code, lambda: estimated(others, stratum="stratum"))
+    assert "rename the column `stratum`" in refused(code, estimated).cure
+    before = estimated(others.drop(columns="stratum"))
+    assert same_figures(estimated(others.assign(stratum=None)), before)
+    areas = {"stratum_area": {"upper": 1.0, "lower": 1.0}}
+    assert "column stratum" in refused("column_missing", lambda: estimated(own.drop(columns="area"), **areas)).expected
 
 
 # --- the config -------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from rasterio.warp import transform_bounds
 from swath.config.accuracy import Accuracy
 from swath.errors import Problem, UserError, did_you_mean
 from swath.products.class_maps import NO_DATA, OUTSIDE, ClassMaps, ClassTotals, classes_at
-from swath.scenes.reference_points import ReferencePoints
+from swath.scenes.reference_points import STRATUM, ReferencePoints
 
 MOST_OFF = 0.5
 """Share of the points that may lie where there is no map."""
@@ -214,7 +214,7 @@ def _strata_of(
         return Strata(names, mapped, are_classes=True), found.mapped
     said = [points.strata[index] for index in found.chosen]
     if "" in said:
-        where, number = f"{said.count('')} of {len(said)} points without a stratum", settings.stratum or "stratum"
+        where, number = f"{said.count('')} of {len(said)} points without a stratum", settings.stratum or STRATUM
         expected, cure = "a stratum for each", "fill the column in"
         raise UserError(Problem("stratum_missing", points.file, number, where, expected, cure))
     others = sum(name != names[index] for name, index in zip(said, found.mapped, strict=True))
@@ -223,10 +223,12 @@ def _strata_of(
     if by_class and others:
         told = f"{others} of {len(said)} points: they count in the stratum that they were drawn in"
         expected = "points in the class of their stratum, if the map is the one they were drawn from"
-        notes.append(Problem("strata_differ", points.file, settings.stratum or "stratum", told, expected, ""))
+        notes.append(Problem("strata_differ", points.file, settings.stratum or STRATUM, told, expected, ""))
     areas = _areas_of(points, there, settings)
     if areas is None and (others or not by_class):
         cure = "add a column with it (`accuracy.stratum_area`), or name them: `stratum_area: {wet: 1200, dry: 30500}`"
+        if settings.stratum is None:
+            cure += f"; if points were not drawn in them, rename the column `{STRATUM}`"
         without, expected = f"strata {', '.join(sorted(there))}, and no areas", "the area or share of each stratum"
         raise UserError(Problem("stratum_area_unknown", points.file, "accuracy.stratum_area", without, expected, cure))
     if areas is None or (by_class and _are_same(areas, dict(zip(names, mapped, strict=True)))):

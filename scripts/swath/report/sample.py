@@ -81,8 +81,9 @@ def check_unlabelled(points: Path) -> None:
     if rows is None:
         found = "layers " + ", ".join(layers) if layers else "no layer"
     else:
-        others = rows.drop(columns=[name for name in DRAWN if name in rows]).fillna("").astype(str)
-        labelled = int(others.apply(lambda column: column.str.strip().ne("")).any(axis=1).sum())
+        others = rows.drop(columns=[name for name in DRAWN if name in rows])
+        filled = others.notna() & others.astype(str).apply(lambda column: column.str.strip().ne(""))
+        labelled = int(filled.any(axis=1).sum())
         found = f"{labelled} points with a class" if labelled else found
     expected = "points as they were drawn, which nobody has labelled, to draw others"
     raise UserError(Problem("sample_labelled", str(points), "points", found, expected, cure))
