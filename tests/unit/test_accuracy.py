@@ -699,6 +699,18 @@ def test_a_class_whose_points_are_all_left_out_on_a_changed_map(points: gpd.GeoD
     assert refused("too_few_points", lambda: estimated(points)).found == "water: 0"
 
 
+def test_a_comma_in_an_area_is_a_decimal_one_or_asked_about(points: gpd.GeoDataFrame) -> None:
+    points["half"] = np.where(points["y"] > NORTH - 3000, "upper", "lower")
+    halves: dict[str, Any] = {"stratum": "half", "stratum_area": "area"}
+    for upper, lower, share in (("0,125", "0,375", 0.25), ("1,5", "4,50", 0.25), ("1460,125", "1460.125", 0.5)):
+        found = estimated(points.assign(area=points["half"].map({"upper": upper, "lower": lower})), **halves)
+        assert {one["name"]: one["share"] for one in found["strata"]}["upper"] == share
+    thousands = points.assign(area=points["half"].map({"upper": "980", "lower": "12,460"}))
+    assert refused("stratum_area_unknown", lambda: estimated(thousands, **halves)).cure.startswith(
+        "write 12460, or 12.460"
+    )
+
+
 def test_strata_of_which_not_all_is_known(points: gpd.GeoDataFrame) -> None:
     code = "stratum_area_unknown"
     points["half"] = np.where(points["y"] > NORTH - 3000, "upper", "lower")

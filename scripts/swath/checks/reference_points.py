@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ MOST_OFF = 0.5
 """Share of the points that may lie where there is no map."""
 SAME = 1e-3
 """By how much areas of strata may differ from those of the map's classes: what rounding does to written numbers."""
+
+THOUSANDS = re.compile(r"[1-9]\d{0,2},\d{3}")
+"""Numbers that are a thousand times as large in English as elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -269,6 +273,12 @@ def _areas_of(points: ReferencePoints, there: Collection[str], settings: Accurac
     for name, text in zip(points.strata, points.areas, strict=True):
         if not name:
             continue
+        if THOUSANDS.fullmatch(text):
+            expected = "an area that can be read in one way"
+            cure = f"write {text.replace(',', '')}, or {text.replace(',', '.')} if the comma is a decimal one"
+            raise UserError(
+                Problem("stratum_area_unknown", points.file, settings.stratum_area, repr(text), expected, cure)
+            )
         area = _area(text)
         if not 0 < area < float("inf") or abs(areas.setdefault(name, area) - area) > SAME * area:
             what = f"{text!r} for stratum {name!r}" + (f", and {areas[name]:g}" if name in areas else "")
