@@ -251,12 +251,37 @@ def test_a_bit_of_ground_has_the_same_chance_wherever_it_lies() -> None:
     assert (latitudes > 60).mean() == pytest.approx((north[2] - north[1]) / north[2], abs=0.01)
 
 
-def test_a_class_with_few_pixels_is_drawn_whole() -> None:
+def test_a_class_with_few_pixels_is_drawn_whole(caplog: pytest.LogCaptureFixture) -> None:
     ids = three_classes()
     ids[:, 1:6] = 2
     ids[7, 3] = ids[500, 1] = ids[501, 1] = 1
     write_map(ids)
     assert Counter(drawn(points=120)["stratum"])["water"] == 3
+    told = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert ("WARNING", "water has 3 pixels: all are drawn, not 40 points") in told
+
+
+def test_a_map_that_is_drawn_whole_has_no_interval(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "swath.sample")
+    write_map(three_classes(2, 70))
+    assert len(drawn(points=600)) == 2 * 69
+    assert sum(record.levelname == "WARNING" for record in caplog.records) == 3
+    assert "± 0.0 %" in caplog.text
+
+
+def test_points_in_one_pixel_do_not_stand_for_the_whole_class() -> None:
+    ids = three_classes()
+    ids[:, 1:6] = 2
+    ids[7, 3] = ids[500, 1] = ids[501, 1] = 1
+    write_map(ids)
+    points = labelled(drawn(points=120), ids)
+    water = points["stratum"] == "water"
+    points.loc[np.flatnonzero(water)[0], "class"] = "field"
+    assert estimated(points)["classes"][0]["users_margin"] == 0  # all three were looked at
+    (x, y) = points.loc[water, ["x", "y"]].to_numpy()[0]
+    moved = points.copy()
+    moved.loc[water, "geometry"] = gpd.points_from_xy([x - 3, x, x + 3], [y] * 3)
+    assert estimated(moved)["classes"][0]["users_margin"] > 0.5
 
 
 def test_a_sample_over_several_maps_in_one_crs_or_in_two() -> None:
@@ -533,6 +558,13 @@ def test_a_map_that_is_not_there_or_cannot_be_used(points: gpd.GeoDataFrame) -> 
     with rasterio.open("signed.tif", "w", **profile | {"dtype": "int16"}) as dataset:
         dataset.write(np.full((1, *dataset.shape), -5, np.int16))
     assert "-5" in refused("unusable_pixel_type", lambda: measure_classes(open_maps(["signed.tif"]))).found
+    for dtype, value in (("int16", -1), ("uint32", 2**32 - 1), ("int64", 2**32 + 2), ("uint64", 2**64 - 1)):
+        with rasterio.open("wide.tif", "w", **profile | {"dtype": dtype, "nodata": None}) as dataset:
+            dataset.write(np.full((1, *dataset.shape), value, dtype))
+        assert str(value) in refused("unusable_pixel_type", lambda: measure_classes(open_maps(["wide.tif"]))).found
+    with rasterio.open("filled.tif", "w", **profile | {"dtype": "int16", "nodata": -1}) as dataset:
+        dataset.write(np.where(three_classes() == 1, -1, 2).astype(np.int16), 1)
+    assert [total.pixels for total in measure_classes(open_maps(["filled.tif"]))] == [600 * 85]
     assert "1: water" in refused("maps_differ", lambda: open_maps(["map.tif", "empty.tif"])).expected
 
 

@@ -50,7 +50,7 @@ class MatchedPoints:
     Attributes:
         counts: Points by stratum, class of the map, class of the reference.
         strata: What they were drawn in.
-        whole: Of each stratum, whether all its pixels are among the points.
+        whole: Of each stratum, whether all its pixels are among the points, each of them once.
         notes: What is told of points that are left out, and of strata.
     """
 
@@ -68,11 +68,13 @@ class _Points:
         chosen: Their numbers.
         mapped: Number of each one's class on the map, among all classes.
         true: Number of its class in the reference.
+        pixels: Number of the map, column and row of the pixel that it lies in.
     """
 
     chosen: NDArray[np.int64]
     mapped: NDArray[np.int64]
     true: NDArray[np.int64]
+    pixels: Sequence[tuple[int, int, int]]
 
 
 def match_points(
@@ -95,8 +97,11 @@ def match_points(
     counts = np.zeros((len(strata.names), len(totals), len(totals)), np.int64)
     np.add.at(counts, (of_points, found.mapped, found.true), 1)
     drawn = counts.sum(axis=(1, 2))
-    pixels = [total.pixels for total in totals]
-    whole = [strata.are_classes and bool(0 < pixels[index] <= number) for index, number in enumerate(drawn)]
+    looked_at = Counter(stratum for stratum, _ in set(zip(of_points.tolist(), found.pixels, strict=True)))
+    whole = [
+        strata.are_classes and bool(0 < totals[index].pixels == looked_at[index] == number)
+        for index, number in enumerate(drawn)
+    ]
     few = [
         f"{name}: {number}"
         for name, area, number, is_whole in zip(strata.names, strata.areas, drawn, whole, strict=True)
@@ -181,10 +186,11 @@ def _on_map(
             cure = "check the file's CRS, the order of x and y, and the map"
             raise UserError(Problem("points_off_map", points.file, "geometry", found, "points on the map", cure))
         notes.append(Problem("points_left_out", points.file, "geometry", f"{found}: left out", "points on it", ""))
-    first: dict[tuple[int, float, float], int] = {}
+    first: dict[tuple[int, float, float], int] = {}  # points by where they lie, to a hundredth of a pixel
     kept, twice = [], 0
     for index in np.flatnonzero(~off):
-        before = first.setdefault(spots[index], int(index))
+        number, across, along = spots[index]
+        before = first.setdefault((number, round(across, 2), round(along, 2)), int(index))
         if before == index:
             kept.append(index)
             continue
@@ -199,7 +205,9 @@ def _on_map(
         notes.append(Problem("points_twice", points.file, "geometry", found, "every point once", ""))
     numbers = {total.id: index for index, total in enumerate(totals)}
     chosen = labelled[kept]
-    return _Points(chosen, np.array([numbers[int(ids[index])] for index in kept], np.int64), true[chosen])
+    mapped = np.array([numbers[int(ids[index])] for index in kept], np.int64)
+    pixels = [(number, int(across), int(along)) for number, across, along in (spots[index] for index in kept)]
+    return _Points(chosen, mapped, true[chosen], pixels)
 
 
 # --- strata ------------------------------------------------------------------------------------------

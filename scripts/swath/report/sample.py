@@ -55,7 +55,13 @@ def draw_sample(paths: Sequence[str], settings: Accuracy, folder: Path, table: P
     rows.to_csv(table, index=False)
     said = ", ".join(f"{row['class']} {row['points']}" for _, row in rows.iterrows())
     log.info("%d points to be labelled (%s): %s", len(pixels), said, points)
-    margin = margin_of(list(rows["points"]), [total.area for total in totals], _expected(settings.sample, totals))
+    is_whole = [0 < total.pixels == count for total, count in zip(totals, rows["points"], strict=True)]
+    for total, wanted, whole in zip(totals, numbers, is_whole, strict=True):
+        if whole and wanted > total.pixels:
+            log.warning("%s has %d pixels: all are drawn, not %d points", total.name, total.pixels, wanted)
+    of_each = zip(_expected(settings.sample, totals), is_whole, strict=True)
+    expected = [1.0 if whole else share for share, whole in of_each]  # nothing is left to chance there
+    margin = margin_of(list(rows["points"]), [total.area for total in totals], expected)
     log.info("overall accuracy is going to have an interval of about ± %.1f %%", 100 * margin)
 
 
@@ -90,7 +96,7 @@ def check_unlabelled(points: Path) -> None:
 
 
 def how_many(sample: Sample, totals: Sequence[ClassTotals], path: str) -> list[int]:
-    """Say how many points each class gets.
+    """Say how many points each class should get; it may have fewer pixels.
 
     Args:
         sample: The settings.
@@ -111,8 +117,7 @@ def how_many(sample: Sample, totals: Sequence[ClassTotals], path: str) -> list[i
         if number < 2 * there:
             expected, cure = f"{2 * there} or more: two of each class", "draw more points"
             raise UserError(Problem("too_few_to_draw", "config", "accuracy.sample.points", str(number), expected, cure))
-    numbers = allocate(number, areas, sample.least)
-    return [min(count, total.pixels) for count, total in zip(numbers, totals, strict=True)]
+    return allocate(number, areas, sample.least)
 
 
 def _expected(sample: Sample, totals: Sequence[ClassTotals]) -> list[float]:
