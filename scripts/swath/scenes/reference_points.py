@@ -71,11 +71,11 @@ def read_reference_points(settings: Accuracy) -> ReferencePoints:
     is_said = "stratum_area" in settings.model_fields_set
     if areas is None and in_column and is_said:
         _is_missing(path, "accuracy.stratum_area", in_column, list(columns))
-    of_sample = _as_left(STRATUM, columns)
-    if settings.stratum or (is_said and of_sample is None):  # areas of strata that nobody knows
+    strata = _as_left(STRATUM, columns)
+    if settings.stratum or (is_said and strata is None):  # areas of strata that nobody knows
         strata = _column(path, "accuracy.stratum", settings.stratum or STRATUM, columns)
-    else:  # points of `snakemake sample`, or others that were drawn in strata: not to be taken for those of any map
-        strata = of_sample if of_sample and any(of_sample) else None
+    elif strata and not any(strata):  # a column of `snakemake sample`, or any of its name: nobody filled it in
+        strata = None
     return ReferencePoints(
         path, crs, x, y, _column(path, "accuracy.class", settings.class_, columns), strata, areas if strata else None
     )
