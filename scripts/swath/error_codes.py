@@ -161,7 +161,7 @@ MEANING: dict[Level, dict[str, str]] = {
         "maps_differ": "Maps whose accuracy is to be estimated together have other classes.",
         "map_empty": "A map whose accuracy is to be estimated has no data at all.",
         "too_few_to_draw": "Fewer points are to be drawn than two of each class.",
-        "sample_labelled": "Points that are to be drawn anew have been labelled.",
+        "sample_labelled": "Points that are to be drawn anew have been labelled, or changed otherwise.",
         "reference_unreadable": "Reference points cannot be read.",
         "reference_empty": "There are no reference points, or none of them has a class.",
         "no_coordinates": "A reference point has no coordinates.",

@@ -45,7 +45,7 @@ EXPERIMENT = {
     "apply_part": 1,
     "assemble": 1,
     "sample": 1,
-    "accuracy": 1,
+    "accuracy": 2,
     "havel": 1,
     "havel_chips": 1,
     "neon_trees": 1,

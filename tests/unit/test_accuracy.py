@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
+import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -248,12 +251,37 @@ def test_a_bit_of_ground_has_the_same_chance_wherever_it_lies() -> None:
     assert (latitudes > 60).mean() == pytest.approx((north[2] - north[1]) / north[2], abs=0.01)
 
 
-def test_a_class_with_few_pixels_is_drawn_whole() -> None:
+def test_a_class_with_few_pixels_is_drawn_whole(caplog: pytest.LogCaptureFixture) -> None:
     ids = three_classes()
     ids[:, 1:6] = 2
     ids[7, 3] = ids[500, 1] = ids[501, 1] = 1
     write_map(ids)
     assert Counter(drawn(points=120)["stratum"])["water"] == 3
+    told = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert ("WARNING", "water has 3 pixels: all are drawn, not 40 points") in told
+
+
+def test_a_map_that_is_drawn_whole_has_no_interval(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "swath.sample")
+    write_map(three_classes(2, 70))
+    assert len(drawn(points=600)) == 2 * 69
+    assert sum(record.levelname == "WARNING" for record in caplog.records) == 3
+    assert "± 0.0 %" in caplog.text
+
+
+def test_points_in_one_pixel_do_not_stand_for_the_whole_class() -> None:
+    ids = three_classes()
+    ids[:, 1:6] = 2
+    ids[7, 3] = ids[500, 1] = ids[501, 1] = 1
+    write_map(ids)
+    points = labelled(drawn(points=120), ids)
+    water = points["stratum"] == "water"
+    points.loc[np.flatnonzero(water)[0], "class"] = "field"
+    assert estimated(points)["classes"][0]["users_margin"] == 0  # all three were looked at
+    (x, y) = points.loc[water, ["x", "y"]].to_numpy()[0]
+    moved = points.copy()
+    moved.loc[water, "geometry"] = gpd.points_from_xy([x - 3, x, x + 3], [y] * 3)
+    assert estimated(moved)["classes"][0]["users_margin"] > 0.5
 
 
 def test_a_sample_over_several_maps_in_one_crs_or_in_two() -> None:
@@ -435,6 +463,20 @@ def test_strata_that_are_the_map_s_classes_need_no_areas(points: gpd.GeoDataFram
     assert same_figures(estimated(points.drop(columns="stratum")), before)
 
 
+@pytest.mark.filterwarnings("ignore:Normalized/laundered field name")
+def test_a_shapefile_cuts_the_column_s_name(points: gpd.GeoDataFrame, truth: np.ndarray) -> None:
+    write_map(np.where(np.random.default_rng(5).random(truth.shape) < 0.5, truth, three_classes()))
+    before = estimated(points)
+    with pytest.warns(UserWarning, match="Column names longer than 10 characters"):
+        points.to_file("reference.shp", engine="pyogrio")
+    assert "stratum_ar" in pyogrio.read_info("reference.shp")["fields"]
+    found = estimated(reference="reference.shp")
+    assert found["strata"] == before["strata"] and set(notes_of(found)) == {"strata_differ", "map_changed"}
+    assert found["overall_accuracy"] == before["overall_accuracy"]
+    capitals = points.rename(columns={"stratum": "STRATUM", "stratum_area": "STRATUM_AR"})
+    assert estimated(capitals)["strata"] == before["strata"]
+
+
 # --- what is told, and goes on ---------------------------------------------------------------------------
 
 
@@ -516,6 +558,13 @@ def test_a_map_that_is_not_there_or_cannot_be_used(points: gpd.GeoDataFrame) -> 
     with rasterio.open("signed.tif", "w", **profile | {"dtype": "int16"}) as dataset:
         dataset.write(np.full((1, *dataset.shape), -5, np.int16))
     assert "-5" in refused("unusable_pixel_type", lambda: measure_classes(open_maps(["signed.tif"]))).found
+    for dtype, value in (("int16", -1), ("uint32", 2**32 - 1), ("int64", 2**32 + 2), ("uint64", 2**64 - 1)):
+        with rasterio.open("wide.tif", "w", **profile | {"dtype": dtype, "nodata": None}) as dataset:
+            dataset.write(np.full((1, *dataset.shape), value, dtype))
+        assert str(value) in refused("unusable_pixel_type", lambda: measure_classes(open_maps(["wide.tif"]))).found
+    with rasterio.open("filled.tif", "w", **profile | {"dtype": "int16", "nodata": -1}) as dataset:
+        dataset.write(np.where(three_classes() == 1, -1, 2).astype(np.int16), 1)
+    assert [total.pixels for total in measure_classes(open_maps(["filled.tif"]))] == [600 * 85]
     assert "1: water" in refused("maps_differ", lambda: open_maps(["map.tif", "empty.tif"])).expected
 
 
@@ -529,6 +578,47 @@ def test_what_has_been_labelled_is_not_drawn_anew(points: gpd.GeoDataFrame) -> N
     points.to_file("out/sample.gpkg", layer="points", engine="pyogrio", mode="w")
     assert "400 points" in refused("sample_labelled", lambda: drawn(points=500)).found
     assert len(gpd.read_file("out/sample.gpkg")) == 400
+
+
+def edit_sample(command: str) -> None:
+    """Change rows in place, as QGIS does."""
+    with contextlib.closing(sqlite3.connect("out/sample.gpkg")) as database, database:
+        for name in [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")]:
+            database.execute(f'DROP TRIGGER "{name}"')  # they call functions of SpatiaLite
+        database.execute(command)
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("UPDATE points SET class = 'water' WHERE point = 7", "1 points with a class"),
+        ("ALTER TABLE points ADD COLUMN truth TEXT DEFAULT 'water'", "60 points with a class"),
+        ("ALTER TABLE points ADD COLUMN truth INTEGER DEFAULT 3", "60 points with a class"),
+        ("ALTER TABLE points ADD COLUMN truth REAL", "other rows"),
+        ("UPDATE points SET stratum = 'water'", "other rows"),
+        ("DELETE FROM points WHERE point = 7", "other rows"),
+    ],
+)
+def test_whatever_somebody_did_to_the_points_is_kept(command: str, told: str) -> None:
+    write_map(three_classes())
+    drawn(points=60)
+    edit_sample("UPDATE points SET class = NULL")
+    drawn(points=60)  # nothing was done
+    edit_sample(command)
+    before = Path("out/sample.gpkg").read_bytes()
+    for column in ("class", "kind"):
+        settings = Accuracy(**{"class": column, "sample": {"points": 80}})
+        drawing = functools.partial(draw_sample, ["map.tif"], settings, Path("out"), Path("out/sample.csv"))
+        assert told in refused("sample_labelled", drawing).found
+    assert Path("out/sample.gpkg").read_bytes() == before
+
+
+def test_a_further_layer_and_a_file_that_cannot_be_read_are_kept(points: gpd.GeoDataFrame) -> None:
+    points.to_file("out/sample.gpkg", layer="labelled", engine="pyogrio")
+    assert refused("sample_labelled", lambda: drawn(points=60)).found == "layers points, labelled"
+    Path("out/sample.gpkg").write_text("nonsense")
+    assert refused("reference_unreadable", lambda: drawn(points=60)).file == "out/sample.gpkg"
+    assert Path("out/sample.gpkg").read_text() == "nonsense"
 
 
 def test_a_reference_that_is_not_there_or_no_points(points: gpd.GeoDataFrame) -> None:
@@ -618,6 +708,41 @@ def test_a_stratum_with_less_than_two_points(points: gpd.GeoDataFrame) -> None:
     assert "lower: 0" in refused("too_few_points", lambda: estimated(points, stratum="half", stratum_area=halves)).found
 
 
+def test_a_stratum_whose_points_are_all_left_out_does_not_leave_its_ground_to_the_others(
+    points: gpd.GeoDataFrame,
+) -> None:
+    points["half"] = np.where(points["y"] > NORTH - 3000, "upper", "lower")
+    points["area"] = np.where(points["half"] == "upper", 1.0, 3.0)
+    halves: dict[str, Any] = {"stratum": "half", "stratum_area": "area"}
+    unlabelled = points.assign(**{"class": points["class"].where(points["half"] == "upper")})
+    assert refused("too_few_points", lambda: estimated(unlabelled, **halves)).found == "lower: 0"
+    of_few = points["half"].where(points.index > 20, "third")
+    off = points.assign(half=of_few, area=np.where(of_few == "third", 2.0, points["area"]))
+    off.loc[:20, "geometry"] = [Point(EAST - 1000, NORTH - 10 * index) for index in range(21)]
+    assert refused("too_few_points", lambda: estimated(off, **halves)).found == "third: 0"
+    shares = {"upper": 1.0, "lower": 3.0}
+    assert "'third'" in refused("stratum_area_unknown", lambda: estimated(stratum="half", stratum_area=shares)).found
+    assert estimated(off[21:], **halves)["points"] == 379
+
+
+def test_a_class_whose_points_are_all_left_out_on_a_changed_map(points: gpd.GeoDataFrame, truth: np.ndarray) -> None:
+    write_map(np.where(truth == 1, 2, truth))  # it has no water any more
+    points["class"] = points["class"].where(points["stratum"] != "water")
+    assert refused("too_few_points", lambda: estimated(points)).found == "water: 0"
+
+
+def test_a_comma_in_an_area_is_a_decimal_one_or_asked_about(points: gpd.GeoDataFrame) -> None:
+    points["half"] = np.where(points["y"] > NORTH - 3000, "upper", "lower")
+    halves: dict[str, Any] = {"stratum": "half", "stratum_area": "area"}
+    for upper, lower, share in (("0,125", "0,375", 0.25), ("1,5", "4,50", 0.25), ("1460,125", "1460.125", 0.5)):
+        found = estimated(points.assign(area=points["half"].map({"upper": upper, "lower": lower})), **halves)
+        assert {one["name"]: one["share"] for one in found["strata"]}["upper"] == share
+    thousands = points.assign(area=points["half"].map({"upper": "980", "lower": "12,460"}))
+    assert refused("stratum_area_unknown", lambda: estimated(thousands, **halves)).cure.startswith(
+        "write 12460, or 12.460"
+    )
+
+
 def test_strata_of_which_not_all_is_known(points: gpd.GeoDataFrame) -> None:
     code = "stratum_area_unknown"
     points["half"] = np.where(points["y"] > NORTH - 3000, "upper", "lower")
@@ -633,6 +758,11 @@ def test_strata_of_which_not_all_is_known(points: gpd.GeoDataFrame) -> None:
     others = points.drop(columns="stratum_area")
     others["stratum"] = others["stratum"].to_numpy()[::-1]
     refused(code, lambda: estimated(others, stratum="stratum"))
+    assert "rename the column `stratum`" in refused(code, estimated).cure
+    before = estimated(others.drop(columns="stratum"))
+    assert same_figures(estimated(others.assign(stratum=None)), before)
+    areas = {"stratum_area": {"upper": 1.0, "lower": 1.0}}
+    assert "column stratum" in refused("column_missing", lambda: estimated(own.drop(columns="area"), **areas)).expected
 
 
 # --- the config -------------------------------------------------------------------------------------------

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +17,15 @@ from rasterio.warp import transform_bounds
 from swath.config.accuracy import Accuracy
 from swath.errors import Problem, UserError, did_you_mean
 from swath.products.class_maps import NO_DATA, OUTSIDE, ClassMaps, ClassTotals, classes_at
-from swath.scenes.reference_points import ReferencePoints
+from swath.scenes.reference_points import STRATUM, ReferencePoints
 
 MOST_OFF = 0.5
 """Share of the points that may lie where there is no map."""
 SAME = 1e-3
 """By how much areas of strata may differ from those of the map's classes: what rounding does to written numbers."""
+
+THOUSANDS = re.compile(r"[1-9]\d{0,2},\d{3}")
+"""Numbers that are a thousand times as large in English as elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class MatchedPoints:
     Attributes:
         counts: Points by stratum, class of the map, class of the reference.
         strata: What they were drawn in.
-        whole: Of each stratum, whether all its pixels are among the points.
+        whole: Of each stratum, whether all its pixels are among the points, each of them once.
         notes: What is told of points that are left out, and of strata.
     """
 
@@ -64,11 +68,13 @@ class _Points:
         chosen: Their numbers.
         mapped: Number of each one's class on the map, among all classes.
         true: Number of its class in the reference.
+        pixels: Number of the map, column and row of the pixel that it lies in.
     """
 
     chosen: NDArray[np.int64]
     mapped: NDArray[np.int64]
     true: NDArray[np.int64]
+    pixels: Sequence[tuple[int, int, int]]
 
 
 def match_points(
@@ -91,15 +97,20 @@ def match_points(
     counts = np.zeros((len(strata.names), len(totals), len(totals)), np.int64)
     np.add.at(counts, (of_points, found.mapped, found.true), 1)
     drawn = counts.sum(axis=(1, 2))
-    pixels = [total.pixels for total in totals]
-    whole = [strata.are_classes and bool(0 < pixels[index] <= number) for index, number in enumerate(drawn)]
+    looked_at = Counter(stratum for stratum, _ in set(zip(of_points.tolist(), found.pixels, strict=True)))
+    whole = [
+        strata.are_classes and bool(0 < totals[index].pixels == looked_at[index] == number)
+        for index, number in enumerate(drawn)
+    ]
     few = [
         f"{name}: {number}"
         for name, area, number, is_whole in zip(strata.names, strata.areas, drawn, whole, strict=True)
         if area > 0 and number < 2 and not is_whole
     ]
     if few:
-        cure = "label more points there; or join classes, in the map and in the reference"
+        cure = (
+            "label more points there; or join classes or strata; or remove points of strata off the map from the file"
+        )
         expected = "two points or more in every stratum that has an area"
         raise UserError(Problem("too_few_points", points.file, settings.class_, ", ".join(few), expected, cure))
     notes += _unseen(points, counts, totals, settings)
@@ -175,10 +186,11 @@ def _on_map(
             cure = "check the file's CRS, the order of x and y, and the map"
             raise UserError(Problem("points_off_map", points.file, "geometry", found, "points on the map", cure))
         notes.append(Problem("points_left_out", points.file, "geometry", f"{found}: left out", "points on it", ""))
-    first: dict[tuple[int, float, float], int] = {}
+    first: dict[tuple[int, float, float], int] = {}  # points by where they lie, to a hundredth of a pixel
     kept, twice = [], 0
     for index in np.flatnonzero(~off):
-        before = first.setdefault(spots[index], int(index))
+        number, across, along = spots[index]
+        before = first.setdefault((number, round(across, 2), round(along, 2)), int(index))
         if before == index:
             kept.append(index)
             continue
@@ -193,7 +205,9 @@ def _on_map(
         notes.append(Problem("points_twice", points.file, "geometry", found, "every point once", ""))
     numbers = {total.id: index for index, total in enumerate(totals)}
     chosen = labelled[kept]
-    return _Points(chosen, np.array([numbers[int(ids[index])] for index in kept], np.int64), true[chosen])
+    mapped = np.array([numbers[int(ids[index])] for index in kept], np.int64)
+    pixels = [(number, int(across), int(along)) for number, across, along in (spots[index] for index in kept)]
+    return _Points(chosen, mapped, true[chosen], pixels)
 
 
 # --- strata ------------------------------------------------------------------------------------------
@@ -212,19 +226,22 @@ def _strata_of(
         return Strata(names, mapped, are_classes=True), found.mapped
     said = [points.strata[index] for index in found.chosen]
     if "" in said:
-        where, number = f"{said.count('')} of {len(said)} points without a stratum", settings.stratum or "stratum"
+        where, number = f"{said.count('')} of {len(said)} points without a stratum", settings.stratum or STRATUM
         expected, cure = "a stratum for each", "fill the column in"
         raise UserError(Problem("stratum_missing", points.file, number, where, expected, cure))
     others = sum(name != names[index] for name, index in zip(said, found.mapped, strict=True))
-    by_class = set(said) <= set(names)
+    there = set(points.strata) - {""}  # also of points that are left out: their ground does not become that of others
+    by_class = there <= set(names)
     if by_class and others:
         told = f"{others} of {len(said)} points: they count in the stratum that they were drawn in"
         expected = "points in the class of their stratum, if the map is the one they were drawn from"
-        notes.append(Problem("strata_differ", points.file, settings.stratum or "stratum", told, expected, ""))
-    areas = _areas_of(points, found, said, settings)
+        notes.append(Problem("strata_differ", points.file, settings.stratum or STRATUM, told, expected, ""))
+    areas = _areas_of(points, there, settings)
     if areas is None and (others or not by_class):
         cure = "add a column with it (`accuracy.stratum_area`), or name them: `stratum_area: {wet: 1200, dry: 30500}`"
-        without, expected = f"strata {', '.join(sorted(set(said)))}, and no areas", "the area or share of each stratum"
+        if settings.stratum is None:
+            cure += f"; if points were not drawn in them, rename the column `{STRATUM}`"
+        without, expected = f"strata {', '.join(sorted(there))}, and no areas", "the area or share of each stratum"
         raise UserError(Problem("stratum_area_unknown", points.file, "accuracy.stratum_area", without, expected, cure))
     if areas is None or (by_class and _are_same(areas, dict(zip(names, mapped, strict=True)))):
         of_classes = {name: index for index, name in enumerate(names)}
@@ -247,33 +264,45 @@ def _are_same(areas: Mapping[str, float], mapped: Mapping[str, float]) -> bool:
     return max(ratios) - min(ratios) <= SAME * max(ratios)
 
 
-def _areas_of(
-    points: ReferencePoints, found: _Points, said: Sequence[str], settings: Accuracy
-) -> dict[str, float] | None:
-    """Return the area of each stratum, None where nothing says it."""
+def _areas_of(points: ReferencePoints, there: Collection[str], settings: Accuracy) -> dict[str, float] | None:
+    """Return the area of each stratum, also of those of which no point is left; None where nothing says it."""
     field = "accuracy.stratum_area"
     if isinstance(settings.stratum_area, dict):
-        for name in sorted(set(said) - set(settings.stratum_area)):
-            expected, cure = "its area or share", did_you_mean(name, settings.stratum_area, "add it")
+        for name in sorted(set(there) - set(settings.stratum_area)):
+            cure = "add it, or remove its points if the map does not cover it"
+            expected, cure = "its area or share", did_you_mean(name, settings.stratum_area, cure)
             raise UserError(
                 Problem("stratum_area_unknown", points.file, field, f"nothing for stratum {name!r}", expected, cure)
             )
         return dict(settings.stratum_area)
-    if points.areas is None:
+    if points.areas is None or points.strata is None:
         return None
     areas: dict[str, float] = {}
-    for index, name in zip(found.chosen, said, strict=True):
-        try:
-            area = float(points.areas[index].replace(",", "."))
-        except ValueError:
-            area = 0.0
+    for name, text in zip(points.strata, points.areas, strict=True):
+        if not name:
+            continue
+        if THOUSANDS.fullmatch(text):
+            expected = "an area that can be read in one way"
+            cure = f"write {text.replace(',', '')}, or {text.replace(',', '.')} if the comma is a decimal one"
+            raise UserError(
+                Problem("stratum_area_unknown", points.file, settings.stratum_area, repr(text), expected, cure)
+            )
+        area = _area(text)
         if not 0 < area < float("inf") or abs(areas.setdefault(name, area) - area) > SAME * area:
-            what = f"{points.areas[index]!r} for stratum {name!r}" + (f", and {areas[name]:g}" if name in areas else "")
+            what = f"{text!r} for stratum {name!r}" + (f", and {areas[name]:g}" if name in areas else "")
             cure = "give all points of a stratum the same area"
             raise UserError(
                 Problem("stratum_area_unknown", points.file, settings.stratum_area, what, "one area above 0", cure)
             )
     return areas
+
+
+def _area(text: str) -> float:
+    """Read an area, also with a comma for the point; 0 for what is none."""
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        return 0.0
 
 
 def _unseen(

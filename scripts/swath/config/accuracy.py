@@ -60,7 +60,7 @@ class Accuracy(Section):
 
     stratum: str | None = None
     """The column with the stratum that a point was drawn in, where strata are not the map's classes. Points of
-    `snakemake sample` carry theirs, which is read when nothing is said."""
+    `snakemake sample` carry theirs in a column `stratum`, which is read when nothing is said."""
 
     stratum_area: Annotated[str, Field(min_length=1)] | dict[str, PositiveFloat] = "stratum_area"
     """The area of each point's stratum: a column, or a mapping such as `{wet: 1200, dry: 30500}`; in any unit, for

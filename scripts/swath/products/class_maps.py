@@ -135,12 +135,13 @@ def _listed(names: Mapping[int, str]) -> str:
 def _read_ids(dataset: Any, window: Window) -> NDArray[np.int32]:
     """Read class ids; -1 where there is no data."""
     values = dataset.read(1, window=window, masked=True)
-    ids: NDArray[np.int32] = np.ma.filled(values.astype(np.int32), NO_DATA)
-    if ids.size and (ids.min() < NO_DATA or ids.max() > MOST_CLASSES):
+    said = values.filled(0)  # before it is cast: 4294967298 would become 2
+    if said.size and (said.min() < 0 or said.max() > MOST_CLASSES):
         found, expected = f"values from {values.min()} to {values.max()}", f"ids of classes, 0 to {MOST_CLASSES}"
-        raise UserError(
-            Problem("unusable_pixel_type", dataset.name, "values", found, expected, "name a map of classes")
-        )
+        cure = "declare the value that stands for no data as nodata, or name a map of classes"
+        raise UserError(Problem("unusable_pixel_type", dataset.name, "values", found, expected, cure))
+    ids: NDArray[np.int32] = said.astype(np.int32)
+    ids[np.ma.getmaskarray(values)] = NO_DATA
     return ids
 
 
@@ -291,7 +292,7 @@ def classes_at(
 
     Returns:
         Class ids, with :data:`NO_DATA` where no map has data, and :data:`OUTSIDE` outside of all; and of each point the
-        number of its map, and where it lies there in pixels, to a hundredth.
+        number of its map, and where it lies there in pixels: across and down.
     """
     ids = np.full(len(x), OUTSIDE, np.int64)
     spots = [(-1, float(across), float(along)) for across, along in zip(x, y, strict=True)]
@@ -303,5 +304,5 @@ def classes_at(
             for index in np.flatnonzero(inside):
                 window = Window(int(columns[index]), int(rows[index]), 1, 1)
                 ids[index] = _read_ids(dataset, window)[0, 0]
-                spots[index] = (number, round(float(columns[index]), 2), round(float(rows[index]), 2))
+                spots[index] = (number, float(columns[index]), float(rows[index]))
     return ids, spots

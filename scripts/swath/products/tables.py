@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Iterable
@@ -12,10 +13,12 @@ import geopandas as gpd
 import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
-from pyogrio import set_gdal_config_options
+from pyogrio import list_layers, read_dataframe, read_info, set_gdal_config_options
 
 WRITTEN_AT = "1970-01-01T00:00:00.000Z"
 """The date inside every GeoPackage: the same rows are the same bytes, whenever they are written."""
+POINTS, WRITTEN = "points", "swath_written"
+"""The layer of points, and the key under which it says what was written."""
 GEO = b"geo"
 """The key of what GeoParquet says of a file's geometries."""
 
@@ -56,17 +59,37 @@ def write_table(parts: gpd.GeoDataFrame | Iterable[gpd.GeoDataFrame], path: Path
 
 
 def write_points(points: gpd.GeoDataFrame, path: Path) -> None:
-    """Write points as GeoPackage.
+    """Write points as GeoPackage, which says of itself what it held: :func:`as_written` tells whether it still does.
 
     Args:
         points: Points with their columns.
         path: The file to write; its layer is `points`.
     """
+    said = {WRITTEN: _content_of(points)}
     set_gdal_config_options({"OGR_CURRENT_DATE": WRITTEN_AT})
     try:
-        points.to_file(path, layer="points", driver="GPKG", engine="pyogrio", geometry_type="Point")
+        points.to_file(path, layer=POINTS, driver="GPKG", engine="pyogrio", geometry_type="Point", layer_metadata=said)
     finally:
         set_gdal_config_options({"OGR_CURRENT_DATE": None})
+
+
+def as_written(path: Path) -> bool:
+    """Tell whether a file of :func:`write_points` holds what was written: no other layer, the same rows.
+
+    Raises:
+        Exception: What pyogrio raises, for a file that it cannot read.
+    """
+    if [str(name) for name, _ in list_layers(path)] != [POINTS]:
+        return False
+    written = (read_info(path, layer=POINTS)["layer_metadata"] or {}).get(WRITTEN)
+    return bool(written == _content_of(read_dataframe(path, layer=POINTS)))
+
+
+def _content_of(points: gpd.GeoDataFrame) -> str:
+    """Return a checksum of columns, rows and places; that nothing is filled in is the same however it is written."""
+    rows = points.drop(columns=points.geometry.name).to_csv(index=False)
+    places = points.geometry.to_wkb().to_list()
+    return hashlib.sha256(rows.encode() + b"".join(place or b"-" for place in places)).hexdigest()
 
 
 def _as_arrow(part: gpd.GeoDataFrame) -> pa.Table:

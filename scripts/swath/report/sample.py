@@ -18,13 +18,15 @@ from swath.files import publish
 from swath.metrics.area_adjusted import allocate, margin_of, points_needed
 from swath.products.class_maps import ClassMaps, ClassTotals, Pixel, centres, draw_pixels, measure_classes, open_maps
 from swath.products.style import write_point_style
-from swath.products.tables import write_points
+from swath.products.tables import POINTS, as_written, write_points
 from swath.scenes.reference_points import STRATUM
 
 log = logging.getLogger("swath.sample")
 HECTARE = 1e4
 HIDDEN = (STRATUM, "stratum_area")
 """Columns that whoever labels the points should not see."""
+DRAWN = ("point", "x", "y", "lon", "lat", *HIDDEN)
+"""Columns that are filled in when points are drawn."""
 
 
 def draw_sample(paths: Sequence[str], settings: Accuracy, folder: Path, table: Path) -> None:
@@ -37,10 +39,10 @@ def draw_sample(paths: Sequence[str], settings: Accuracy, folder: Path, table: P
         table: CSV to write: points, area and share of each class.
 
     Raises:
-        UserError: For maps that cannot be used, too few points, and points there that somebody has labelled.
+        UserError: For maps that cannot be used, too few points, and points there that are not as they were drawn.
     """
     points = folder / "sample.gpkg"
-    check_unlabelled(points, settings.class_)
+    check_unlabelled(points)
     maps = open_maps(paths, settings.classes)
     totals = measure_classes(maps)
     numbers = how_many(settings.sample, totals, maps.paths[0])
@@ -53,31 +55,48 @@ def draw_sample(paths: Sequence[str], settings: Accuracy, folder: Path, table: P
     rows.to_csv(table, index=False)
     said = ", ".join(f"{row['class']} {row['points']}" for _, row in rows.iterrows())
     log.info("%d points to be labelled (%s): %s", len(pixels), said, points)
-    margin = margin_of(list(rows["points"]), [total.area for total in totals], _expected(settings.sample, totals))
+    is_whole = [0 < total.pixels == count for total, count in zip(totals, rows["points"], strict=True)]
+    for total, wanted, whole in zip(totals, numbers, is_whole, strict=True):
+        if whole and wanted > total.pixels:
+            log.warning("%s has %d pixels: all are drawn, not %d points", total.name, total.pixels, wanted)
+    of_each = zip(_expected(settings.sample, totals), is_whole, strict=True)
+    expected = [1.0 if whole else share for share, whole in of_each]  # nothing is left to chance there
+    margin = margin_of(list(rows["points"]), [total.area for total in totals], expected)
     log.info("overall accuracy is going to have an interval of about ± %.1f %%", 100 * margin)
 
 
-def check_unlabelled(points: Path, column: str) -> None:
-    """Make sure that no work is lost: points that have been labelled are not drawn anew.
+def check_unlabelled(points: Path) -> None:
+    """Make sure that no work is lost: points that are not as they were drawn are not drawn anew.
 
     Raises:
-        UserError: If a point has a class.
+        UserError: If a point has a class, in whatever column or layer; and for a file that is otherwise not the one
+            that was drawn, or cannot be read.
     """
-    if not points.is_file():
+    if not points.exists():
         return
+    cure = "move it to another place, name it there in `accuracy.reference`, then type the same command again"
     try:
-        classes = pyogrio.read_dataframe(points, columns=[column], read_geometry=False)
-    except Exception:  # pyogrio's errors: no points that anybody could have labelled
-        return
-    labelled = int(classes[column].fillna("").astype(str).str.strip().ne("").sum()) if column in classes else 0
-    if labelled:
-        cure = "move it to another place, name it there in `accuracy.reference`, then type the same command again"
-        found, expected = f"{labelled} points with a class", "points that nobody has labelled, to draw others"
-        raise UserError(Problem("sample_labelled", str(points), column, found, expected, cure))
+        if as_written(points):
+            return
+        layers = [str(name) for name, _ in pyogrio.list_layers(points)]
+        rows = pyogrio.read_dataframe(points, layer=POINTS, read_geometry=False) if layers == [POINTS] else None
+    except Exception as error:  # pyogrio's errors; what cannot be read may be somebody's work all the same
+        said, expected = " ".join(str(error).split()), "points that nobody has labelled, to draw others"
+        raise UserError(Problem("reference_unreadable", str(points), "points", said, expected, cure)) from None
+    found = "other rows than those that were drawn"
+    if rows is None:
+        found = "layers " + ", ".join(layers) if layers else "no layer"
+    else:
+        others = rows.drop(columns=[name for name in DRAWN if name in rows])
+        filled = others.notna() & others.astype(str).apply(lambda column: column.str.strip().ne(""))
+        labelled = int(filled.any(axis=1).sum())
+        found = f"{labelled} points with a class" if labelled else found
+    expected = "points as they were drawn, which nobody has labelled, to draw others"
+    raise UserError(Problem("sample_labelled", str(points), "points", found, expected, cure))
 
 
 def how_many(sample: Sample, totals: Sequence[ClassTotals], path: str) -> list[int]:
-    """Say how many points each class gets.
+    """Say how many points each class should get; it may have fewer pixels.
 
     Args:
         sample: The settings.
@@ -98,8 +117,7 @@ def how_many(sample: Sample, totals: Sequence[ClassTotals], path: str) -> list[i
         if number < 2 * there:
             expected, cure = f"{2 * there} or more: two of each class", "draw more points"
             raise UserError(Problem("too_few_to_draw", "config", "accuracy.sample.points", str(number), expected, cure))
-    numbers = allocate(number, areas, sample.least)
-    return [min(count, total.pixels) for count, total in zip(numbers, totals, strict=True)]
+    return allocate(number, areas, sample.least)
 
 
 def _expected(sample: Sample, totals: Sequence[ClassTotals]) -> list[float]:

@@ -26,6 +26,8 @@ METRES = (("x", "y"), ("easting", "northing"), ("east", "north"))
 """Names of columns with coordinates, in small letters: in EPSG:4326, and in the CRS that the config names."""
 STRATUM = "stratum"
 """The column in which `snakemake sample` writes a point's stratum."""
+SHAPEFILE = 10
+"""Letters of a column's name that a shapefile keeps."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,15 @@ def read_reference_points(settings: Accuracy) -> ReferencePoints:
         expected, cure = "points with their true class", "check the file"
         raise UserError(Problem("reference_empty", path, "accuracy.reference", "no points", expected, cure))
     in_column = settings.stratum_area if isinstance(settings.stratum_area, str) else None
-    areas = columns.get(in_column) if in_column else None
-    if areas is None and in_column and "stratum_area" in settings.model_fields_set:
+    areas = _as_left(in_column, columns) if in_column else None
+    is_said = "stratum_area" in settings.model_fields_set
+    if areas is None and in_column and is_said:
         _is_missing(path, "accuracy.stratum_area", in_column, list(columns))
-    strata = _column(path, "accuracy.stratum", settings.stratum, columns) if settings.stratum else None
-    if strata is None and areas is not None:  # points of `snakemake sample`
-        strata = columns.get(STRATUM)
+    strata = _as_left(STRATUM, columns)
+    if settings.stratum or (is_said and strata is None):  # areas of strata that nobody knows
+        strata = _column(path, "accuracy.stratum", settings.stratum or STRATUM, columns)
+    elif strata and not any(strata):  # a column of `snakemake sample`, or any of its name: nobody filled it in
+        strata = None
     return ReferencePoints(
         path, crs, x, y, _column(path, "accuracy.class", settings.class_, columns), strata, areas if strata else None
     )
@@ -84,6 +89,12 @@ def _column(path: str, field: str, name: str, columns: Columns) -> Sequence[str]
     if name not in columns:
         _is_missing(path, field, name, list(columns))
     return columns[name]
+
+
+def _as_left(name: str, columns: Columns) -> Sequence[str] | None:
+    """Return a column, also where another program left ten letters of its name, or wrote it in capitals."""
+    small = {column.lower(): entries for column, entries in columns.items()}
+    return columns.get(name, small.get(name.lower(), small.get(name.lower()[:SHAPEFILE])))
 
 
 def _is_missing(path: str, field: str, name: str, columns: Sequence[str]) -> NoReturn:
