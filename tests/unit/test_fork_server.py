@@ -417,6 +417,10 @@ def test_no_two_scripts_begin_with_the_same_seed(real: ForkServer, tmp_path: Pat
     assert found[0] != found[1]
 
 
+ONCE = {"page", "panes", "charts", "several", "results", "methods"}
+"""Modules of the report, which one job of a run imports: what they need would keep all others waiting."""
+
+
 def test_all_that_scripts_import_has_been_imported(real: ForkServer, tmp_path: Path) -> None:
     """So that a library which a script newly uses is imported once, too."""
     code = f"""
@@ -427,6 +431,8 @@ sys.path.insert(0, str(scripts))
 before = set(sys.modules)
 for folder in ("checks", "prediction", "products", "report", "rv", "scenes", "training"):
     for path in sorted((scripts / "swath" / folder).glob("*.py")):
+        if path.stem in {sorted(ONCE)!r}:
+            continue
         importlib.import_module(".".join(path.relative_to(scripts).with_suffix("").parts))
 print(*sorted({{name.split(".")[0] for name in set(sys.modules) - before}} - sys.stdlib_module_names))
 """

@@ -77,7 +77,7 @@ def test_the_winner_met_the_test_scenes_and_the_summary_says_what_it_is(folded: 
     assert len(list(folded.results.glob("evals/*/test.json"))) == 1
     assert (experiment(folded) / "winner" / "predictions-test" / "e" / "prediction.tif").is_file()
     text = (experiment(folded) / "summary.txt").read_text()
-    assert "over all folds" in text
+    assert "over folds and repeats" in text
     assert "Its model, the best in its own fold: default,fold=" in text
 
 

@@ -18,7 +18,7 @@ from swath.versions import KEYED
 pytestmark = pytest.mark.workflow
 
 NOTHING = "Nothing to be done"
-EXPERIMENT = {"splits", "leaderboard", "select", "summary", "all"}
+EXPERIMENT = {"splits", "leaderboard", "select", "summary", "final_report", "all"}
 
 
 @pytest.fixture(scope="module")

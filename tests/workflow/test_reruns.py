@@ -11,7 +11,7 @@ from experiment import Project, cut_scene
 
 pytestmark = pytest.mark.workflow
 
-EXPERIMENT = {"splits", "leaderboard", "select", "summary", "all"}
+EXPERIMENT = {"splits", "leaderboard", "select", "summary", "final_report", "all"}
 
 
 def test_a_second_run_has_nothing_to_do(project: Project) -> None:

@@ -20,7 +20,7 @@ from swath.job.temporary import new_folder
 MODULES = (
     *("torch", "rastervision.pytorch_learner", "rastervision.pytorch_backend", "rastervision.core.rv_pipeline"),
     *("pytorch_lightning", "pytorch_lightning.plugins.environments", "segmentation_models_pytorch", "timm.optim"),
-    *("geopandas", "pyogrio", "pyarrow.parquet", "rasterio.shutil", "scipy.sparse.csgraph"),
+    *("geopandas", "pyogrio", "pyarrow.parquet", "rasterio.shutil", "scipy.sparse.csgraph", "scipy.stats"),
     *("matplotlib.figure", "matplotlib.backends.backend_agg"),
     *("jinja2", "yaml", "psutil", "snakemake.io", "threadpoolctl", "pydantic.type_adapter"),
 )
