@@ -108,6 +108,7 @@ def making_of_report(wildcards, input):
     keys["eval"] = [run.evals["validation"] for run in PLAN.runs]
     configs = [str(config) for config in workflow.configfiles]
     return {
+        "folder": EXPERIMENT,
         "configs": configs,
         "command": " ".join(
             ["snakemake --cores all", *(["--configfile", *map(shlex.quote, configs)] if configs else [])]

@@ -31,7 +31,6 @@ rule final_report:
         mem_mb=memory(4000),
         runtime=minutes(60),
     params:
-        folder=EXPERIMENT,
         task=PLAN.experiment.task,
         metric=PLAN.experiment.sweep.select.metric,
         classes=CLASSES,
@@ -55,7 +54,6 @@ rule report:
         mem_mb=memory(4000),
         runtime=minutes(60),
     params:
-        folder=EXPERIMENT,
         task=PLAN.experiment.task,
         metric=PLAN.experiment.sweep.select.metric,
         classes=CLASSES,

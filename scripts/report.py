@@ -13,9 +13,9 @@ with job(snakemake) as (_, output, params):
     from swath.report.page import Making, write_report
     from swath.scenes.manifest import read_manifests
 
-    folder, making = Path(params.folder), Making(**params.making)
+    making = Making(**params.making)
     findings = Findings(
-        folder,
+        Path(making.folder),
         params.task,
         params.metric,
         params.classes,

@@ -40,7 +40,14 @@ def making(folder: Path, **changes: Any) -> Making:
     config = folder / "config.yaml"
     config.write_text("experiment: made  # <i>config&\n")
     keys = {"chip": ["k1", "k1"], "train": ["k1", "k2"]}
-    options = {"configs": [str(config)], "command": "snakemake", "chip_size": 32, "keys": keys, "manifests": []}
+    options = {
+        "folder": str(folder),
+        "configs": [str(config)],
+        "command": "snakemake",
+        "chip_size": 32,
+        "keys": keys,
+        "manifests": [],
+    }
     return Making(**{**options, "benchmarks": str(folder / "benchmarks"), **changes})
 
 

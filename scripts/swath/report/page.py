@@ -45,6 +45,7 @@ class Making:
     """How an experiment was made, as far as results do not say it.
 
     Attributes:
+        folder: The experiment's.
         configs: Config files.
         command: What runs it.
         chip_size: Of the training chips, pixels.
@@ -53,6 +54,7 @@ class Making:
         manifests: Where its scenes are described.
     """
 
+    folder: str
     configs: Sequence[str]
     command: str
     chip_size: int
