@@ -65,13 +65,13 @@ def scenes_like(random: np.random.Generator, number: int) -> Numbers:
     return np.array([counts_of(one) for one in matrix])
 
 
-@pytest.mark.parametrize("metric", ["macro_f1", "kappa", "f1.a"])
+@pytest.mark.parametrize("metric", ["macro_f1", "kappa"])
 def test_intervals_over_scenes_hold_the_truth_19_times_out_of_20(metric: str) -> None:
     random, score = np.random.default_rng(5), score_of(metric, CLASSES)
     truth = score(scenes_like(random, 100_000).sum(axis=0)[None])[0]
-    found = [over_scenes(scenes_like(random, 40), score) for _ in range(500)]
+    found = [over_scenes(scenes_like(random, 40), score) for _ in range(400)]
     held = [interval.holds(truth) for interval in found if interval]
-    assert len(held) == 500 and 0.93 <= np.mean(held) <= 0.97
+    assert len(held) == 400 and 0.93 <= np.mean(held) <= 0.97
 
 
 def test_intervals_of_few_repeats_hold_the_truth_19_times_out_of_20() -> None:

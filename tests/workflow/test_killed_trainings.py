@@ -16,6 +16,7 @@ from trainings import Trainings
 pytestmark = pytest.mark.workflow
 
 
+@pytest.mark.long
 def test_killed_at_any_moment_training_ends_with_the_same_bytes(finished: Project, tmp_path: Path) -> None:
     for shared in ("results", "data"):
         (tmp_path / shared).symlink_to(finished.folder / shared)
