@@ -110,9 +110,7 @@ def making_of_report(wildcards, input):
     return {
         "folder": EXPERIMENT,
         "configs": configs,
-        "command": " ".join(
-            ["snakemake --cores all", *(["--configfile", *map(shlex.quote, configs)] if configs else [])]
-        ),
+        "command": shlex.join(["snakemake", "--cores", "all", *(["--configfile", *configs] if configs else [])]),
         "chip_size": PLAN.experiment.chips.size,
         "keys": keys,
         "benchmarks": BENCHMARKS,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import tracemalloc
 from pathlib import Path
-from typing import Any
 
 import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
+from made_experiment import write
 from made_facts import facts_of
 from PIL import Image
 from shapely.geometry import box
@@ -23,14 +23,6 @@ from swath.scenes.images import read_image
 LARGE = 4000
 CLASSES, COLOURS = ["null", "field", "forest"], ["#000000", "#ff0000", "#0000ff"]
 RED, BLUE = (255, 0, 0), (0, 0, 255)
-
-
-def write(path: Path, values: np.ndarray) -> None:
-    transform = rasterio.transform.from_origin(330_000, 5_820_000, 10, 10)
-    profile: dict[str, Any] = {"driver": "GTiff", "dtype": values.dtype, "count": len(values), "tiled": True}
-    profile |= {"height": values.shape[1], "width": values.shape[2], "crs": "EPSG:32633", "transform": transform}
-    with rasterio.open(path, "w", compress="deflate", zlevel=1, **profile) as dataset:
-        dataset.write(values)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from swath.config.classes import NULL_CLASS_ID
 from swath.prediction.ahead import ahead
 from swath.prediction.grid import Grid, Span
 from swath.prediction.model import Batch, Predictor
-from swath.prediction.pixels import PixelRows, Smooth, pixel_sums
+from swath.prediction.pixels import PixelRows, PixelSums, Smooth, pixel_sums
 from swath.prediction.progress import Progress
 from swath.prediction.strips import Strips, stripes
 
@@ -95,8 +95,13 @@ def predict_pixels(
     Yields:
         The rows of each stripe, in order and in parts.
     """
+    first = grid.rows_kept(grid.tops_for(rows)[0])[0]
     for stripe in stripes(columns):
-        yield from _predict_stripe(model, strips, grid, classes, smooth, rows, stripe, progress, with_scores)
+        sums = pixel_sums(smooth, classes, grid, first, stripe, with_scores)
+        read = ahead(read_windows(model, strips, grid, rows, stripe))
+        for part in _added_up(model, read, grid, sums, stripe, progress, with_scores):
+            if len(part.labels) and part.row + len(part.labels) > rows[0]:
+                yield part.below(rows[0])
 
 
 def windows_of_pixels(grid: Grid, rows: Span, columns: Span) -> int:
@@ -104,20 +109,17 @@ def windows_of_pixels(grid: Grid, rows: Span, columns: Span) -> int:
     return len(grid.tops_for(rows)) * sum(len(grid.lefts_for(stripe)) for stripe in stripes(columns))
 
 
-def _predict_stripe(
+def _added_up(
     model: Predictor,
-    strips: Strips,
+    read: Iterable[Batch | RowEnd],
     grid: Grid,
-    classes: int,
-    smooth: Smooth,
-    rows: Span,
+    sums: PixelSums,
     columns: Span,
     progress: Progress,
     with_scores: bool,
 ) -> Iterator[PixelRows]:
-    """Predict a stripe of columns; see :func:`predict_pixels`."""
-    sums = pixel_sums(smooth, classes, grid, grid.rows_kept(grid.tops_for(rows)[0])[0], columns, with_scores)
-    for item in ahead(read_windows(model, strips, grid, rows, columns)):
+    """Predict windows in their order, and add up what they say of some columns; yield the rows that are finished."""
+    for item in read:
         if isinstance(item, Batch):
             for window, predicted in zip(item.windows, model.predict(item, sums.uses_scores), strict=True):
                 (top, bottom), (left, right) = grid.rows_kept(window.ymin), grid.columns_kept(window.xmin)
@@ -130,8 +132,7 @@ def _predict_stripe(
             finished = sums.finish(item.row, with_scores)
             if item.empty is not None:
                 finished.labels[item.empty] = NULL_CLASS_ID
-            if rows[0] < item.row and len(finished.labels):
-                yield finished.below(rows[0])
+            yield finished
             progress.add(item.left_out)
 
 

@@ -25,7 +25,7 @@ from swath.report.comparison import interval_of
 from swath.report.costs import costs_by_stage, shared
 from swath.report.findings import Findings
 from swath.report.methods import CITATIONS, libraries, paragraph
-from swath.report.panes import BOX_COLOURS, map_data, panes, scenes_worst_first, score_of_scene
+from swath.report.panes import BOX_COLOURS, MapData, map_data, panes, scenes_worst_first, score_of_scene
 from swath.report.pictures import as_webp
 from swath.report.plots import write_figures, write_pdf
 from swath.report.results import keep_experiment
@@ -166,9 +166,14 @@ def _beside_this(name: str) -> str:
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
-def _as_json(findings: Findings, maps: Any) -> str:
+def _as_json(findings: Findings, maps: MapData) -> str:
     """Write what the page's script shows; no text in it can end the script element that holds it."""
-    content = {"scenes": maps.scenes, "maps": maps.maps, "colours": findings.coloured(), "kinds": BOX_COLOURS}
+    content = {
+        "scenes": [vars(scene) for scene in maps.scenes],
+        "maps": {name: {run: vars(one) for run, one in of_scene.items()} for name, of_scene in maps.maps.items()},
+        "colours": findings.coloured(),
+        "kinds": BOX_COLOURS,
+    }
     return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 

@@ -21,6 +21,7 @@ from swath.report.pictures import (
     MISSED,
     RIGHT,
     WRONG,
+    Box,
     MapPictures,
     imagery_picture,
     label_boxes,
@@ -43,20 +44,50 @@ BOX_COLOURS = {HIT: RIGHT, FALSE: WRONG, MISSED: "#f2b01e"}
 log = logging.getLogger("swath.report")
 
 
+@dataclass(frozen=True)
+class ScenePictures:
+    """What a scene looks like.
+
+    Attributes:
+        id, split: Of the scene.
+        score: The best run's; None where it is undefined.
+        width, height: Pixels.
+        transform: From pixels to the scene's CRS.
+        image: The picture as a data URI; None of an image that cannot be read any more.
+        labels: The same of labels; None of boxes, and where there are none.
+        boxes: The labels of object detection.
+    """
+
+    id: str
+    split: str
+    score: float | None
+    width: int
+    height: int
+    transform: Sequence[float]
+    image: str | None
+    labels: str | None
+    boxes: Sequence[Box]
+
+    @property
+    def size(self) -> int:
+        """Bytes, about."""
+        return len(self.image or "") + len(self.labels or "") + 60 * len(self.boxes)
+
+
 @dataclass
 class MapData:
     """What the page's script shows.
 
     Attributes:
-        scenes: A dict per scene, the worst first: id, split, score, size, place, pictures of image and labels.
-        maps: Scene → run → its pictures and boxes.
+        scenes: The scenes, the worst first.
+        maps: Scene → run → what its map looks like.
         left_out: Scenes that were left out.
         unreadable: Scenes whose images cannot be read any more.
         side: Most pixels of a picture's side.
     """
 
-    scenes: list[dict[str, Any]] = field(default_factory=list)
-    maps: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    scenes: list[ScenePictures] = field(default_factory=list)
+    maps: dict[str, dict[str, MapPictures]] = field(default_factory=dict)
     left_out: int = 0
     unreadable: int = 0
     side: int = 0
@@ -80,23 +111,18 @@ def map_data(findings: Findings) -> MapData:
     for number, (name, split, score, run) in enumerate(shown):
         facts = findings.scenes[name]
         scene = _scene(facts, split, score, found.side, findings)
-        found.unreadable += scene["image"] is None
+        found.unreadable += scene.image is None
         runs = [run, *(_other_runs(findings, run.fold) if split == "validation" else [])]
         drawn = {run.name: one for run in runs if (one := _drawn(findings, run, split, facts, found.side))}
-        size = _size(scene) + sum(one.size for one in drawn.values())
+        size = scene.size + sum(one.size for one in drawn.values())
         if spent + size > BUDGET and number:
             found.left_out += len(shown) - number
             break
         spent += size
         found.scenes.append(scene)
-        found.maps[name] = {run: vars(one) for run, one in drawn.items()}
+        found.maps[name] = drawn
         log.info("drew %s, scene %d of %d", name, number + 1, len(shown))
     return found
-
-
-def _size(scene: dict[str, Any]) -> int:
-    """Return bytes, about."""
-    return sum(len(scene[name] or "") for name in ("image", "labels")) + 60 * len(scene["boxes"])
 
 
 def scenes_worst_first(findings: Findings) -> list[tuple[str, str, float | None, FinishedRun]]:
@@ -142,7 +168,7 @@ def _side_that_fits(findings: Findings, shown: Sequence[tuple[str, str, float | 
             scene = _scene(facts, split, None, side, findings)
             drawn = _drawn(findings, run, split, facts, side)
             models = 1 + (len(_other_runs(findings, run.fold)) if split == "validation" else 0)
-            sizes.append(_size(scene) + models * (drawn.size if drawn else 0))
+            sizes.append(scene.size + models * (drawn.size if drawn else 0))
         if sum(sizes) / len(sizes) * len(shown) <= BUDGET:
             return side
     return SIDES[-1]
@@ -156,19 +182,19 @@ def _drawn(findings: Findings, run: FinishedRun, split: str, facts: SceneFacts, 
     return map_pictures(facts, folder, side, findings.classes, findings.colours, by_pixel)
 
 
-def _scene(facts: SceneFacts, split: str, score: float | None, side: int, findings: Findings) -> dict[str, Any]:
+def _scene(facts: SceneFacts, split: str, score: float | None, side: int, findings: Findings) -> ScenePictures:
     has_boxes = findings.task == DETECTION
-    return {
-        "id": facts.id,
-        "split": split,
-        "score": score,
-        "width": facts.width,
-        "height": facts.height,
-        "transform": list(facts.transform),
-        "image": imagery_picture(facts, side),
-        "labels": None if has_boxes else label_picture(facts, side, findings.colours),
-        "boxes": label_boxes(facts, findings.classes) if has_boxes else [],
-    }
+    return ScenePictures(
+        id=facts.id,
+        split=split,
+        score=score,
+        width=facts.width,
+        height=facts.height,
+        transform=facts.transform,
+        image=imagery_picture(facts, side),
+        labels=None if has_boxes else label_picture(facts, side, findings.colours),
+        boxes=label_boxes(facts, findings.classes) if has_boxes else [],
+    )
 
 
 def panes() -> Any:
