@@ -161,14 +161,6 @@ def computing_of_predictions(wildcards, input):
     return {**kernels_of(run), "batch_size": run.trial.settings.predict.batch_size}
 
 
-STAGES_OF_RUNS = {"train": "models", "predict": "predictions", "eval": "evals", "bundle": "bundles"}
-
-
-def name_of_job(rule, wildcards):
-    """The run that a job belongs to, None where it is for all of them."""
-    return PLAN.run_with(STAGES_OF_RUNS[rule], wildcards["key"]).name if rule in STAGES_OF_RUNS else None
-
-
 # --- what is looked at and told beside the jobs ---------------------------------------------------
 
 
@@ -186,14 +178,14 @@ CONTEXT = RunContext(
     folder=EXPERIMENT,
     repository=REPOSITORY,
     image=CONTAINER,
-    examples={"train": vars(FIRST), "predict": {}, "leaderboard": {}},
-    later={"select": ["predict"]},
+    examples=EXAMPLES,
+    later={"select": ["predict"], "rung": ["train", "predict"]},
     name_of_run=name_of_job,
     weights=WEIGHTS_OF_ALL,
     request=request,
     validation=VALIDATION,
-    read_while_planning=[f"{EXPERIMENT}/winner.json"],
+    read_while_planning=READ_WHILE_PLANNING,
     confirmed=CONFIRMED,
-    made_later=tests_of_all,
+    made_later=made_later,
     trainings=DESCRIBED,
 )

@@ -6,7 +6,7 @@ rule final_report:
         winner=rules.select.output.winner,
         tables=TABLES,
         picture=rules.summary.output.picture,
-        maps=validation_maps,
+        maps=VALIDATION_MAPS,
         test=test_of_winner,
         scenes=manifests_of_experiment,
     output:

@@ -8,6 +8,7 @@ rule summary:
         bundles=BUNDLES,
         test=test_of_winner,
         scenes=manifests_of_experiment,
+        rungs=TABLES_OF_RUNGS,
     output:
         summary=f"{EXPERIMENT}/summary.txt",
         picture=report(

@@ -2,21 +2,43 @@
 from types import SimpleNamespace
 
 FIRST = SimpleNamespace(key=PLAN.runs[0].models)  # stands for wildcards where any training will do
-EVALS = [f"{RESULTS}/evals/{run.evals['validation']}/validation.json" for run in PLAN.runs]
-BUNDLES = [f"{RESULTS}/bundles/{run.bundles}/model-bundle.zip" for run in PLAN.runs]
-MODELS = [
-    f"{RESULTS}/models/{run.models}/{file}"
-    for run in PLAN.runs
-    for file in ("model-bundle.zip", "metrics.csv", "timing.csv", "pipeline-config.json")
-]
+EXAMPLES = {"train": vars(FIRST), "predict": {}, "leaderboard": {}}  # of jobs of rules
+EXAMPLES |= {"train_rung": {**vars(FIRST), "epochs": RUNGS[0]}} if RUNGS else {}
+READ_WHILE_PLANNING = [f"{EXPERIMENT}/winner.json", *TABLES_OF_RUNGS, *PROPOSALS]
 WEIGHTS_OF_ALL = sorted(
     {file for spec in PLAN.specs["models"].values() for file in first_weights(spec["model"], RESULTS, WEIGHTS)}
 )
 WEIGHTS_WANTED = [file for file in WEIGHTS_OF_ALL if file.startswith(f"{WEIGHTS}/")]
 
 
-def validation_maps(wildcards):
-    return [manifest for run in PLAN.runs for manifest in maps_of(run, "validation")]
+def evals_of(runs):
+    return [f"{RESULTS}/evals/{run.evals['validation']}/validation.json" for run in runs]
+
+
+def bundles_of(runs):
+    return [f"{RESULTS}/bundles/{run.bundles}/model-bundle.zip" for run in runs]
+
+
+def models_of(runs):
+    files = ("model-bundle.zip", "metrics.csv", "timing.csv", "pipeline-config.json")
+    return [f"{RESULTS}/models/{run.models}/{file}" for run in runs for file in files]
+
+
+def validation_maps_of(runs):
+    return [manifest for run in runs for manifest in maps_of(run, "validation")]
+
+
+def of_final_runs(files_of):
+    """Files of the runs that are trained to their end."""
+
+    def files(wildcards):
+        return files_of(final_runs())
+
+    return files
+
+
+EVALS, BUNDLES, MODELS = of_final_runs(evals_of), of_final_runs(bundles_of), of_final_runs(models_of)
+VALIDATION_MAPS = of_final_runs(validation_maps_of)
 
 
 def test_of_winner(wildcards):
@@ -29,16 +51,26 @@ def test_of_winner(wildcards):
     return maps_of(run, "test") + metrics
 
 
-def tests_of_all():
-    """The test maps and metrics of all runs: those of one of them are going to be made."""
+def made_later():
+    """What is going to be made, once it is known, of runs that are not yet known: of each of them."""
+    runs, files = PLAN.runs, []
+    if RUNGS:
+        files = [file for files_of in (models_of, validation_maps_of, evals_of, bundles_of) for file in files_of(runs)]
+        files += [f"{RESULTS}/models/{run.models}/rung-{epochs}.csv" for run in runs for epochs in RUNGS[1:]]
     if not PLAN.experiment.evaluate.test:
-        return []
-    maps = [manifest for run in PLAN.runs for manifest in maps_of(run, "test")]
-    return maps + [f"{RESULTS}/evals/{run.evals['test']}/test.json" for run in PLAN.runs if "test" in run.evals]
+        return files
+    files += [manifest for run in runs for manifest in maps_of(run, "test")]
+    return files + [f"{RESULTS}/evals/{run.evals['test']}/test.json" for run in runs if "test" in run.evals]
+
+
+def described_runs(wildcards):
+    """The runs that are trained to their end, as far as they are known."""
+    known = {run.name for run in final_runs(waits=False)}
+    return [to_json(run) for run in describe_runs(PLAN, RESULTS) if run.name in known]
 
 
 DESCRIBED = describe_runs(PLAN, RESULTS)
-RUNS = [to_json(run) for run in DESCRIBED]
+RUNS = described_runs
 TABLES = [f"{EXPERIMENT}/{table}.csv" for table in ("leaderboard", "comparison", "trials", "splits")]
 SUMMED_UP = [f"{EXPERIMENT}/summary.txt", f"{EXPERIMENT}/prediction.png"]
 REPORT_SO_FAR = {
@@ -49,4 +81,17 @@ REPORT_SO_FAR = {
 }
 REPORT = [f"{EXPERIMENT}/{file}" for file in ("report.html", "report.pdf", "suspicious.gpkg", "experiment.json")]
 CLASSES = PLAN.specs["scenes"][PLAN.runs[0].scenes]["classes"]
-TARGETS = [MODELS, validation_maps, EVALS, BUNDLES, test_of_winner, TABLES, SUMMED_UP, REPORT]
+TARGETS = [MODELS, VALIDATION_MAPS, EVALS, BUNDLES, test_of_winner, TABLES, SUMMED_UP, REPORT]
+
+STAGES_OF_RUNS = {
+    "train": "models",
+    "train_rung": "models",
+    "predict": "predictions",
+    "eval": "evals",
+    "bundle": "bundles",
+}
+
+
+def name_of_job(rule, wildcards):
+    """The run that a job belongs to, None where it is for all of them."""
+    return PLAN.run_with(STAGES_OF_RUNS[rule], wildcards["key"]).name if rule in STAGES_OF_RUNS else None

@@ -28,6 +28,7 @@ rule train:
         settings=settings_of("models", "imagery", "chips", "labels"),
         classes=classes_of("models"),
         splits=splits_of_model,
+        rung=rung_of_training,
         start=start_of_model,
         state=state_of_own_files,
         colours=colours,

@@ -19,6 +19,7 @@ with job(snakemake) as (inputs, output, params):
         inputs.splits,
         params.metric,
         read_manifests(inputs.scenes),
+        list(map(Path, inputs.rungs)),
         params.colours,
         vars(output),
     )

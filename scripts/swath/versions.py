@@ -35,6 +35,8 @@ OWN_MODULE = {
 
 EXPERIMENT = {
     "splits": 1,
+    "propose": 1,
+    "rung": 1,
     "leaderboard": 3,
     "select": 2,
     "summary": 3,

@@ -126,6 +126,7 @@ REACH: dict[str, tuple[Any, frozenset[str]]] = {
     "evaluate.test": (False, NOTHING),
     "checks.allow": (["class_rare"], NOTHING),
     "sweep.repeats": (2, NOTHING),
+    "sweep.search": ({"rounds": 2, "per_round": 2, "settings": {"train.epochs": {"choices": [2]}}}, NOTHING),
     "sweep.select": ({"metric": "accuracy"}, NOTHING),
     "apply": ({"images": ["new.tif"]}, NOTHING),
     "accuracy": ({"reference": "points.gpkg"}, NOTHING),
@@ -160,6 +161,7 @@ TOGETHER: dict[str, tuple[dict[str, Any], Any, frozenset[str]]] = {
         0.75,
         FROM_MODEL,
     ),
+    "sweep.halving": ({"train.epochs": 4}, {"first": 1, "factor": 2}, NOTHING),
     "train.warmup_epochs": ({"train.schedule": "cosine"}, 0.5, FROM_MODEL),
 }
 LEFT_OUT = {

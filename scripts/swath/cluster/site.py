@@ -26,7 +26,7 @@ CLUSTERS = ("cluster", "clusters", "slurm_cluster")
 GRES = re.compile(r"[A-Za-z0-9_]+(:[A-Za-z0-9_.]+)?(:\d+[TGM]?)?")
 MODEL = re.compile(r"[A-Za-z0-9_.]+")
 """What Snakemake's executor takes."""
-ON_GPUS = ("train", "predict", "apply_part")
+ON_GPUS = ("train", "train_rung", "predict", "apply_part")
 """Rules that compute on GPUs."""
 PROFILE = "the profile's `set-resources` and `default-resources`"
 """Where a user says what jobs ask for."""

@@ -137,6 +137,16 @@ class Experiment(Section):
         return self
 
     @model_validator(mode="after")
+    def _rungs_lie_below_the_last_epoch(self) -> Self:
+        halving = self.sweep.halving
+        if halving and halving.first * halving.factor > self.train.epochs:
+            most = self.train.epochs // halving.factor
+            expected = f"a `factor`-th of `train.epochs` ({self.train.epochs}) at most: otherwise nothing is saved"
+            cure = f"try {most}" if most else "train for more epochs, or leave `halving` out"
+            raise mistake("settings_conflict", expected, cure, field=("sweep", "halving", "first"))
+        return self
+
+    @model_validator(mode="after")
     def _encoders_have_stages_and_layers(self) -> Self:
         if self.model.architecture == EXTERNAL:
             return self  # known when it is built

@@ -29,6 +29,16 @@ class PipelineExperiment(Section):
     """The trials, over dotted arguments: `arguments.learning_rate`."""
 
     @model_validator(mode="after")
+    def _trials_run_to_their_end(self) -> Self:
+        if self.sweep.halving:
+            expected = "nothing: a module's own trainings are not stopped early"
+            raise mistake("settings_conflict", expected, "leave it out", field=("sweep", "halving"))
+        if self.sweep.search:
+            expected = "nothing: what a module is to be called with has to be known before it is called"
+            raise mistake("settings_conflict", expected, "take `random`", field=("sweep", "search"))
+        return self
+
+    @model_validator(mode="after")
     def _metric_is_known(self) -> Self:
         metric = self.sweep.select.metric
         if metric not in ("macro_f1", "accuracy") and not metric.startswith("f1."):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
@@ -55,6 +55,44 @@ class RandomSearch(Section):
     """Dotted setting → where its values are drawn from."""
 
 
+class Search(Section):
+    """Trials that are proposed round by round, each from what the rounds before have found."""
+
+    rounds: PositiveInt
+    """How many rounds; a round waits for the one before."""
+
+    per_round: PositiveInt
+    """How many trials a round has: as many as can be trained at once."""
+
+    sampler: Literal["tpe", "qmc", "random"] = "tpe"
+    """What proposes them: `tpe` looks where the best have been (a tree-structured Parzen estimator; its first round is
+    `qmc`), `qmc` spreads them evenly (Sobol's sequence), `random` draws them."""
+
+    seed: NonNegativeInt = 0
+    """The same seed and the same results give the same proposals."""
+
+    settings: Annotated[dict[str, Distribution], Field(min_length=1)]
+    """Dotted setting → where its values are looked for."""
+
+
+class Halving(Section):
+    """Successive halving: all trials are trained for a few epochs, the best of them go on, and so forth."""
+
+    factor: Annotated[int, Field(ge=2)] = 3
+    """One trial in so many goes on; and those that do are trained for so many times the epochs."""
+
+    first: PositiveInt
+    """Epochs of the first rung. The last one is `train.epochs`, for which schedules are laid out from the start: a
+    model that gets there is the one that an uninterrupted training makes."""
+
+
+class Repeats(Section):
+    """Repeats with `halving`: of the trials that reach the last rung, and of no others."""
+
+    final: PositiveInt
+    """How often each of them is trained, with seeds counting up from `train.seed`."""
+
+
 class Select(Section):
     """How the winner is found."""
 
@@ -76,8 +114,44 @@ class Sweep(Section):
     random: RandomSearch | None = None
     """Trials drawn at random from ranges."""
 
-    repeats: PositiveInt = 1
-    """How often each trial is trained, with seeds counting up from `train.seed`."""
+    search: Search | None = None
+    """Trials proposed round by round. What else is listed above, or the config's own values, is in the first round."""
+
+    halving: Halving | None = None
+    """Stop what does badly early on: successive halving."""
+
+    repeats: PositiveInt | Repeats = 1
+    """How often each trial is trained, with seeds counting up from `train.seed`; with `halving`, `{final: 3}` repeats
+    those that reach the last rung."""
 
     select: Select = Select()
     """How the winner is found."""
+
+    @property
+    def most_repeats(self) -> int:
+        """How often a trial is trained that is not stopped early."""
+        return self.repeats.final if isinstance(self.repeats, Repeats) else self.repeats
+
+    @property
+    def swept(self) -> set[str]:
+        """The dotted settings that differ between trials."""
+        drawn = {*(self.random.settings if self.random else ()), *(self.search.settings if self.search else ())}
+        return {*self.grid, *drawn, *(setting for trial in self.trials for setting in trial)}
+
+    @model_validator(mode="after")
+    def _rungs_are_the_same_for_all(self) -> Self:
+        if self.halving and "train.epochs" in self.swept:
+            expected = "trials of as many epochs: `train.epochs` cannot be swept with `halving`"
+            raise mistake("settings_conflict", expected, "leave one of them out", field="halving")
+        return self
+
+    @model_validator(mode="after")
+    def _finalists_alone_are_repeated(self) -> Self:
+        final = isinstance(self.repeats, Repeats)
+        if self.halving and not final and self.repeats != 1:
+            cure = f"write `repeats: {{final: {self.repeats}}}`"
+            expected = "1, or `final` with `halving`: trials that are stopped early are not repeated"
+            raise mistake("settings_conflict", expected, cure, field="repeats")
+        if final and not self.halving:
+            raise mistake("settings_conflict", "a number without `halving`", field="repeats")
+        return self

@@ -62,7 +62,7 @@ class PipelinePlan:
     def runs(self) -> dict[str, tuple[PipelineTrial, int]]:
         """Readable name → trial and seed."""
         first = self.experiment.seed
-        seeds = range(first, first + self.experiment.sweep.repeats)
+        seeds = range(first, first + self.experiment.sweep.most_repeats)
         return {f"{trial.name},seed={seed}": (trial, seed) for trial in self.trials for seed in seeds}
 
     @property

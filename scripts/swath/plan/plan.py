@@ -15,7 +15,8 @@ from swath.config.load import Config, where
 from swath.config.model import TrialWeights
 from swath.errors import Problem, UserError, did_you_mean
 from swath.plan.keys import Keyring, Run, SceneHashes, Spec, hash_of, plan_run
-from swath.plan.trials import Trial, trials_of
+from swath.plan.proposed import proposals_of
+from swath.plan.trials import Proposals, Trial, trials_of
 from swath.scenes.scene import SPLITS, Scene
 
 LEARNED = ("train", "validation")
@@ -38,6 +39,7 @@ class Plan:
         runs: Trials × folds × repeats.
         keyring: The specs of all stages.
         twice: Trial that the sweep names more than once → how often.
+        proposed: What the search has proposed so far, by round.
     """
 
     experiment: Experiment
@@ -46,6 +48,9 @@ class Plan:
     runs: list[Run] = field(default_factory=list)
     keyring: Keyring = field(default_factory=Keyring)
     twice: dict[str, int] = field(default_factory=dict)
+    proposed: Proposals = ()
+    _config: Config = field(default_factory=dict)
+    _files: Sequence[str | Path] = ()
     _parts: dict[tuple[str, int | None], list[list[Scene]]] = field(default_factory=dict)
     _sorted: dict[tuple[str, int | None], list[Scene]] = field(default_factory=dict)
     _runs: dict[str, dict[str, Run]] = field(default_factory=dict)
@@ -96,6 +101,22 @@ class Plan:
         """Return the scenes of a split that can be evaluated, sorted by id."""
         return [scene for scene in self.scenes_of(split, fold) if scene.labels]
 
+    def take_up(self, proposed: Proposals) -> None:
+        """Plan what the search has proposed by now, beside what stands in the config.
+
+        Args:
+            proposed: Round → its points; all rounds that there are.
+
+        Raises:
+            UserError: For swept settings or values that the config does not allow.
+        """
+        if self.trials and proposed == self.proposed:
+            return
+        self.proposed = proposed
+        self.trials, self.twice = trials_of(self.experiment, self._config, self._files, proposed)
+        self.runs = list(_runs(self, self._files))
+        self._runs.clear()
+
     def run_with(self, stage: str, key: str) -> Run:
         """Return the first run that uses a stage's key."""
         if stage not in self._runs:
@@ -121,15 +142,14 @@ def make_plan(
     Raises:
         UserError: For swept settings or values that the config does not allow.
     """
-    plan = Plan(experiment, list(scenes))
-    plan.trials, plan.twice = trials_of(experiment, config, files)
-    plan.runs = list(_runs(plan, files))
+    plan = Plan(experiment, list(scenes), _config=config, _files=files)
+    plan.take_up(proposals_of(experiment))
     return plan
 
 
 def _runs(plan: Plan, files: Sequence[str | Path]) -> Iterator[Run]:
     """Plan every trial in every fold with every seed; what starts with another run's weights comes after that one."""
-    repeats = plan.experiment.sweep.repeats
+    repeats = plan.experiment.sweep.most_repeats
     scene_hashes = {fold: plan.hashes_of(fold) for fold in plan.folds}
     wanted = {
         (trial.name, fold, seed): trial

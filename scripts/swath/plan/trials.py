@@ -16,12 +16,15 @@ from pydantic import JsonValue, ValidationError
 from swath.config.base import Section
 from swath.config.experiment import Experiment
 from swath.config.load import Config, Location, problems_of, where, without_empty_sections
-from swath.config.sweep import Distribution, Sweep
+from swath.config.sweep import Distribution, Search, Sweep
 from swath.errors import Problem, UserError, did_you_mean
 from swath.files import cut_to_bytes, short_hash
 
 MOST_BYTES = 120
 """Of a trial's name, in a file system that takes 255: fold, seed, endings and temporary names come behind it."""
+SEARCHED: Location = ("sweep", "search", "settings")
+Proposals = Sequence[Sequence[dict[str, JsonValue]]]
+"""Round → its points: dotted setting → value."""
 SWEEPABLE = ("imagery", "labels", "chips", "model", "train", "predict")
 
 
@@ -33,15 +36,17 @@ class Trial:
         name: Its values, readable: ``learning_rate=0.001,size=128``.
         values: Dotted setting → value, as swept.
         settings: The whole experiment with these values.
+        round: Of the search, in which it is trained; 1 without a search.
     """
 
     name: str
     values: dict[str, JsonValue]
     settings: Experiment
+    round: int = 1
 
 
 def trials_of(
-    experiment: Experiment, config: Config, files: Sequence[str | Path]
+    experiment: Experiment, config: Config, files: Sequence[str | Path], proposed: Proposals = ()
 ) -> tuple[list[Trial], dict[str, int]]:
     """Make the trials of an experiment's sweep, in the order given; and tell how often points are there more than once.
 
@@ -49,29 +54,39 @@ def trials_of(
         experiment: The checked config.
         config: The config as read, into which swept values are put.
         files: The config's files, to say where a mistake stands.
+        proposed: What the search has proposed so far, by round.
 
     Raises:
         UserError: For swept settings or values that the config does not allow.
     """
-    points = list(sweep_points(experiment.sweep))
-    problems = [problem for place, values in points for problem in _unknown_settings(place, values, files)]
+    first = list(sweep_points(experiment.sweep))
+    search = experiment.sweep.search
+    settings = [(SEARCHED, dict.fromkeys(search.settings))] if search else []
+    problems = [problem for place, values in [*first, *settings] for problem in _unknown_settings(place, values, files)]
     if problems:
         raise UserError(problems)
-    swept = sorted({setting for _, values in points for setting in values})
+    if search:
+        _check_limits(experiment, config, files, search)
+        own = {name: _value_of(experiment, name) for name in search.settings}
+        first = [(place, values or own) for place, values in first]
+    points = [(place, values, 1) for place, values in first]
+    points += [(SEARCHED, values, number) for number, round_ in enumerate(proposed, 1) for values in round_]
+    swept = sorted({setting for _, values, _ in points for setting in values})
     trials: dict[str, Trial] = {}
     twice: dict[str, int] = {}
     values_of: dict[str, str] = {}  # name → values: the same name for other values gets a hash
-    for place, values in points:
+    for place, values, number in points:
         resolved = _with_values(experiment, config, files, place, values)
         values = {setting: _value_of(resolved, setting) for setting in values}
         canonical = short_hash(values, 64)
         if canonical in trials:
-            twice[canonical] = twice.get(canonical, 1) + 1
+            if place != SEARCHED:
+                twice[canonical] = twice.get(canonical, 1) + 1
             continue
         name = trial_name(values, swept)
         if values_of.setdefault(name, canonical) != canonical:
             name = f"{cut_to_bytes(name, MOST_BYTES - 9)}~{short_hash(values, 8)}"
-        trials[canonical] = Trial(name, values, resolved)
+        trials[canonical] = Trial(name, values, resolved, number)
     return list(trials.values()), {trials[key].name: number for key, number in twice.items()}
 
 
@@ -87,13 +102,20 @@ def sweep_points(sweep: Sweep) -> Iterator[tuple[Location, dict[str, JsonValue]]
         for _ in range(sweep.random.samples):
             yield (
                 ("sweep", "random", "settings"),
-                {setting: _draw(generator, distribution) for setting, distribution in sweep.random.settings.items()},
+                {setting: draw(generator, distribution) for setting, distribution in sweep.random.settings.items()},
             )
     if not (sweep.grid or sweep.trials or sweep.random):
         yield ("sweep",), {}
 
 
-def _draw(generator: random.Random, distribution: Distribution) -> JsonValue:
+def _check_limits(experiment: Experiment, config: Config, files: Sequence[str | Path], search: Search) -> None:
+    """Make sure that the config allows what a search can propose: the ends of every range, and every choice."""
+    for setting, distribution in search.settings.items():
+        for value in distribution.choices or [value_at(0.0, distribution), value_at(1.0, distribution)]:
+            _with_values(experiment, config, files, SEARCHED, {setting: value})
+
+
+def draw(generator: random.Random, distribution: Distribution) -> JsonValue:
     """Draw a value; numbers are rounded to four significant digits, to be readable."""
     if distribution.choices is not None:
         choice: JsonValue = generator.choice(distribution.choices)
@@ -103,7 +125,26 @@ def _draw(generator: random.Random, distribution: Distribution) -> JsonValue:
         value = math.exp(generator.uniform(math.log(distribution.min), math.log(distribution.max)))
     else:
         value = generator.uniform(distribution.min, distribution.max)
-    return round(value) if distribution.integer else float(f"{value:.4g}")
+    return readable_number(value, distribution)
+
+
+def value_at(share: float, distribution: Distribution) -> JsonValue:
+    """Return the value that lies at a share, 0 to below 1, of a range or of the choices."""
+    if distribution.choices is not None:
+        choice: JsonValue = distribution.choices[int(share * len(distribution.choices))]
+        return choice
+    assert distribution.min is not None and distribution.max is not None
+    if distribution.log:
+        low, high = math.log(distribution.min), math.log(distribution.max)
+        return readable_number(math.exp(low + share * (high - low)), distribution)
+    return readable_number(distribution.min + share * (distribution.max - distribution.min), distribution)
+
+
+def readable_number(value: float, distribution: Distribution) -> int | float:
+    """Round a drawn number, to four significant digits or to a whole one; it stays in its range."""
+    assert distribution.min is not None and distribution.max is not None
+    rounded = round(value) if distribution.integer else float(f"{value:.4g}")
+    return min(max(rounded, distribution.min), distribution.max) if not distribution.integer else rounded
 
 
 def _unknown_settings(

@@ -19,6 +19,7 @@ from swath.report.leaderboard import OF_CLASS
 from swath.report.links import link_run, link_runs, metrics_file
 from swath.scenes.facts import SceneFacts
 from swath.scenes.splits import read_split
+from swath.search.rungs import who_went_on
 
 THINGS = {SEGMENTATION: "pixels", DETECTION: "boxes", CLASSIFICATION: "cells"}
 
@@ -33,6 +34,7 @@ def sum_up(
     splits: str | Path,
     metric: str,
     scenes: Sequence[SceneFacts],
+    rungs: Sequence[Path],
     colours: Sequence[str],
     outputs: Mapping[str, Path],
 ) -> None:
@@ -45,6 +47,7 @@ def sum_up(
         winner, leaderboard, comparison, splits: What the stages `select`, `leaderboard` and `splits` wrote.
         metric: The metric that decided.
         scenes: Facts of all scenes.
+        rungs: Tables of who went on from each, in their order, if trials were stopped early.
         colours: By class id.
         outputs: Files to write: ``summary`` (text) and ``picture`` (PNG).
     """
@@ -65,7 +68,7 @@ def sum_up(
     draw_prediction(scene, prediction, metrics["classes"], colours, title, outputs["picture"])
     unlabelled = sum(by_id[name].label_raster is None for name in maps(run, "test"))
     tables = pd.read_csv(leaderboard), pd.read_csv(comparison)
-    text = _text(folder, task, runs, run, chosen, *tables, metric, unlabelled)
+    text = _text(folder, task, runs, run, chosen, *tables, metric, unlabelled, who_went_on(rungs))
     outputs["summary"].write_text(text)
 
 
@@ -101,9 +104,11 @@ def _text(
     comparison: pd.DataFrame,
     metric: str,
     unlabelled: int,
+    rungs: Sequence[str],
 ) -> str:
     trials = leaderboard["trial"].nunique()
-    lines = [f"{folder.name}: {trials} trials, {len(runs)} trainings", ""]
+    end = " to the end" if rungs else ""
+    lines = [f"{folder.name}: {trials} trials, {len(runs)} trainings{end}", *rungs, ""]
     shown = [
         column for column in leaderboard.columns if not column.startswith(OF_CLASS) or column.startswith(f"{metric}_")
     ]

@@ -30,6 +30,7 @@ from swath.files import read_state
 from swath.patches import WRITTEN_FOR, other_versions
 from swath.plan.finished import FinishedRun
 from swath.report.links import link_trainings
+from swath.search.rungs import promoted
 from swath.smk import upstream
 from swath.smk.clean_up import clean_up_or_exit
 from swath.smk.command_line import check_config_files, words_after
@@ -39,6 +40,8 @@ from swath.smk.report_lines import NameOfRun, report_on_terminal
 from swath.smk.run import check_container_or_exit, check_or_exit, describe_run, rules_to_run, runs_in_container
 from swath.versions import results_without_versions
 
+TRAININGS = {"train", "train_rung"}
+"""Rules that train."""
 UNCHECKED = {
     *("all", "doctor", "verify", "clean_up", "splits", "weights"),
     *("encoder_weights", "havel", "havel_chips", "neon_trees"),
@@ -91,6 +94,7 @@ class RunContext:
 def before_planning(workflow: Any) -> None:
     """Patch Snakemake, in a run and in each of its jobs."""
     upstream.apply(is_job=not workflow.is_main_process)
+    upstream.ask_the_same(workflow, "train_rung", "train")
     gc.freeze()  # Python would look for garbage in all that is loaded when the process ends: half a second
     if workflow.is_main_process:
         with ending_the_program():
@@ -192,7 +196,7 @@ def on_start(workflow: Any, context: RunContext) -> None:
         context.check_map()
     if site is not None:
         _take_over_cluster_or_exit(site)
-    if "train" in rules:
+    if rules & TRAININGS:
         _link_trainings(context)
     fork_scripts(workflow)
 
@@ -223,9 +227,9 @@ def on_error(workflow: Any) -> None:
 def _forget_unreadable(files: Sequence[str]) -> None:
     """Remove what cannot be read: a result that says which jobs there are is then made again before anything else."""
     for file in map(Path, files):
-        if file.is_file() and read_state(file) is None:
+        if file.is_file() and (read_state(file) if file.suffix == ".json" else promoted(file)) is None:
             file.unlink()
-            _tell_of_damage(f"{file}: no JSON")
+            _tell_of_damage(f"{file}: cannot be read")
 
 
 def _tell_of_damage(damage: str) -> None:
@@ -269,7 +273,7 @@ def _check_cluster_or_exit(workflow: Any, context: RunContext) -> list[Nodes] | 
 def _request(workflow: Any, job: Any) -> Request:
     """Read what a job asks for. A training plans with its time, which therefore has to be there in every attempt."""
     asked = dict(job.resources.items())
-    if job.rule.name != "train":
+    if job.rule.name not in TRAININGS:
         return request_of(job.rule.name, asked, job.threads)
     attempt = (workflow.execution_settings.retries or 0) + 1
     last = job.rule.expand_resources(job.wildcards, InputFiles(), attempt=attempt)

@@ -62,6 +62,20 @@ def lock_with(lock: Callable[[Any], Any], note_made: Callable[[Any], None]) -> b
     )
 
 
+def ask_the_same(workflow: Any, rule: str, other: str) -> None:
+    """Have a rule's jobs ask for what profile and command line say of another rule, unless they name it, too.
+
+    Args:
+        workflow: Snakemake's, before its rules are read.
+        rule: The rule that is not named.
+        other: The rule that is.
+    """
+    settings = workflow.resource_settings
+    for asked in (settings._parsed_overwrite_resources, settings._parsed_overwrite_threads):
+        if other in asked:
+            asked.setdefault(rule, asked[other])
+
+
 def make_again(damage_of: Callable[[Any], str | None], tell: Callable[[str], None]) -> bool:
     """Have jobs run again whose results are damaged, though what the rules declare is there.
 

@@ -127,3 +127,16 @@ class TrainingOutputs:
     metrics: Path
     timing: Path
     config: Path
+
+
+@dataclass(frozen=True)
+class Rung:
+    """How far a training goes that may have to stop early.
+
+    Attributes:
+        epochs: After which it ends for now.
+        metrics: CSV to write, a row per epoch, as that of the finished training begins.
+    """
+
+    epochs: int
+    metrics: Path

@@ -17,7 +17,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 
-from swath.config.train import Train
+from swath.config.train import Train, column_of
 from swath.coordination.lease import Lease
 from swath.errors import Problem, ToBeContinuedError, UserError
 from swath.job.gpus import warn_of_unseen_gpus
@@ -39,15 +39,9 @@ Rows = Sequence[Mapping[str, float]]
 # --- what the history says ------------------------------------------------------------------------
 
 
-def monitored(monitor: str) -> str:
-    """Return the column of metrics.csv that a monitor means."""
-    kind, _, name = monitor.partition(".")
-    return f"{name}_{kind}" if name else monitor
-
-
 def best_epoch(rows: Rows, monitor: str) -> int | None:
     """Return the best epoch, counted from 1, by the monitored metric; the first of equals. None without epochs."""
-    column = monitored(monitor)
+    column = column_of(monitor)
     sign = -1.0 if column.endswith("loss") else 1.0
     scores = [-math.inf if math.isnan(row[column]) else sign * row[column] for row in rows]
     return scores.index(max(scores)) + 1 if scores else None
@@ -63,6 +57,12 @@ def is_finished(rows: Rows, spent_seconds: float, train: Train) -> str | None:
     if rows and is_spent(spent_seconds, train):
         return f"{train.max_gpu_hours:g} GPU hours spent"
     return None
+
+
+def is_over(rows: Rows, spent_seconds: float, train: Train, rung: int | None) -> str | None:
+    """Say why training ends here, or None: it is finished, or at the end of a rung, from where it can go on."""
+    reached = f"{rung} epochs done, as many as this rung has" if rung and len(rows) >= rung else None
+    return is_finished(rows, spent_seconds, train) or reached
 
 
 def is_spent(seconds: float, train: Train) -> bool:
@@ -81,6 +81,7 @@ class CheckpointCallback(Checkpoint):  # of this type, because Lightning calls t
         stop: Whether training is asked to stop.
         check: Raises when this process may not write any more.
         train: The `train` settings.
+        rung: Epochs after which training ends for now, if not with the last one.
         average: What keeps an average of the weights, if anything does.
     """
 
@@ -90,9 +91,11 @@ class CheckpointCallback(Checkpoint):  # of this type, because Lightning calls t
         stop: StopRequest,
         check: Callable[[], None],
         train: Train,
+        rung: int | None = None,
         average: MovingAverage | None = None,
     ):
         self.folder, self.stop, self.check, self.train, self.average = folder, stop, check, train, average
+        self.rung = rung
         self._written = time.monotonic()
 
     def on_train_batch_end(
@@ -126,7 +129,7 @@ class CheckpointCallback(Checkpoint):  # of this type, because Lightning calls t
         self._write(trainer, pl_module)
         over, reason = trainer.strategy.broadcast(
             (
-                is_finished(rows, pl_module.spent_seconds, self.train),
+                is_over(rows, pl_module.spent_seconds, self.train, self.rung),
                 self.stop.reason(self._needed(pl_module)),
             )
         )
@@ -235,7 +238,13 @@ def choose_hardware(train: Train) -> Hardware:
     return Hardware("gpu" if visible else "cpu", precision)
 
 
-def fit(module: LearnerModule, folder: CheckpointFolder, ownership: Lease | None, stop: StopRequest) -> None:
+def fit(
+    module: LearnerModule,
+    folder: CheckpointFolder,
+    ownership: Lease | None,
+    stop: StopRequest,
+    rung: int | None = None,
+) -> None:
     """Train to the end, from the newest checkpoint if there is one, and put the chosen weights into the model.
 
     Args:
@@ -243,6 +252,7 @@ def fit(module: LearnerModule, folder: CheckpointFolder, ownership: Lease | None
         folder: Its checkpoints.
         ownership: The right to write them; None in processes that only help to compute.
         stop: Whether training is asked to stop.
+        rung: Epochs after which training ends for now: nothing is put into the model then.
 
     Raises:
         ToBeContinuedError: If it was asked to stop; the same call goes on.
@@ -251,14 +261,14 @@ def fit(module: LearnerModule, folder: CheckpointFolder, ownership: Lease | None
     train = module.train_settings
     newest = folder.newest(clean=ownership is not None)
     history = newest[1]["swath"] if newest else None
-    if newest and history and is_finished(history["rows"], history["spent_seconds"], train):
+    if newest and history and is_over(history["rows"], history["spent_seconds"], train, rung):
         module.rows, module.timings = history["rows"], history["timings"]
         module.load_state_dict(newest[1]["state_dict"])
     else:
         if newest:
             log.info("%s: going on from %s", module.name, newest[0].name)
         average = MovingAverage(train.ema) if train.ema else None
-        trainer = build_trainer(module, folder, ownership, stop, average)
+        trainer = build_trainer(module, folder, ownership, stop, rung, average)
         with stop.listening(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.filterwarnings("default", message=".*deterministic.*")
@@ -267,7 +277,7 @@ def fit(module: LearnerModule, folder: CheckpointFolder, ownership: Lease | None
             return
         if average:
             average.put_into(module)
-    if train.keep == "best":
+    if train.keep == "best" and rung is None:
         best = best_epoch(module.rows, train.monitor)
         assert best
         module.load_state_dict(folder.read_best(best))
@@ -278,6 +288,7 @@ def build_trainer(
     folder: CheckpointFolder,
     ownership: Lease | None,
     stop: StopRequest,
+    rung: int | None = None,
     average: MovingAverage | None = None,
 ) -> pl.Trainer:
     """Build Lightning's trainer of the `train` settings; see :func:`fit` and :class:`CheckpointCallback`."""
@@ -310,7 +321,7 @@ def build_trainer(
         enable_progress_bar=bar,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        callbacks=[*callbacks, CheckpointCallback(folder, stop, check, train, average)],
+        callbacks=[*callbacks, CheckpointCallback(folder, stop, check, train, rung, average)],
         # LightningEnvironment: SLURM's variables alone would switch on Lightning's own requeueing
         plugins=[LightningEnvironment(), DurableCheckpointIO(check)],
     )

@@ -22,7 +22,7 @@ from swath.files import unzip, zip_directory
 from swath.rv.pipeline import write_config
 from swath.training.checkpoints import CheckpointFolder
 from swath.training.data import remember_chips
-from swath.training.job import TrainingJob, TrainingOutputs
+from swath.training.job import Rung, TrainingJob, TrainingOutputs
 from swath.training.learner import build_learner, describe_training, weights_of_chips
 from swath.training.loop import fit
 from swath.training.module import LearnerModule
@@ -53,14 +53,39 @@ def train_model(job: TrainingJob, outputs: TrainingOutputs) -> None:
         UserError: If there are too few chips, the network refuses its settings, the chips' size or the first weights,
             fewer GPUs can be seen than asked for, or another process owns the checkpoints.
     """
-    if job.train.gpus == 1:
-        train_here(job, outputs)
+    _train(job, outputs)
+
+
+def train_to_rung(job: TrainingJob, rung: Rung) -> None:
+    """Train a model for the epochs of a rung, going on from the last checkpoint if there is one.
+
+    A training that has been there says how it stood then.
+
+    Args:
+        job: What to train.
+        rung: How far.
+
+    Raises:
+        ToBeContinuedError, UserError: As :func:`train_model`.
+    """
+    finished = job.folder / "metrics.csv"
+    if finished.is_file():
+        with finished.open(newline="") as file:
+            write_rows(rung.metrics, list(csv.DictReader(file))[: rung.epochs])
     else:
-        run_together(train_here, job, outputs)
+        _train(job, rung)
 
 
-def train_here(job: TrainingJob, outputs: TrainingOutputs) -> None:
+def _train(job: TrainingJob, wanted: TrainingOutputs | Rung) -> None:
+    if job.train.gpus == 1:
+        train_here(job, wanted)
+    else:
+        run_together(train_here, job, wanted)
+
+
+def train_here(job: TrainingJob, wanted: TrainingOutputs | Rung) -> None:
     """Train in this process, alone or as one of several; the first of them keeps checkpoints and writes the outputs."""
+    rung = wanted if isinstance(wanted, Rung) else None
     use_threads(job.train.threads)
     rank = int(os.environ.get("LOCAL_RANK", "0"))
     checkpoints = CheckpointFolder(job.folder / "checkpoints" / job.fingerprint)
@@ -79,14 +104,17 @@ def train_here(job: TrainingJob, outputs: TrainingOutputs) -> None:
             encoder=encoder_parts(learner.model) if needs_encoder(job.train) else None,
             chip_weights=weights_of_chips(learner, len(job.classes)) if job.train.sampling == "balanced" else None,
         )
-        fit(module, checkpoints, ownership, StopRequest(job.deadline, ownership))
+        fit(module, checkpoints, ownership, StopRequest(job.deadline, ownership), rung.epochs if rung else None)
         if ownership is None:
             return
         ownership.check()
-        write_rows(outputs.metrics, module.rows)
-        write_rows(outputs.timing, module.timings)
-        save_bundle(learner, Path(temporary), outputs.bundle)
-        write_config(config, outputs.config)
+        if isinstance(wanted, Rung):
+            write_rows(wanted.metrics, module.rows[: wanted.epochs])
+            return
+        write_rows(wanted.metrics, module.rows)
+        write_rows(wanted.timing, module.timings)
+        save_bundle(learner, Path(temporary), wanted.bundle)
+        write_config(config, wanted.config)
 
 
 def save_bundle(learner: Learner, temporary: Path, output: Path) -> None:
@@ -103,7 +131,7 @@ def save_bundle(learner: Learner, temporary: Path, output: Path) -> None:
     zip_directory(temporary / "bundle", output)
 
 
-def write_rows(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
+def write_rows(path: Path, rows: Sequence[Mapping[str, float | str]]) -> None:
     """Write a CSV, a row per epoch."""
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[-1]))

@@ -1,0 +1,120 @@
+# Which runs there are: all of the sweep; with rungs, those of the trials that have got so far; with a search, those that
+# have been proposed by now. `waits` says whether to ask for the decisions (an input's business: Snakemake makes them and
+# asks again), or to go by what is there.
+from swath.plan.proposed import made_for, proposals_file, proposals_of
+from swath.search.rungs import metric_of_rungs, promoted, rungs_of
+
+SWEEP = PLAN.experiment.sweep
+RUNGS = rungs_of(SWEEP.halving, PLAN.experiment.train.epochs)
+ROUNDS = range(1, SWEEP.search.rounds + 1 if SWEEP.search else 2)
+
+
+def name_of_rung(round, number):
+    """Rounds and rungs are counted from 1; without a search there is one round, which nobody names."""
+    return f"{round}-{number}" if SWEEP.search else str(number)
+
+
+def table_of_rung(round, number):
+    """Where it is said who goes on from a rung."""
+    return f"{EXPERIMENT}/rungs/{name_of_rung(round, number)}.csv"
+
+
+TABLES_OF_RUNGS = [table_of_rung(round, number + 1) for round in ROUNDS for number in range(len(RUNGS))]
+PROPOSALS = [proposals_file(NAME, round) for round in ROUNDS if SWEEP.search]
+
+
+wildcard_constraints:
+    rung=r"(\d+-)?\d+",
+    round=r"\d+",
+    epochs=r"\d+",
+
+
+def runs_of_round(round, waits):
+    """Name → run of a round's trials; the first fold and seed stand for a trial."""
+    if SWEEP.search and waits:
+        checkpoints.propose.get(round=round)
+    PLAN.take_up(proposals_of(PLAN.experiment))
+    runs = {}
+    for run in PLAN.runs:
+        if run.trial.round == round:
+            runs.setdefault(run.trial.name, run)
+    return runs
+
+
+def trials_at(round, number, waits):
+    """Name → run of the trials that get to a rung; to their end, if it is one more than there are rungs."""
+    runs = runs_of_round(round, waits)
+    if number == 1 or not runs:
+        return runs
+    before = name_of_rung(round, number - 1)
+    table = checkpoints.rung.get(rung=before).output.table if waits else table_of_rung(round, number - 1)
+    return {name: runs[name] for name in promoted(Path(table)) or () if name in runs}
+
+
+def parts_of_rung(wildcards):
+    """Round and number of a rung."""
+    round, _, number = wildcards.rung.rpartition("-")
+    return int(round or 1), int(number)
+
+
+def metrics_at(run, number):
+    """What a training says of its epochs, up to those of a rung."""
+    return f"{RESULTS}/models/{run.models}/rung-{RUNGS[number - 1]}.csv"
+
+
+def metrics_of_rung(wildcards):
+    round, number = parts_of_rung(wildcards)
+    return [metrics_at(run, number) for run in trials_at(round, number, waits=True).values()]
+
+
+def trials_of_rung(wildcards):
+    return list(trials_at(*parts_of_rung(wildcards), waits=False))
+
+
+def rung_of_training(wildcards, input):
+    """Epochs after which a training ends for now; none for one that goes on to its end."""
+    return int(wildcards["epochs"]) if "epochs" in wildcards.keys() else None
+
+
+def factor_of_rungs(wildcards):
+    return SWEEP.halving.factor
+
+
+def outcomes_before(round, waits):
+    """What the trials of all earlier rounds have come to: their values, and the metrics of all that they were trained."""
+    furthest = {}
+    for earlier in range(1, round):
+        for number in range(1, len(RUNGS) + 2):
+            for name, run in trials_at(earlier, number, waits).items():
+                finished = number > len(RUNGS)
+                metrics = f"{RESULTS}/models/{run.models}/metrics.csv" if finished else metrics_at(run, number)
+                furthest[name] = {"values": run.trial.values, "metrics": metrics, "finished": finished}
+    return list(furthest.values())
+
+
+def metrics_before_round(wildcards):
+    return [outcome["metrics"] for outcome in outcomes_before(int(wildcards.round), waits=True)]
+
+
+def outcomes_before_round(wildcards):
+    return outcomes_before(int(wildcards.round), waits=False)
+
+
+def number_of_round(wildcards):
+    return int(wildcards.round)
+
+
+def search_of_round(wildcards):
+    return SWEEP.search.model_dump(mode="json")
+
+
+def made_for_search(wildcards):
+    return made_for(SWEEP.search)
+
+
+def final_runs(waits=True):
+    """The runs that are trained to their end."""
+    if not RUNGS and not SWEEP.search:
+        return PLAN.runs
+    last = {name for round in ROUNDS for name in trials_at(round, len(RUNGS) + 1, waits)}
+    return [run for run in PLAN.runs if run.trial.name in last]

@@ -1,0 +1,13 @@
+"""Propose the trials of a search's next round."""
+
+from swath.config.records import of_json
+from swath.config.sweep import Search
+from swath.files import write_json
+from swath.job.run_script import job
+from swath.search.proposals import Outcome, described, propose
+
+with job(snakemake) as (inputs, output, params):
+    outcomes = [of_json(Outcome, outcome) for outcome in params.outcomes]
+    points = propose(Search(**params.search), params.round, outcomes, params.metric)
+    made = {"round": params.round, "made_for": params.made_for, "metric": params.metric, "points": points}
+    write_json(output.proposals, {**made, "made_from": described(outcomes, params.metric)})

@@ -1,0 +1,42 @@
+"""What a search has proposed so far: files, ``search/round-<number>.json`` in the experiment's folder."""
+
+from __future__ import annotations
+
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+from swath.config.experiment import Experiment
+from swath.config.sweep import Search
+from swath.files import read_state, short_hash
+from swath.plan.trials import Proposals
+
+
+def proposals_file(experiment: str, number: str | int) -> str:
+    """Return the file of a round's proposals, from the working directory; rounds are counted from 1."""
+    return f"results/experiments/{experiment}/search/round-{number}.json"
+
+
+def made_for(search: Search) -> str:
+    """Name what proposals depend on beside results: those of another search count for nothing."""
+    return short_hash(search.model_dump(mode="json", exclude={"rounds"}))
+
+
+def proposals_of(experiment: Experiment) -> Proposals:
+    """Read what the experiment's search has proposed: the rounds up to the first that is not there.
+
+    Args:
+        experiment: The checked config.
+    """
+    search = experiment.sweep.search
+    if search is None:
+        return ()
+    rounds = (_read(experiment.experiment, number, search) for number in range(1, search.rounds + 1))
+    return list(takewhile(bool, rounds))
+
+
+def _read(experiment: str, number: int, search: Search) -> list[dict[str, Any]]:
+    content = read_state(Path(proposals_file(experiment, number)))
+    if not isinstance(content, dict) or content.get("made_for") != made_for(search):
+        return []
+    return [point for point in content["points"] if set(point) == set(search.settings)]

@@ -1,0 +1,1 @@
+"""Search: which trials go on, and which come next; as files."""

@@ -1,0 +1,162 @@
+"""Successive halving: the rungs of an experiment, and who goes on from one to the next.
+
+A rung is a number of epochs. Every trial is trained up to the first; the best go on to the next, from their own last
+checkpoint, and so forth: the last rung is `train.epochs`, and whoever gets there has been trained as if there were no
+rungs. Decisions are files, ``rungs/<number>.csv``, and follow from the trainings' metrics alone, so that they are the
+same whenever and wherever they are made. Promotion waits for the whole rung: deciding one by one, as trainings come in,
+would use slots better, but who goes on would depend on the order in which jobs happen to end.
+
+Li, L. et al. (2018), Hyperband, JMLR 18(185); Jamieson, K. and Talwalkar, A. (2016), AISTATS 51.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from swath.config.experiment import Experiment
+from swath.config.sweep import Halving
+from swath.config.tasks import MONITORS, MONITORS_BY_CLASS
+from swath.config.train import column_of
+
+GOES_ON, STOPPED = "goes on", "stopped"
+FIELDS = ("rank", "trial", "epochs", "score", "decision", "reason")
+
+
+def rungs_of(halving: Halving | None, epochs: int) -> list[int]:
+    """List the epochs after which it is decided who goes on; the last rung, ``epochs``, is not among them.
+
+    Args:
+        halving: The setting; without it there are no rungs.
+        epochs: Of a training that is not stopped early.
+    """
+    rungs: list[int] = []
+    budget = halving.first if halving else epochs
+    while halving and budget * halving.factor <= epochs:
+        rungs.append(budget)
+        budget *= halving.factor
+    return rungs
+
+
+def number_promoted(trials: int, factor: int) -> int:
+    """Return how many of a rung's trials go on: one in ``factor``, rounded up."""
+    return math.ceil(trials / factor)
+
+
+def epochs_spent(trials: int, halving: Halving, epochs: int) -> int:
+    """Count the epochs that a search trains, its last rung once included."""
+    spent, before = 0, 0
+    for rung in (*rungs_of(halving, epochs), epochs):
+        spent += trials * (rung - before)
+        trials, before = number_promoted(trials, halving.factor), rung
+    return spent
+
+
+def metric_of_rungs(experiment: Experiment) -> str:
+    """Return the metric that decides: the one that selects the winner, or else the one that training monitors.
+
+    Only what is measured after every epoch can decide; for boxes, F1 is not.
+    """
+    metric, task = experiment.sweep.select.metric, experiment.task
+    kind, _, name = metric.partition(".")
+    known = kind in MONITORS_BY_CLASS[task] if name else metric in MONITORS[task]
+    return metric if known else experiment.train.monitor
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a trial stands at a rung.
+
+    Attributes:
+        trial: Its name.
+        epochs: That it has been trained for.
+        score: Best value of the metric in these epochs; NaN where there is none.
+    """
+
+    trial: str
+    epochs: int
+    score: float
+
+
+def decide(histories: Mapping[str, Path], metric: str, factor: int, table: Path) -> None:
+    """Write who goes on from a rung, the best first, and why.
+
+    Args:
+        histories: Trial → CSV with a row per epoch, as ``metrics.csv``.
+        metric: The metric that decides; of a loss, the smallest value is the best.
+        factor: One in so many goes on.
+        table: CSV to write: rank, trial, epochs, score, decision, reason.
+    """
+    standings = ranked([_standing(trial, path, metric) for trial, path in histories.items()], metric)
+    wanted = number_promoted(len(standings), factor)
+    with table.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(FIELDS)
+        for rank, standing in enumerate(standings, 1):
+            decision, reason = _decision(rank, standing, wanted, len(standings), metric)
+            writer.writerow([rank, standing.trial, standing.epochs, repr(standing.score), decision, reason])
+
+
+def ranked(standings: Iterable[Standing], metric: str) -> list[Standing]:
+    """Sort, the best first; equals by name, and whoever has no score last."""
+    sign = 1.0 if metric.endswith("loss") else -1.0
+
+    def place(standing: Standing) -> tuple[bool, float, str]:
+        missing = math.isnan(standing.score)
+        return missing, 0.0 if missing else sign * standing.score, standing.trial
+
+    return sorted(standings, key=place)
+
+
+def promoted(table: Path) -> list[str] | None:
+    """Read who goes on from a rung, the best first; None where that is not known, or cannot be read."""
+    try:
+        with table.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return None
+    if not rows or any(set(row) != set(FIELDS) for row in rows):
+        return None
+    return [row["trial"] for row in rows if row["decision"] == GOES_ON] or None
+
+
+def who_went_on(tables: Sequence[Path]) -> list[str]:
+    """Say in a line how many trials there were at each rung.
+
+    Args:
+        tables: What :func:`decide` wrote, a table per rung, in their order.
+    """
+    stations = []
+    for table in tables:
+        with table.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        stations.append(f"{len(rows)} trained for {max(int(row['epochs']) for row in rows)} epochs")
+    if not tables:
+        return []
+    last = len(promoted(tables[-1]) or ())
+    return [f"Successive halving: {', '.join(stations)}, {last} to the end; why, says {tables[0].parent}/"]
+
+
+def _standing(trial: str, history: Path, metric: str) -> Standing:
+    with history.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return Standing(trial, len(rows), best_so_far([float(row[column_of(metric)]) for row in rows], metric))
+
+
+def best_so_far(values: Sequence[float], metric: str) -> float:
+    """Return the best value of a metric in some epochs; NaN where it is defined in none of them."""
+    known = [value for value in values if not math.isnan(value)]
+    best = min if metric.endswith("loss") else max
+    return best(known) if known else math.nan
+
+
+def _decision(rank: int, standing: Standing, wanted: int, trials: int, metric: str) -> tuple[str, str]:
+    """Say whether a trial goes on, and why. One without a score goes on only where there are not enough others."""
+    if rank <= wanted:
+        return GOES_ON, f"among the best {wanted} of {trials} by {metric}"
+    if math.isnan(standing.score):
+        return STOPPED, f"no {metric} in {standing.epochs} epochs"
+    return STOPPED, f"not among the best {wanted} of {trials} by {metric}"
