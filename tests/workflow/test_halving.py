@@ -55,7 +55,7 @@ def test_the_best_go_on_to_the_models_of_uninterrupted_trainings(halved: tuple[P
     leaderboard = pd.read_csv(experiment / "leaderboard.csv")
     assert set(leaderboard["trial"]) == {"learning_rate=0.001", "learning_rate=0.003"}
     text = (experiment / "summary.txt").read_text()
-    assert "4 trained for 1 epochs, 2 to the end" in text
+    assert "Successive halving: 4 for 1 epoch, 2 to the end" in text
     assert (experiment / "report.html").is_file()
     assert not project.jobs(*ONE_SHARD)  # nothing is left to do
 

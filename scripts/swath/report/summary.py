@@ -107,8 +107,10 @@ def _text(
     rungs: Sequence[str],
 ) -> str:
     trials = leaderboard["trial"].nunique()
-    end = " to the end" if rungs else ""
-    lines = [f"{folder.name}: {trials} trials, {len(runs)} trainings{end}", *rungs, ""]
+    what = (
+        f"{trials} trials and {len(runs)} trainings to the end" if rungs else f"{trials} trials, {len(runs)} trainings"
+    )
+    lines = [f"{folder.name}: {what}", *rungs, ""]
     shown = [
         column for column in leaderboard.columns if not column.startswith(OF_CLASS) or column.startswith(f"{metric}_")
     ]

@@ -15,6 +15,7 @@ import csv
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from swath.config.experiment import Experiment
@@ -124,20 +125,23 @@ def promoted(table: Path) -> list[str] | None:
 
 
 def who_went_on(tables: Sequence[Path]) -> list[str]:
-    """Say in a line how many trials there were at each rung.
+    """Say how many trials there were at each rung, in a line per round of the search.
 
     Args:
-        tables: What :func:`decide` wrote, a table per rung, in their order.
+        tables: What :func:`decide` wrote, a table per rung, in their order; ``<round>-<rung>.csv`` in a search.
     """
-    stations = []
-    for table in tables:
-        with table.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        stations.append(f"{len(rows)} trained for {max(int(row['epochs']) for row in rows)} epochs")
-    if not tables:
-        return []
-    last = len(promoted(tables[-1]) or ())
-    return [f"Successive halving: {', '.join(stations)}, {last} to the end; why, says {tables[0].parent}/"]
+    lines = []
+    for number, of_round in groupby(tables, key=lambda table: table.stem.rpartition("-")[0]):
+        stations, last = [], 0
+        for table in of_round:
+            with table.open(newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+            epochs = max(int(row["epochs"]) for row in rows)
+            stations.append(f"{len(rows)} for {epochs} epoch{'s' * (epochs > 1)}")
+            last = len(promoted(table) or ())
+        which = f"Round {number}" if number else "Successive halving"
+        lines.append(f"{which}: {', '.join(stations)}, {last} to the end")
+    return [*lines, f"Who went on, and why: {tables[0].parent}/"] if lines else []
 
 
 def _standing(trial: str, history: Path, metric: str) -> Standing:
