@@ -21,6 +21,7 @@ def table_of_rung(round, number):
 
 TABLES_OF_RUNGS = [table_of_rung(round, number + 1) for round in ROUNDS for number in range(len(RUNGS))]
 PROPOSALS = [proposals_file(NAME, round) for round in ROUNDS if SWEEP.search]
+KNOWN_AFTER = {"rung": TABLES_OF_RUNGS[-1]} if RUNGS else {"propose": PROPOSALS[-1]} if PROPOSALS else {}
 
 
 wildcard_constraints:

@@ -142,22 +142,34 @@ def test_who_asks_for_details_gets_snakemakes_own_lines(terminal: Callable[..., 
 
 
 @pytest.mark.parametrize(
-    ("until", "known", "refused"),
-    [("train", False, True), ("train", True, False), ("configure", False, False), ("", False, False)],
+    ("until", "known", "stages", "refused"),
+    [
+        ("train", False, {}, True),
+        ("train", True, {}, False),
+        ("configure", False, {}, False),
+        ("", False, {}, False),
+        ("train", False, {"configure": ["train"]}, True),
+        ("chip", False, {"configure": ["train"]}, False),  # known from the start
+    ],
 )
 def test_until_a_stage_that_is_not_known_yet_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], until: str, known: bool, refused: bool
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    until: str,
+    known: bool,
+    stages: dict[str, list[str]],
+    refused: bool,
 ) -> None:
     table = tmp_path / "table.json"
     if known:
         table.write_text("{}")
-    context: Any = SimpleNamespace(known_after={"configure": str(table)})
+    context: Any = SimpleNamespace(known_after={"configure": str(table)}, unknown_stages=stages)
     arguments = ["--cores", "1", *(["--until", until] if until else []), "--configfile", "train"]
     assert words_after(("--until",), arguments) == ([until] if until else [])
     assert words_after(("--until",), ["--until=train", "all", "-n"]) == ["train"]  # `all` is a target
     if refused:
         with pytest.raises(SystemExit):
             hooks._check_until_or_exit(arguments, context)
-        assert "--until configure" in capsys.readouterr().err
+        assert f"{table} in place of `--until`" in capsys.readouterr().err
     else:
         hooks._check_until_or_exit(arguments, context)

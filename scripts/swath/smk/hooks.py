@@ -61,7 +61,8 @@ class RunContext:
         image: The container.
         examples: Rule → wildcards of one of its jobs, to ask what its jobs ask for; `train` is among them.
         later: Checkpoint → those rules of the examples whose jobs are known once it has run.
-        known_after: Checkpoint before which it is not known which stages there are → the file that says so.
+        known_after: Checkpoint before which some stages are not known → the file that says which there are.
+        unknown_stages: Checkpoint → those stages; all, if nothing is said.
         name_of_run: Tells which run a job belongs to, of its rule and wildcards; None where trials share it.
         weights: Files of first weights.
         request: Tells what the preflight is to check; None where nothing is known before a job has run.
@@ -80,6 +81,7 @@ class RunContext:
     examples: Mapping[str, Mapping[str, Any]]
     later: Mapping[str, Sequence[str]]
     known_after: Mapping[str, str] = field(default_factory=dict)
+    unknown_stages: Mapping[str, Sequence[str]] = field(default_factory=dict)
     name_of_run: NameOfRun | None = None
     weights: Sequence[str] = ()
     request: Callable[[], CheckRequest] | None = None
@@ -160,16 +162,17 @@ def _check_until_or_exit(arguments: Sequence[str], context: RunContext) -> None:
     """Refuse `--until` a stage that nothing is known of yet: Snakemake would find "nothing to be done"."""
     until = set(words_after(("--until", "-U"), arguments))
     for checkpoint, file in context.known_after.items():
-        if until and checkpoint not in until and not Path(file).is_file():
+        asked = until & set(context.unknown_stages.get(checkpoint, until - {checkpoint}))
+        if asked and not Path(file).is_file():
             with ending_the_program():
                 raise UserError(
                     Problem(
                         "stages_unknown",
                         "command line",
                         "--until",
-                        ", ".join(sorted(until)),
+                        ", ".join(sorted(asked)),
                         f"a stage that is known before `{checkpoint}` has run, which says what there is to do",
-                        f"type the command with `--until {checkpoint}` first, then as it is",
+                        f"type the command with {file} in place of `--until` first, then as it is",
                     )
                 )
 
