@@ -115,6 +115,8 @@ def making_of_report(wildcards, input):
         "keys": keys,
         "benchmarks": BENCHMARKS,
         "manifests": manifests_of_experiment(wildcards),
+        "rungs": TABLES_OF_RUNGS,
+        "rung_metric": metric_of_rungs(PLAN.experiment),
     }
 
 

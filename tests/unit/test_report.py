@@ -31,6 +31,7 @@ from swath.report.leaderboard import compare
 from swath.report.page import Making, headline_of, without_secrets, write_report
 from swath.report.pictures import FALSE, HIT, found_boxes, map_pictures
 from swath.report.worst import reliability, suspicious_labels, wrong_windows
+from swath.search.rungs import decide
 
 MOST_BYTES = 20_000_000
 CHROMIUM = shutil.which("chromium")
@@ -220,6 +221,23 @@ def test_a_report_has_everything_in_it_and_names_are_text(tmp_path: Path, task: 
     )
     assert (findings.folder / "figures" / "confusion.png").exists() == (task == SEGMENTATION)
     assert len(gpd.read_file(findings.folder / "suspicious.gpkg")) > 0
+
+
+def test_trials_that_were_stopped_early_are_shown_with_their_reasons(tmp_path: Path) -> None:
+    findings = made_experiment(tmp_path)
+    histories = {}
+    for number, score in enumerate([0.3, 0.5, 0.2, 0.4]):
+        histories[f"<i>{number}</i>"] = tmp_path / f"{number}.csv"
+        histories[f"<i>{number}</i>"].write_text(f"epoch,macro_f1\n1,0.1\n2,{score}\n")
+    tables = [tmp_path / f"{number}.csv" for number in ("first", "second")]
+    decide(histories, "macro_f1", 2, tables[0])
+    outputs = {name: tmp_path / name for name in ("page", "pdf", "suspicious", "experiment")}
+    rungs = [str(table) for table in tables]  # the second is not there yet
+    write_report(findings, making(tmp_path, rungs=rungs, rung_metric="macro_f1"), outputs)
+    text = outputs["page"].read_text()
+    assert "Stopped early" in text and "From rung to rung" in text
+    assert text.index("&lt;i&gt;1&lt;/i&gt;") < text.index("&lt;i&gt;3&lt;/i&gt;") < text.index("&lt;i&gt;2&lt;/i&gt;")
+    assert text.count("not among the best 2 of 4 by macro_f1") == 2
 
 
 def test_a_report_of_an_experiment_that_has_only_begun_says_so(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from swath.report.panes import BOX_COLOURS, MapData, map_data, panes, scenes_wor
 from swath.report.pictures import as_webp
 from swath.report.plots import write_figures, write_pdf
 from swath.report.results import keep_experiment
+from swath.report.rungs import rung_chart, rung_rows, trials_of_rungs
 from swath.report.worst import MOST_WINDOWS, WrongWindow, reliability, suspicious_labels, window_pictures, wrong_windows
 
 TEMPLATE, SCRIPT = "report.html.jinja", "report.js"
@@ -52,6 +53,8 @@ class Making:
         keys: Stage → the keys of its results.
         benchmarks: Folder of what jobs took.
         manifests: Where its scenes are described.
+        rungs: Tables of who went on from each, if trials were stopped early.
+        rung_metric: The metric that decided there.
     """
 
     folder: str
@@ -61,6 +64,8 @@ class Making:
     keys: Mapping[str, Sequence[str]]
     benchmarks: str
     manifests: Sequence[str]
+    rungs: Sequence[str] = ()
+    rung_metric: str = ""
 
 
 def write_report(findings: Findings, making: Making, outputs: Mapping[str, Path]) -> None:
@@ -99,6 +104,9 @@ def _page(
     settings, parallel = list(charts), parallel_chart(findings)
     if parallel is not None:
         charts["parallel"] = parallel
+    rungs = trials_of_rungs([Path(table) for table in making.rungs])
+    if rungs is not None:
+        charts["rungs"] = rung_chart(rungs, making.rung_metric)
     curves = curve_charts(findings)
     charts |= {f"curve-{number}": chart for number, chart in enumerate(curves.charts)}
     sure = reliability(findings)
@@ -121,6 +129,8 @@ def _page(
         metric=findings.metric,
         charts={name: Markup(division) for name, division in divisions.items()},
         settings=settings,
+        rungs=rung_rows(rungs) if rungs is not None else [],
+        rung_metric=making.rung_metric,
         curves=[f"curve-{number}" for number in range(len(curves.charts))],
         curves_left_out=curves.left_out,
         trial_colours=curves.colours,
