@@ -21,7 +21,7 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 from shapely.geometry import box
 
-from swath.config.tasks import DETECTION, SEGMENTATION, Task
+from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION, Task
 from swath.files import read_json, write_json
 from swath.plan.finished import FinishedRun
 from swath.report.charts import setting_charts
@@ -335,6 +335,25 @@ def test_panes_move_together_and_controls_do_what_they_say(tmp_path: Path, opene
     page.wait_for_function("() => document.querySelectorAll('#map-run option').length === 2")
     page.locator("#map-run").select_option("rate=1,seed=0")
     assert page.evaluate("location.hash") == "#scene=v001" and not wrong, wrong
+
+
+def test_maps_of_cells_open_and_move_too(tmp_path: Path, opened: Any) -> None:
+    page, wrong = opened
+    findings = made_experiment(tmp_path / "made", CLASSIFICATION, trials=2, repeats=1, scenes=2)
+    open_report(page, report_of(findings))
+    assert page.locator("#map-scene option").count() == 4
+    before = source(page, "prediction")["url"][0]
+    assert before.startswith("data:image/webp")
+    page.locator("#map-scene").select_option("v001")
+    page.wait_for_function("() => document.querySelectorAll('#map-run option').length === 2")
+    whole = page.evaluate(f"() => ({MODEL})('across').end - ({MODEL})('across').start")
+    page.locator(".bk-Figure").filter(has=page.locator("canvas")).last.scroll_into_view_if_needed()
+    place = page.locator(".bk-Figure").filter(has=page.locator("canvas")).last.bounding_box()
+    page.mouse.move(place["x"] + 200, place["y"] + 200)
+    page.mouse.wheel(0, -200)
+    page.wait_for_function(f"(whole) => ({MODEL})('across').end - ({MODEL})('across').start < whole", arg=whole)
+    assert "Confusion of the test scenes, cells" in page.inner_text("body")
+    assert wrong == []
 
 
 def test_a_scene_has_an_address_also_one_with_a_strange_name(tmp_path: Path, opened: Any) -> None:
