@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import shutil
+from copy import deepcopy
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -11,6 +14,24 @@ from experiment import ONE_SHARD, Project
 from swath.files import sha256
 
 pytestmark = [pytest.mark.workflow, pytest.mark.long]
+
+KNOWN = 0.001
+"""A learning rate of the finished experiment, beside those that learn next to nothing."""
+
+
+@pytest.fixture(scope="module")
+def halved(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A search of four trials on the finished experiment's chips, of which two are trained to the end."""
+    folder = tmp_path_factory.mktemp("halved") / "project"
+    ignored = shutil.ignore_patterns("models", "experiments", "predictions", "evals", "bundles")
+    shutil.copytree(finished.folder, folder, symlinks=True, ignore=ignored)
+    project = Project(folder, deepcopy(finished.config))
+    project.config["sweep"] = {
+        "grid": {"train.learning_rate": [KNOWN, 1.0e-7, 1.0e-8, 1.0e-9]},
+        "halving": {"first": 1, "factor": 2},
+    }
+    project.snakemake(*ONE_SHARD)
+    return project
 
 
 def rung(project: Project) -> list[dict[str, str]]:
@@ -23,65 +44,36 @@ def models(project: Project) -> dict[str, str]:
     return {path.parent.name: sha256(path) for path in project.results.glob("models/*/model-bundle.zip")}
 
 
-@pytest.fixture
-def halved(project: Project) -> tuple[Project, dict[str, str]]:
-    """A search of four trials of which two are the finished experiment's, whose models it has to make anew."""
-    before = models(project)
-    for path in [*project.results.glob("models/*/*"), *project.results.glob("experiments/small/*.*")]:
-        if path.is_file():
-            path.unlink()
-    project.config["sweep"] = {
-        "grid": {"train.learning_rate": [0.001, 0.003, 1.0e-7, 1.0e-8]},
-        "halving": {"first": 1, "factor": 2},
-    }
-    project.snakemake(*ONE_SHARD)
-    return project, before
+def stopped(project: Project) -> list[Path]:
+    """Checkpoints of trainings that have not gone on."""
+    return sorted(project.results.glob("models/*/checkpoints/*/last-00001-*.ckpt"))
 
 
-def test_the_best_go_on_to_the_models_of_uninterrupted_trainings(halved: tuple[Project, dict[str, str]]) -> None:
-    project, before = halved
-    experiment = project.results / "experiments" / "small"
-    rows = rung(project)
-    assert {row["trial"]: row["decision"] for row in rows} == {
-        "learning_rate=0.001": "goes on",
-        "learning_rate=0.003": "goes on",
-        "learning_rate=1e-07": "stopped",
-        "learning_rate=1e-08": "stopped",
-    }
-    assert models(project) == before  # byte for byte
-
+def test_the_best_go_on_to_the_models_of_uninterrupted_trainings(halved: Project, finished: Project) -> None:
+    experiment, rows = halved.results / "experiments" / "small", rung(halved)
     scores = [float(row["score"]) for row in rows]
     assert scores == sorted(scores, reverse=True)
-    leaderboard = pd.read_csv(experiment / "leaderboard.csv")
-    assert set(leaderboard["trial"]) == {"learning_rate=0.001", "learning_rate=0.003"}
-    text = (experiment / "summary.txt").read_text()
-    assert "Successive halving: 4 for 1 epoch, 2 to the end" in text
-    assert (experiment / "report.html").is_file()
-    assert not project.jobs(*ONE_SHARD)  # nothing is left to do
+    assert [row["decision"] for row in rows] == ["goes on", "goes on", "stopped", "stopped"]
+    gone_on = {row["trial"] for row in rows[:2]}
+    assert f"learning_rate={KNOWN:g}" in gone_on
+    assert set(pd.read_csv(experiment / "leaderboard.csv")["trial"]) == gone_on
+    assert "Successive halving: 4 for 1 epoch, 2 to the end" in (experiment / "summary.txt").read_text()
+    assert "Stopped early" in (experiment / "report.html").read_text()
+    common = models(halved).keys() & models(finished).keys()
+    assert len(common) == 1 and len(models(halved)) == 2
+    assert all(models(halved)[key] == models(finished)[key] for key in common)
+    assert len(stopped(halved)) == 2  # who was stopped has kept its checkpoint
 
-    # a rung that is lost is written again from what is there; who was stopped has kept its checkpoint
-    stopped = list(project.results.glob("models/*/checkpoints/*/last-00001-*.ckpt"))
-    assert len(stopped) == 2
-    tables = {path: path.read_bytes() for path in project.results.glob("models/*/rung-1.csv")}
-    assert len(tables) == 4
-    for path in tables:
+
+def test_what_is_lost_or_damaged_of_a_rung_is_written_again_and_nothing_else(halved: Project) -> None:
+    assert not halved.jobs(*ONE_SHARD)
+    table = halved.results / "experiments" / "small" / "rungs" / "1.csv"
+    before = {path: path.read_bytes() for path in [table, *halved.results.glob("models/*/rung-1.csv")]}
+    made = {path: path.stat().st_mtime_ns for path in halved.results.glob("models/*/model-bundle.zip")}
+    checkpoints = stopped(halved)
+    for path in before:
         path.unlink()
-    project.snakemake(*ONE_SHARD)
-    assert {path: path.read_bytes() for path in tables} == tables
-    assert list(project.results.glob("models/*/checkpoints/*/last-00001-*.ckpt")) == stopped
-
-    # a trial that scores worse than the finalists is trained to the rung, and changes no model
-    project.config["sweep"]["grid"]["train.learning_rate"].append(1.0e-9)
-    assert project.jobs(*ONE_SHARD)["train_rung"] == 1
-    project.snakemake(*ONE_SHARD)
-    assert len(rung(project)) == 5 and models(project).items() >= before.items()
-
-
-def test_a_damaged_table_of_a_rung_is_made_again(halved: tuple[Project, dict[str, str]]) -> None:
-    project, _ = halved
-    table = project.results / "experiments" / "small" / "rungs" / "1.csv"
-    before = table.read_bytes()
     table.write_text("rank,trial\n")
-    done = project.snakemake(*ONE_SHARD)
-    assert "cannot be read" in done.stdout
-    assert table.read_bytes() == before
+    assert "cannot be read" in halved.snakemake(*ONE_SHARD).stdout
+    assert {path: path.read_bytes() for path in before} == before
+    assert {path: path.stat().st_mtime_ns for path in made} == made and stopped(halved) == checkpoints
