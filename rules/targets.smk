@@ -44,8 +44,8 @@ VALIDATION_MAPS = of_final_runs(validation_maps_of)
 def test_of_winner(wildcards):
     """The winner's test maps and metrics: which one it is, is known once the checkpoint `select` has run."""
     winner = read_json(checkpoints.select.get().output.winner)["run"]
-    run = next(run for run in PLAN.runs if run.name == winner)
-    if not PLAN.experiment.evaluate.test:
+    run = next((run for run in PLAN.runs if run.name == winner), None)
+    if run is None or not PLAN.experiment.evaluate.test:  # none: of other trials, before it is selected anew
         return []
     metrics = [f"{RESULTS}/evals/{run.evals['test']}/test.json"] if "test" in run.evals else []
     return maps_of(run, "test") + metrics
