@@ -11,9 +11,11 @@ import torch
 
 from swath.config.train import Train
 from swath.errors import UserError
-from swath.training import loop
+from swath.metrics.history import best_epoch
+from swath.training import hardware
 from swath.training.checkpoints import CheckpointFolder
-from swath.training.loop import CheckpointCallback, best_epoch, choose_hardware, is_finished
+from swath.training.hardware import choose_hardware
+from swath.training.loop import CheckpointCallback, is_finished
 from swath.training.stopping import StopRequest
 
 
@@ -106,7 +108,7 @@ def test_sixteen_bits_only_where_they_help(
     visible: int, bf16_cpu: bool, wanted: str, precision: str, gpus: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gpus(visible)
-    monkeypatch.setattr(loop, "cpu_has_bf16", lambda: bf16_cpu)
+    monkeypatch.setattr(hardware, "cpu_has_bf16", lambda: bf16_cpu)
     assert choose_hardware(Train(mixed_precision=wanted)).precision == precision
 
 

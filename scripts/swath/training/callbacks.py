@@ -1,7 +1,9 @@
-"""Watching a training: a bar where somebody looks, TensorBoard's files for later."""
+"""Watching a training: a bar where somebody looks, a file for those elsewhere, TensorBoard's for later."""
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,12 @@ from pytorch_lightning.callbacks.progress import TQDMProgressBar
 from pytorch_lightning.callbacks.progress.tqdm_progress import Tqdm
 from torch.utils.tensorboard import SummaryWriter
 
+from swath.config.train import Train
+from swath.coordination.process_identity import this_process
+from swath.coordination.training_progress import EVERY, TrainingProgress, replace_unrecorded, write_progress
+from swath.errors import ToBeContinuedError, UserError
 from swath.job.terminal import terminal, terminal_for_bar
+from swath.metrics.history import best_epoch, csv_of, monitored
 
 
 def callbacks_of_training(name: str, tensorboard: Path, check: Callable[[], None]) -> tuple[list[Callback], bool]:
@@ -57,6 +64,77 @@ class TensorBoard(Checkpoint):  # of this type, because Lightning calls those af
         """Close the file."""
         if self._writer:
             self._writer.close()
+
+
+class ProgressFile(Checkpoint):  # as above
+    """Publish how far training is, and the metrics of its epochs so far.
+
+    Args:
+        folder: The checkpoints'.
+        train: The `train` settings.
+        hardware: What it runs on, in words.
+        check: Raises when this process may not write any more.
+    """
+
+    def __init__(self, folder: Path, train: Train, hardware: str, check: Callable[[], None]):
+        self.folder, self.train, self.hardware, self.check = folder, train, hardware, check
+        self._written = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say that it has begun."""
+        self._write(trainer, pl_module)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Say now and then how far the epoch is."""
+        if time.monotonic() - self._written >= EVERY:
+            self._write(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say how the epoch went."""
+        self._write(trainer, pl_module)
+        if trainer.is_global_zero:
+            with contextlib.suppress(OSError):
+                replace_unrecorded(metrics_so_far(self.folder), csv_of(pl_module.rows))
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Say why it has stopped; of a mistake or a fault, the job does."""
+        if isinstance(exception, ToBeContinuedError) and trainer.is_global_zero:
+            with contextlib.suppress(UserError):  # whoever has taken over speaks for the training
+                self._write(trainer, pl_module, str(exception))
+
+    def _write(self, trainer: pl.Trainer, module: Any, ended: str = "") -> None:
+        self._written = time.monotonic()
+        if not trainer.is_global_zero:
+            return
+        self.check()
+        epoch, monitor = best_epoch(module.rows, self.train.monitor), self.train.monitor
+        progress = TrainingProgress(
+            epochs=self.train.epochs,
+            finished=module.position.epoch,
+            step=module.position.step,
+            steps=int(trainer.num_training_batches),
+            monitor=monitor,
+            best=float(module.rows[epoch - 1][monitored(monitor)]) if epoch else None,
+            best_epoch=epoch,
+            seconds_per_epoch=module.seconds_per_epoch or None,
+            seconds_left=module.seconds_left if module.seconds_per_epoch else None,
+            hardware=self.hardware,
+            ended=ended,
+            process=this_process(),
+        )
+        with contextlib.suppress(OSError):  # a full disk ends no training for this
+            write_progress(self.folder, progress)
+
+
+def metrics_so_far(checkpoints: Path) -> Path:
+    """Name the file in a model's folder that its metrics are in as long as it is being trained.
+
+    Args:
+        checkpoints: The folder of the training's checkpoints, ``<model>/checkpoints/<fingerprint>``.
+    """
+    return checkpoints.parents[1] / "metrics-so-far.csv"
 
 
 class TerminalBar(TQDMProgressBar):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -19,7 +17,9 @@ from rastervision.pytorch_learner.learner import Learner
 from swath.config.classes import NULL_CLASS
 from swath.coordination.lease import leased
 from swath.files import unzip, zip_directory
+from swath.metrics.history import csv_of
 from swath.rv.pipeline import write_config
+from swath.training.callbacks import metrics_so_far
 from swath.training.checkpoints import CheckpointFolder
 from swath.training.data import remember_chips
 from swath.training.job import TrainingJob, TrainingOutputs
@@ -83,8 +83,7 @@ def train_here(job: TrainingJob, outputs: TrainingOutputs) -> None:
         if ownership is None:
             return
         ownership.check()
-        write_rows(outputs.metrics, module.rows)
-        write_rows(outputs.timing, module.timings)
+        write_history(module, outputs, checkpoints.path)
         save_bundle(learner, Path(temporary), outputs.bundle)
         write_config(config, outputs.config)
 
@@ -103,9 +102,14 @@ def save_bundle(learner: Learner, temporary: Path, output: Path) -> None:
     zip_directory(temporary / "bundle", output)
 
 
-def write_rows(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
-    """Write a CSV, a row per epoch."""
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[-1]))
-        writer.writeheader()
-        writer.writerows(rows)
+def write_history(module: LearnerModule, outputs: TrainingOutputs, checkpoints: Path) -> None:
+    """Write the CSV files, a row per epoch, in whose place there was one of the metrics so far.
+
+    Args:
+        module: What was trained.
+        outputs: Files to write.
+        checkpoints: The folder of the checkpoints.
+    """
+    outputs.metrics.write_text(csv_of(module.rows), newline="")
+    outputs.timing.write_text(csv_of(module.timings), newline="")
+    metrics_so_far(checkpoints).unlink(missing_ok=True)
