@@ -195,5 +195,4 @@ CONTEXT = RunContext(
     read_while_planning=[f"{EXPERIMENT}/winner.json"],
     confirmed=CONFIRMED,
     made_later=tests_of_all,
-    trainings=DESCRIBED,
 )

@@ -159,7 +159,12 @@ class TerminalBar(TQDMProgressBar):
 
     def _bar(self, words: str) -> Tqdm:
         return Tqdm(
-            desc=f"{self.name}: {words}", file=terminal(), leave=False, dynamic_ncols=True, bar_format=self.BAR_FORMAT
+            desc=f"{self.name}: {words}",
+            file=terminal(),
+            disable=False,
+            leave=False,
+            dynamic_ncols=True,
+            bar_format=self.BAR_FORMAT,
         )
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, float]:
