@@ -28,14 +28,12 @@ from swath.files import publish, published, replace, temporary_name
 from swath.job.attempt_log import FORMAT, add
 from swath.job.environment import set_up_computing
 from swath.job.temporary import own_temporary_folder
-from swath.job.terminal import show_on
+from swath.job.terminal import hush_libraries, show_on
 
 LIBRARIES = (
     *("rastervision-core", "torch", "torchvision", "pytorch-lightning", "segmentation-models-pytorch", "timm"),
     *("albumentations", "numpy", "rasterio", "geopandas", "shapely", "pyogrio"),
 )
-TALKATIVE = ("pytorch_lightning.utilities.rank_zero", "rastervision.pytorch_learner", "pyogrio")
-"""Whose lines, but for warnings, say how a library works: which devices there are none of, what it is building."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 TO_BE_CONTINUED = 75  # EX_TEMPFAIL: try again
 KEEP_STREAMS = "SWATH_KEEP_STREAMS"
@@ -169,9 +167,7 @@ def _write_yaml(path: Path, content: Any) -> None:
 
 def _configure_logging(terminal: Any) -> None:
     """Send Swath's own lines to the terminal and the log, everyone else's to the log alone, and each of them once."""
-    for name in TALKATIVE:
-        logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("rastervision").propagate = False  # it has a handler of its own
+    hush_libraries()
     everything = logging.StreamHandler(sys.stderr)
     everything.setFormatter(FORMAT)
     logging.basicConfig(level=logging.INFO, handlers=[everything], force=True)

@@ -14,6 +14,8 @@ NAME = "swath"
 CLEAR_LINE = "\r\033[K"
 LOG_ALONE = "log_alone"
 """Set by a record, as part of its ``extra``, that is nothing for the terminal."""
+TALKATIVE = ("pytorch_lightning.utilities", "pytorch_lightning.trainer", "rastervision.pytorch_learner", "pyogrio")
+"""Whose lines, but for warnings, tell of devices that are not there, of defaults, and of what is being built."""
 LOCKS = Path("/tmp")
 """A place that a container and its machine have in common."""
 
@@ -42,6 +44,13 @@ def show_on(terminal: Any) -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)
+
+
+def hush_libraries() -> None:
+    """Keep out of a log what only says how libraries work, and have them say everything else once."""
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("rastervision").propagate = False  # it has a handler of its own
 
 
 def terminal() -> TextIO | None:
