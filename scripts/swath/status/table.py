@@ -113,7 +113,8 @@ def _best(state: RunState) -> str:
 def _where(state: RunState) -> str:
     if state.worker is None:
         return ""
-    return ", ".join(filter(None, [place_of(state.worker), state.hardware if state.state == TRAINING else ""]))
+    hardware = state.hardware.rpartition(", ")[0] if state.state == TRAINING else ""  # without the kind of floats
+    return ", ".join(filter(None, [place_of(state.worker), hardware]))
 
 
 def place_of(process: Identity) -> str:

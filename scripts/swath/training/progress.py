@@ -7,7 +7,7 @@ import time
 from swath.job.progress import in_words
 
 FIRST = 10
-"""Steps after which the first line comes."""
+"""Steps after which the first line comes, if an epoch has more."""
 PARTS = 4
 """Of an epoch: a line may come at the end of each."""
 LEAST, MOST = 60.0, 600.0
@@ -46,8 +46,8 @@ class Progress:
         silent = now - self._told
         due = silent >= MOST or (silent >= LEAST and part > self._part)
         self._part = part
-        is_first = self._steps == min(FIRST, steps)
-        if not is_first and (self.has_bar or step == steps or not due):
+        is_first = self._steps == FIRST
+        if step == steps or (not is_first and (self.has_bar or not due)):  # the epoch's own line comes next
             return None
         self._told = now
         where = f"epoch {epoch}/{self.epochs}, step {step} of {steps} ({100 * step // steps} %)"
