@@ -84,7 +84,7 @@ def test_a_training_killed_with_everything_goes_on_from_its_last_epoch(project: 
         os.killpg(process.pid, signal.SIGSTOP)  # so that it does not end meanwhile
         looked, before = look(project)
         assert re.search(r"learning_rate=0.002,seed=0  training  [2-6]/6, .* macro_f1 0\.\d{4}, epoch \d", looked)
-        assert "trainings    0 of 1, 1 at work" in looked and "chips        4 of 4" in looked
+        assert "trainings    0 of 1, 1 at work" in looked and "chips        2 of 2" in looked
         assert f"A run of Snakemake is at work here: process {process.pid} on" in looked
         assert files_in(project.folder) == before
     finally:

@@ -9,10 +9,12 @@ from typing import Self
 
 from tqdm import tqdm
 
-from swath.job.terminal import terminal_for_bar
+from swath.job.terminal import LOG_ALONE, terminal_for_bar
 
 EVERY = 30.0
 """Seconds between two lines in a log."""
+MANY = 10
+"""Of more parts than these, the terminal is told how many are done, and the log alone of each."""
 
 
 class Progress:
@@ -40,6 +42,11 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.close()
+
+    @property
+    def of_a_part(self) -> dict[str, bool]:
+        """What a line about one part has as its ``extra``."""
+        return {LOG_ALONE: self._total > MANY}
 
     def add(self, number: int = 1) -> None:
         """Note that some more is done."""

@@ -62,8 +62,10 @@ def cut_chips(
         with Progress(log, f"{split} chips", len(scenes), "scenes") as progress:
             for facts in scenes:
                 number = _cut_scene(facts, split, chips, options, classes, Path(temporary), samples)
-                tell = log.info if number else log.warning
-                tell("%s: %d chips", facts.id, number)
+                if number:
+                    log.info("%s: %d chips", facts.id, number, extra=progress.of_a_part)
+                else:
+                    log.warning("%s: no chips", facts.id)
                 progress.add()
         zip_directory(samples, output)
 

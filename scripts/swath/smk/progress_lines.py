@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 from snakemake.logging import logger
 
@@ -31,9 +32,10 @@ def tell_of_trainings(watched: Callable[[], Watched], say: Callable[[str], None]
         watched: Tells what is watched: of a module of the user's own it is not known from the beginning.
         say: Takes what there is to say.
     """
+    signs: dict[Path, float] = {}
 
     def look() -> bool:
-        if lines := lines_of_run(states_of(watched().runs, Witness(asks_slurm=False))):
+        if lines := lines_of_run(states_of(watched().runs, Witness(asks_slurm=False, signs=signs))):
             say("\n    ".join([f"{now()} {lines[0]}", *lines[1:]]))
         return True
 

@@ -7,6 +7,7 @@ last sign must do, of which the clocks of two machines may differ in their opini
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -41,10 +42,14 @@ class Witness:
 
     Args:
         asks_slurm: Whether SLURM may be asked, which takes a moment.
+        signs: When files were last written, as earlier witnesses have seen it: what has changed since is a sign of
+            life, whatever clocks say.
     """
 
-    def __init__(self, asks_slurm: bool = True):
+    def __init__(self, asks_slurm: bool = True, signs: dict[Path, float] | None = None):
         self.asks_slurm = asks_slurm
+        self._signs = {} if signs is None else signs
+        self._before = dict(self._signs)
 
     @cached_property
     def queue(self) -> dict[str, QueuedJob] | None:
@@ -67,7 +72,10 @@ class Witness:
             return not is_dead(process)
         if (job := process.get("slurm_job")) and self.queue is not None:
             return job in self.queue
-        return age_of(file) < heartbeat.SILENCE if beats else bool(self.runs)
+        if not beats:
+            return bool(self.runs)
+        self._signs[file] = written = written_at(file)
+        return time.time() - written < heartbeat.SILENCE or self._before.get(file, written) != written
 
     @cached_property
     def runs(self) -> list[Sign]:
@@ -93,7 +101,15 @@ def is_made(job: Sequence[str]) -> bool:
 
 
 def age_of(file: Path) -> float:
-    """Return the seconds since a file was written; infinite for none. Opening it has a network file system ask."""
+    """Return the seconds since a file was written; infinite for none."""
+    return max(0.0, time.time() - written_at(file))
+
+
+def written_at(file: Path) -> float:
+    """Return when a file was written, in seconds since 1970; minus infinity for none.
+
+    Opening it has a network file system ask its server.
+    """
     with contextlib.suppress(OSError), file.open("rb") as opened:
-        return max(0.0, time.time() - os.fstat(opened.fileno()).st_mtime)
-    return float("inf")
+        return os.fstat(opened.fileno()).st_mtime
+    return -math.inf
