@@ -83,7 +83,7 @@ def test_a_training_killed_with_everything_goes_on_from_its_last_epoch(project: 
         wait_for("results/models/*/checkpoints/*/last-00001-*.ckpt", project.folder)
         os.killpg(process.pid, signal.SIGSTOP)  # so that it does not end meanwhile
         looked, before = look(project)
-        assert re.search(r"learning_rate=0.002,seed=0  training  [2-6]/6, .* macro_f1 0\.\d{4}, epoch \d", looked)
+        assert re.search(r"learning_rate=0.002,seed=0  training +[2-6]/6, .* macro_f1 0\.\d{4}, epoch \d", looked)
         assert "trainings    0 of 1, 1 at work" in looked and "chips        2 of 2" in looked
         assert f"A run of Snakemake is at work here: process {process.pid} on" in looked
         assert files_in(project.folder) == before
@@ -91,7 +91,7 @@ def test_a_training_killed_with_everything_goes_on_from_its_last_epoch(project: 
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     looked, before = look(project)
-    assert re.search(r"learning_rate=0.002,seed=0  stopped   [1-6]/6", looked)
+    assert re.search(r"learning_rate=0.002,seed=0  stopped +[1-6]/6", looked)
     assert "the same command goes on after epoch" in looked and "No run of Snakemake is at work here" in looked
     assert files_in(project.folder) == before
     assert not list(project.results.glob("models/*/model-bundle.zip"))
