@@ -20,7 +20,7 @@ from swath.cluster.queue import QueuedJob
 from swath.coordination import job_messages
 from swath.coordination.fencing import FencingToken
 from swath.coordination.lease import claim_of
-from swath.smk import progress_lines
+from swath.smk import watching
 from swath.status.table import MOST, MOST_LINES, lines_of_run, report, seconds_of_all, table
 from swath.status.trainings import (
     DONE,
@@ -287,8 +287,8 @@ def test_stages_are_counted_and_runs_of_snakemake_named() -> None:
 
 def test_the_log_of_a_run_tells_now_and_then_of_the_trainings_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    monkeypatch.setenv(progress_lines.VARIABLE, "0.05")
-    looks = progress_lines.tell_of_trainings(lambda: Watched("mine", [RUN]), said.append)
+    monkeypatch.setenv(watching.VARIABLE, "0.05")
+    looks = watching.tell_of_trainings(lambda: Watched("mine", [RUN]), said.append)
     with trainer() as at_work:
         time.sleep(0.2)
         assert not said  # none has begun
@@ -300,3 +300,13 @@ def test_the_log_of_a_run_tells_now_and_then_of_the_trainings_at_work(monkeypatc
     first, line = said[0].splitlines()
     assert "0 of 1 trainings done, 1 at work" in first
     assert line == "    lr=0.1,seed=0: epoch 4/8, 50 %, best macro_f1 0.7000 (epoch 2), about 4 minutes to go"
+
+
+@pytest.mark.parametrize("said", ["often", "0", "-1", "nan", "inf"])
+def test_how_often_a_run_tells_is_a_number_of_seconds(
+    said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(watching.VARIABLE, said)
+    with pytest.raises(SystemExit):
+        watching.tell_of_trainings(lambda: Watched("mine"))
+    assert f"wrong_value\n{watching.VARIABLE}" in capsys.readouterr().err

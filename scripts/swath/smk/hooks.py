@@ -35,12 +35,10 @@ from swath.smk.clean_up import clean_up_or_exit
 from swath.smk.command_line import check_config_files, words_after
 from swath.smk.folder_sharing import expect_later, share_folder
 from swath.smk.fork_server import fork_scripts
-from swath.smk.progress_lines import tell_of_trainings
 from swath.smk.report_lines import NameOfRun, report_on_terminal, say_nothing
 from swath.smk.run import check_container_or_exit, check_or_exit, describe_run, rules_to_run, runs_in_container
-from swath.status.table import report
+from swath.smk.watching import STATUS, only_looks, tell_of_trainings, tell_status
 from swath.status.watched import Watched
-from swath.status.witness import Witness
 from swath.versions import results_without_versions
 
 UNCHECKED = {
@@ -49,10 +47,6 @@ UNCHECKED = {
     *("apply_part", "assemble", "apply", "sample", "accuracy"),
 }
 """Rules that read no scenes: a run of these alone, such as one that fetches data, needs no preflight."""
-
-
-STATUS = "status"
-"""The rule for who only wants to look."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +183,7 @@ def on_start(workflow: Any, context: RunContext) -> None:
     """Check whatever can be checked before the first job starts; what stops the run ends the program."""
     rules = rules_to_run(workflow)
     if STATUS in rules:
-        _tell_status(context)
+        tell_status(context.watched() if context.watched else Watched(context.name))
     if rules <= {STATUS}:
         sys.exit(0)  # the run has no more to do, and none of what a run does before its first job
     _tell_of_other_versions(workflow)
@@ -216,17 +210,6 @@ def on_start(workflow: Any, context: RunContext) -> None:
         if context.watched:
             tell_of_trainings(context.watched)
     fork_scripts(workflow)
-
-
-def only_looks(arguments: Sequence[str]) -> bool:
-    """Tell whether a command asks how far everything is: it may find anything, and changes nothing."""
-    return STATUS in arguments
-
-
-def _tell_status(context: RunContext) -> None:
-    """Print how far everything is; what Snakemake says of itself goes elsewhere, to stderr."""
-    watched = context.watched() if context.watched else Watched(context.name)
-    print(report(watched, Witness()), flush=True)
 
 
 def _link_trainings(context: RunContext) -> None:

@@ -31,19 +31,22 @@ HEADER = ("run", "state", "epoch", "best so far", "time left", "where")
 def report(watched: Watched, witness: Witness) -> str:
     """Say all that is known of an experiment."""
     states = states_of(watched.runs, witness)
-    parts = [f"{watched.name}: {headline(states)}" if states else watched.name]
-    if states:
-        parts.append("\n".join(table(states)))
-        parts += ["\n".join(lines) for lines in (list(_remarks(states)),) if lines]
-    stages = "\n".join(_stages(watched.stages, witness))
-    return "\n\n".join(part for part in (*parts, stages, watched.remark, _runs(witness)) if part)
+    parts = [
+        f"{watched.name}: {headline(states)}" if states else watched.name,
+        "\n".join(table(states)) if states else "",
+        "\n".join(_remarks(states)),
+        "\n".join(_stages(watched.stages, witness)),
+        watched.remark,
+        _runs(witness),
+    ]
+    return "\n\n".join(filter(None, parts))
 
 
 def headline(states: Sequence[RunState]) -> str:
     """Say how many trainings are where, and how long they take together."""
-    trained = sum(is_trained(state) for state in states)
-    counts = Counter(state.state for state in states)
-    said = [f"{trained} of {len(states)} trainings done"]
+    trainings = {state.run.model: state for state in states}.values()  # runs can share one
+    counts = Counter(state.state for state in trainings)
+    said = [f"{sum(map(is_trained, trainings))} of {len(trainings)} trainings done"]
     said += [f"{counts[kind]} {words}" for kind, words in ((TRAINING, "at work"), (FAILED, "failed")) if counts[kind]]
     seconds = seconds_of_all(states)
     return ", ".join(said) + (f"; about {in_words(seconds)} to go for all of them" if seconds else "")
@@ -60,7 +63,7 @@ def seconds_of_all(states: Sequence[RunState]) -> float | None:
     Returns:
         Seconds; None where none is at work, or nothing is known.
     """
-    trainings = {state.run.model: state for state in states if not is_trained(state)}.values()  # runs can share one
+    trainings = {state.run.model: state for state in states if not is_trained(state)}.values()
     at_work = [state for state in trainings if state.state == TRAINING]
     known = [state.seconds_per_epoch for state in states if state.seconds_per_epoch]
     if not at_work or not known:

@@ -94,21 +94,19 @@ class ProgressFile(Checkpoint):  # as above
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Say how the epoch went."""
         self._write(trainer, pl_module)
-        if trainer.is_global_zero:
+        if trainer.is_global_zero and self._may_write():
             with contextlib.suppress(OSError):
                 replace_unrecorded(metrics_so_far(self.folder), csv_of(pl_module.rows))
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Say why it has stopped; of a mistake or a fault, the job does."""
-        if isinstance(exception, ToBeContinuedError) and trainer.is_global_zero:
-            with contextlib.suppress(UserError):  # whoever has taken over speaks for the training
-                self._write(trainer, pl_module, str(exception))
+        if isinstance(exception, ToBeContinuedError):
+            self._write(trainer, pl_module, str(exception))
 
     def _write(self, trainer: pl.Trainer, module: Any, ended: str = "") -> None:
         self._written = time.monotonic()
-        if not trainer.is_global_zero:
+        if not trainer.is_global_zero or not self._may_write():
             return
-        self.check()
         epoch, monitor = best_epoch(module.rows, self.train.monitor), self.train.monitor
         progress = TrainingProgress(
             epochs=self.train.epochs,
@@ -126,6 +124,14 @@ class ProgressFile(Checkpoint):  # as above
         )
         with contextlib.suppress(OSError):  # a full disk ends no training for this
             write_progress(self.folder, progress)
+
+    def _may_write(self) -> bool:
+        """Tell whether nobody has taken over; this process then ends where all that train together can agree to."""
+        try:
+            self.check()
+        except UserError:
+            return False
+        return True
 
 
 def metrics_so_far(checkpoints: Path) -> Path:
