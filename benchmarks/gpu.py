@@ -182,8 +182,8 @@ def bare_speed(config: dict[str, Any], work: Path, variant: Variant) -> float:
     import torch
 
     from swath.training.data import training_loader
+    from swath.training.hardware import choose_hardware
     from swath.training.learner import build_learner, describe_training
-    from swath.training.loop import choose_hardware
 
     job = training_job(config, str(work / "bare"), **variant.train)
     hardware = choose_hardware(job.train)

@@ -9,6 +9,7 @@ from swath.plan.inputs import files_behind
 from swath.plan.shards import NAME as SHARD_NAME
 from swath.plan.shards import shards_made
 from swath.scenes.states import Files
+from swath.status.watched import Watched
 from swath.smk.run import check_map_or_exit, map_of_experiment_or_exit, mount_or_exit
 
 if "PLAN" in globals():  # the config of a training
@@ -86,6 +87,11 @@ def part_of_map(wildcards):
 
 def parts_to_join(wildcards):
     return [f"{PARTS_MADE}/{part}.json" for part in parts_of_map()]
+
+
+def watched_map():
+    parts = [(part,) for part in parts_to_join(None)] if MAP_PLAN else []
+    return Watched(NAME, (), {"parts of the map": parts, "map": [(f"{PARTS}/map.json",)]} if parts else {})
 
 
 def check_map():

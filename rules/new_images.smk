@@ -12,6 +12,7 @@ NAME = APPLICATION.experiment
 include: "paths.smk"
 include: "apply.smk"
 include: "accuracy.smk"
+include: "status.smk"
 include: "verify.smk"
 
 
@@ -39,4 +40,5 @@ CONTEXT = RunContext(
     examples={},
     later={},
     check_map=check_map if MAP_PLAN else None,
+    watched=watched_map,
 )

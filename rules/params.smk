@@ -191,5 +191,4 @@ CONTEXT = RunContext(
     read_while_planning=READ_WHILE_PLANNING,
     confirmed=CONFIRMED,
     made_later=made_later,
-    trainings=DESCRIBED,
 )

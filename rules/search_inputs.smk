@@ -34,7 +34,7 @@ def runs_of_round(round, waits):
     """Name → run of a round's trials; the first fold and seed stand for a trial."""
     if SWEEP.search and waits:
         checkpoints.propose.get(round=round)
-    PLAN.take_up(proposals_of(PLAN.experiment))
+        PLAN.take_up(proposals_of(PLAN.experiment))
     runs = {}
     for run in PLAN.runs:
         if run.trial.round == round:
@@ -111,6 +111,15 @@ def search_of_round(wildcards):
 
 def made_for_search(wildcards):
     return made_for(SWEEP.search)
+
+
+def runs_by_now():
+    """The runs that there is or has been something to do for, as far as that is known: repeats of who got to the end."""
+    if not RUNGS and not SWEEP.search:
+        return PLAN.runs
+    begun = {run.name for round in ROUNDS for run in runs_of_round(round, waits=False).values()}
+    ended = {run.name for run in final_runs(waits=False)}
+    return [run for run in PLAN.runs if run.name in begun | ended]
 
 
 def final_runs(waits=True):

@@ -65,11 +65,9 @@ def made_later():
 
 def described_runs(wildcards):
     """The runs that are trained to their end, as far as they are known."""
-    known = {run.name for run in final_runs(waits=False)}
-    return [to_json(run) for run in describe_runs(PLAN, RESULTS) if run.name in known]
+    return [to_json(run) for run in describe_runs(final_runs(waits=False), RESULTS)]
 
 
-DESCRIBED = describe_runs(PLAN, RESULTS)
 RUNS = described_runs
 TABLES = [f"{EXPERIMENT}/{table}.csv" for table in ("leaderboard", "comparison", "trials", "splits")]
 SUMMED_UP = [f"{EXPERIMENT}/summary.txt", f"{EXPERIMENT}/prediction.png"]

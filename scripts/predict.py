@@ -23,4 +23,5 @@ with job(snakemake) as (inputs, output, params):
         params.colours,
         Path(snakemake.output.manifest).parent,
         output.manifest,
+        params.name,
     )

@@ -16,6 +16,7 @@ from experiment import Project
 from training_jobs import outputs_in, training_job
 
 from swath.files import sha256
+from swath.status.watched import WatchedRun
 
 PROCESSES = multiprocessing.get_context("forkserver")
 
@@ -73,6 +74,12 @@ class Trainings:
         """Wait for the end of one; its exit status, None if it has not ended by then."""
         process.join(seconds)
         return process.exitcode
+
+    def watched(self, name: str) -> WatchedRun:
+        """What is watched of one."""
+        outputs = ("model-bundle.zip", "metrics.csv", "timing.csv")
+        training = [str(self.folder / name / output) for output in outputs]
+        return WatchedRun(name, str(self.folder / "model"), "", training, {}, monitor="macro_f1")
 
     def state(self) -> dict[str, str]:
         """All checkpoints and their checksums."""

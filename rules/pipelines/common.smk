@@ -1,4 +1,7 @@
 # The plan of an experiment with a module of the user's own, and what its rules read.
+from dataclasses import replace
+from pathlib import Path
+
 from swath.own_module.plan import describe_pipeline_runs, plan_pipeline_or_exit
 from swath.own_module.signature import ROOT_URI
 from swath.own_module.table import OUTPUTS, folders_of, read_table, run_with, targets

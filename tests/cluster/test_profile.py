@@ -141,7 +141,7 @@ def test_two_gpus_are_two_processes(slurm: Slurm, finished: Project, tmp_path: P
     assert job["NNodes"] == "1"
     said = next(project.results.glob("models/*/train.log")).read_text()
     assert "CUDA_VISIBLE_DEVICES is 0,1" in said
-    assert "training on the CPU, 2 processes" in said
+    assert "training on 2 processes with" in said
 
 
 SITE_OF_ONES_OWN = """\

@@ -117,6 +117,24 @@ def test_progress_is_shown_and_logged(tmp_path: Path) -> None:
     assert "noise" in (tmp_path / "log/x.log").read_text()
 
 
+def test_libraries_say_once_what_concerns_a_user(tmp_path: Path) -> None:
+    work = """
+        import logging
+        with job(snakemake) as (inputs, output, params):
+            logging.getLogger("rastervision").addHandler(logging.StreamHandler())  # as its pipeline does
+            logging.getLogger("rastervision.core.box").info("told by Raster Vision")
+            logging.getLogger("rastervision.pytorch_learner.learner").info("Building dataloaders")
+            logging.getLogger("pytorch_lightning.utilities.rank_zero").info("TPU available: False")
+            logging.getLogger("pytorch_lightning.utilities.rank_zero").warning("a warning")
+            output.one.touch(); output.two.touch()
+        """
+    done = run(tmp_path, work)
+    assert done.returncode == 0, done.stderr
+    said = (tmp_path / "log/x.log").read_text()
+    assert (said.count("told by Raster Vision"), said.count("a warning")) == (1, 1)
+    assert "Building" not in said and "TPU" not in said
+
+
 def test_work_to_be_continued_ends_with_a_code_of_its_own(tmp_path: Path) -> None:
     done = run(
         tmp_path,

@@ -11,9 +11,11 @@ import torch
 
 from swath.config.train import Train
 from swath.errors import UserError
-from swath.training import loop
+from swath.metrics.history import best_epoch
+from swath.training import hardware
 from swath.training.checkpoints import CheckpointFolder
-from swath.training.loop import CheckpointCallback, best_epoch, choose_hardware, is_finished
+from swath.training.hardware import choose_hardware, gpu_names
+from swath.training.loop import CheckpointCallback, is_finished
 from swath.training.stopping import StopRequest
 
 
@@ -84,6 +86,16 @@ def test_as_many_gpus_as_asked_for_or_a_clear_word(gpus: Any) -> None:
         choose_hardware(Train(gpus=2))
 
 
+@pytest.mark.parametrize(("given", "numbers"), [("2,5", ("2", "5")), ("GPU-8f2e,GPU-11aa", ("0", "1"))])
+def test_gpus_are_named_by_number_and_kind(
+    given: str, numbers: tuple[str, str], gpus: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpus(2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: f"kind {index}")
+    assert gpu_names(2) == [f"GPU {number} (kind {index})" for index, number in enumerate(numbers)]
+
+
 def test_without_gpus_the_cpu_takes_their_place(gpus: Any) -> None:
     gpus(0)
     assert choose_hardware(Train(gpus=2)).accelerator == "cpu"
@@ -106,7 +118,7 @@ def test_sixteen_bits_only_where_they_help(
     visible: int, bf16_cpu: bool, wanted: str, precision: str, gpus: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gpus(visible)
-    monkeypatch.setattr(loop, "cpu_has_bf16", lambda: bf16_cpu)
+    monkeypatch.setattr(hardware, "cpu_has_bf16", lambda: bf16_cpu)
     assert choose_hardware(Train(mixed_precision=wanted)).precision == precision
 
 

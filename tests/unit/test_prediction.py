@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -43,17 +44,18 @@ from rastervision.pytorch_learner.utils.prediction import predict_scene_cc, pred
 from torch import Tensor, nn
 
 from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION, Task
+from swath.job.progress import Progress
 from swath.prediction.ahead import ahead
 from swath.prediction.engine import predict_pixels, predict_windows, windows_of_pixels
 from swath.prediction.grid import Grid
 from swath.prediction.model import Computing, Model
 from swath.prediction.pixels import PixelRows, Smooth, taper, uncertainty_of
 from swath.prediction.products import boxes_of, cache_options
-from swath.prediction.progress import Progress
 from swath.prediction.strips import Strips, stripes
 from swath.scenes.no_data import without_data
 
 HEIGHT, WIDTH, BANDS, CLASSES = 230, 170, 3, 4
+LOG = logging.getLogger("swath.predict")
 NAMES = ClassConfig(names=["null", "a", "b", "c"], null_class="null")
 
 
@@ -147,7 +149,7 @@ def parts_of(
 ) -> list[PixelRows]:
     computing = Computing(batch, False, deterministic=True, flips=flips, mixed_precision=mixed_precision)
     model = Model(learner_of(SEGMENTATION, grid.size), SEGMENTATION, grid.size, computing)
-    with Progress("s", 1) as progress:
+    with Progress(LOG, "s", 1, "windows") as progress:
         strips = Strips(scene_of(image).raster_source)
         found = list(predict_pixels(model, strips, grid, CLASSES, smooth, rows, (0, grid.width), progress, with_scores))
     assert found[0].row == rows[0]
@@ -316,7 +318,7 @@ def test_uncertainty_is_0_for_what_is_certain_and_1_for_what_is_open() -> None:
 
 def windows_of(image: str, task: Task, grid: Grid, flips: bool = False) -> list[tuple[Box, Any]]:
     model = Model(learner_of(task, grid.size), task, grid.size, Computing(5, False, True, flips))
-    with Progress("s", 1) as progress:
+    with Progress(LOG, "s", 1, "windows") as progress:
         return list(predict_windows(model, Strips(scene_of(image).raster_source), grid, (0, HEIGHT), progress))
 
 
@@ -385,8 +387,8 @@ def test_a_log_says_now_and_then_how_far_a_prediction_is(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     now = [100.0]
-    monkeypatch.setattr("swath.prediction.progress.time.monotonic", lambda: now[0])
-    with caplog.at_level("INFO"), Progress("scene a", 1000) as progress:
+    monkeypatch.setattr("swath.job.progress.time.monotonic", lambda: now[0])
+    with caplog.at_level("INFO"), Progress(LOG, "scene a", 1000, "windows") as progress:
         for _ in range(10):
             now[0] += 4
             progress.add(100)

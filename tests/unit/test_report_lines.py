@@ -55,12 +55,13 @@ def begin(number: int, rule: str, words: str | None, key: str = "a") -> None:
 
 
 def fail(number: int, how: str) -> None:
-    logger.error(FAILED.format(how=how))
+    logger.error(FAILED.format(how=how), extra={"event": LogEvent.ERROR, "exception": "RuleException"})
     parts = {"jobid": number, "rule_name": "train", "rule_msg": None, "log": ["train.log"], "input": [], "output": []}
     logger.error("", extra={"event": LogEvent.JOB_ERROR, "aux": {}, "shellcmd": None, "conda_env": None, **parts})
     say("Shutting down, this might take some time.")
     logger.error("Exiting because a job execution failed. Look above for error messages")
-    logger.error("WorkflowError:\nAt least one job did not complete successfully.")
+    end = {"event": LogEvent.ERROR, "exception": "WorkflowError"}
+    logger.error("WorkflowError:\nAt least one job did not complete successfully.", extra=end)
 
 
 def test_a_run_says_what_begins_and_how_far_it_is(terminal: Callable[..., io.StringIO]) -> None:

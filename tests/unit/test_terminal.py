@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -11,9 +12,13 @@ from contextlib import contextmanager
 import pytest
 from experiment import REPOSITORY
 
+from swath.job.terminal import LOG_ALONE, show_on
+
 WATCHING = """
-import logging, sys
+import logging, os, sys
 from swath.job.terminal import show_on, terminal_for_bar
+if "nameless" in sys.argv:  # as in a container
+    os.ttyname = lambda descriptor: "/dev/pts/none"
 show_on(open(sys.argv[1], "w"))
 print("bar" if terminal_for_bar() else "lines", flush=True)
 logging.getLogger('swath').info('epoch 1')
@@ -31,10 +36,10 @@ def terminal() -> Iterator[tuple[int, str]]:
 
 
 @contextmanager
-def watching(name: str) -> Iterator[str]:
+def watching(name: str, *more: str) -> Iterator[str]:
     """What a process that trains gets on a terminal, as long as it lives."""
     process = subprocess.Popen(
-        [sys.executable, "-c", WATCHING, name],
+        [sys.executable, "-c", WATCHING, name, *more],
         env={**os.environ, "PYTHONPATH": str(REPOSITORY / "scripts")},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -47,6 +52,20 @@ def watching(name: str) -> Iterator[str]:
         process.stdin.close()
         process.wait()
         process.stdout.close()
+
+
+def test_in_a_container_as_well_one_of_several_draws_its_bar(terminal: tuple[int, str]) -> None:
+    with watching(terminal[1], "nameless") as first, watching(terminal[1], "nameless") as second:
+        assert (first, second) == ("bar", "lines")
+
+
+def test_some_lines_are_for_the_log_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    log = logging.getLogger("swath.train")
+    show_on(sys.stdout)
+    log.info("attempt on node03", extra={LOG_ALONE: True})
+    log.info("epoch 1")
+    logging.getLogger("swath").handlers.clear()
+    assert [line.partition(" ")[2] for line in capsys.readouterr().out.splitlines()] == ["epoch 1"]
 
 
 def test_of_several_trainings_one_draws_its_bar(terminal: tuple[int, str]) -> None:

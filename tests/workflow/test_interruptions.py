@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -49,6 +50,19 @@ def wait_for(pattern: str, folder: Path, seconds: float = 120) -> Path:
     raise TimeoutError(pattern)
 
 
+def look(project: Project) -> tuple[str, dict[str, int]]:
+    """What `snakemake status` says, and the files that were there before."""
+    before = files_in(project.folder)
+    done = subprocess.run(project.command("status"), capture_output=True, text=True, check=True, timeout=60)
+    return done.stdout, before
+
+
+def files_in(folder: Path) -> dict[str, int]:
+    """All files but the logs of Snakemake, and when each was changed."""
+    files = (path for path in folder.rglob("*") if path.is_file() and ".snakemake/log" not in str(path))
+    return {str(path): path.stat().st_mtime_ns for path in files if path.name != "config.yaml"}
+
+
 @pytest.fixture(scope="module")
 def undisturbed(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The same training, which nothing happens to."""
@@ -67,9 +81,19 @@ def test_a_training_killed_with_everything_goes_on_from_its_last_epoch(project: 
     )
     try:
         wait_for("results/models/*/checkpoints/*/last-00001-*.ckpt", project.folder)
+        os.killpg(process.pid, signal.SIGSTOP)  # so that it does not end meanwhile
+        looked, before = look(project)
+        assert re.search(r"learning_rate=0.002,seed=0  training +[2-6]/6, .* macro_f1 0\.\d{4}, epoch \d", looked)
+        assert "trainings    0 of 1, 1 at work" in looked and "chips        2 of 2" in looked
+        assert f"A run of Snakemake is at work here: process {process.pid} on" in looked
+        assert files_in(project.folder) == before
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+    looked, before = look(project)
+    assert re.search(r"learning_rate=0.002,seed=0  stopped +[1-6]/6", looked)
+    assert "the same command goes on after epoch" in looked and "No run of Snakemake is at work here" in looked
+    assert files_in(project.folder) == before
     assert not list(project.results.glob("models/*/model-bundle.zip"))
     logs = [log.read_text() for log in project.results.glob("experiments/small/trials/*/train.log") if log.exists()]
     assert any("epoch 1/6" in log for log in logs)

@@ -7,11 +7,15 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from direct_training import bytes_of
 from experiment import Project
 from kill_resume import CONFIG, Campaign
 from trainings import Trainings
+
+from swath.status.trainings import DONE, STOPPED, TRAINING, state_of
+from swath.status.witness import Witness
 
 pytestmark = pytest.mark.workflow
 
@@ -57,6 +61,8 @@ def test_a_stopped_training_is_taken_over_and_writes_nothing_when_it_is_continue
         trainings.wait_for("second", "gave no sign of life")
         trainings.wait_for("second", "epoch 12/60")
         os.kill(second.pid, signal.SIGSTOP)  # so that whatever is written now is the first one's
+        seen = state_of(trainings.watched("second"), Witness())
+        assert seen.state == TRAINING and seen.worker and seen.worker["pid"] == second.pid
         before = trainings.state()
         os.kill(first.pid, signal.SIGCONT)
         assert trainings.status(first) == 1, trainings.log("first")
@@ -68,6 +74,9 @@ def test_a_stopped_training_is_taken_over_and_writes_nothing_when_it_is_continue
         first.kill()
     assert trainings.status(second) == 0
     assert "epoch 60/60" in trainings.log("second")
+    done = state_of(trainings.watched("second"), Witness())
+    assert (done.state, done.epoch) == (DONE, 60)
+    assert not (tmp_path / "model" / "metrics-so-far.csv").exists()
     assert set(bytes_of(tmp_path / "second"))
 
 
@@ -78,7 +87,15 @@ def test_asked_to_stop_with_its_whole_group_a_training_writes_a_checkpoint(
     trainings = Trainings(finished, tmp_path)
     training = trainings.start("asked", epochs=60, batch_size=4, **settings)
     trainings.wait_for("asked", "epoch 2/60")
+    seen = state_of(trainings.watched("asked"), Witness())
+    assert (seen.state, seen.epochs, seen.monitor) == (TRAINING, 60, "macro_f1")
+    assert (seen.epoch or 0) >= 1 and seen.best and seen.seconds_left and "CPU thread" in seen.hardware
+    assert seen.worker and seen.worker["pid"] == training.pid
+    assert len(pd.read_csv(tmp_path / "model" / "metrics-so-far.csv")) >= 1
     os.killpg(training.pid, signal.SIGTERM)  # as SLURM does
     assert trainings.status(training) == 75, trainings.log("asked")
+    seen = state_of(trainings.watched("asked"), Witness())
+    assert seen.state == STOPPED and seen.remark.startswith("stopped by SIGTERM after ")
+    assert seen.epoch == max(int(name.split("-")[1]) for name in trainings.state() if name.startswith("last"))
     assert "stopped by SIGTERM" in trainings.log("asked")
     assert len([name for name in trainings.state() if name.startswith("last")]) == 2

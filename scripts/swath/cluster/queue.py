@@ -7,6 +7,7 @@ the run notes it before it submits any. So the next run knows which jobs were a 
 from __future__ import annotations
 
 import getpass
+import shutil
 import sys
 import time
 from collections.abc import Collection
@@ -20,6 +21,9 @@ PATIENCE = 120.0
 """Seconds that cancelled jobs get to be gone; training writes a checkpoint before it ends."""
 LOOK = 1.0
 """Seconds between two looks at the queue."""
+LITTLE_PATIENCE = 10
+"""Seconds that SLURM gets to answer somebody who only looks."""
+SILENT = "silent"
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,25 @@ def jobs_called(names: Collection[str]) -> list[QueuedJob]:
     """
     if not names:
         return []
-    lines = ask("squeue", "--noheader", "--user", getpass.getuser(), "--format", "%A|%T|%j|%k").splitlines()
-    jobs = [line.split("|", 3) for line in lines if line.count("|") >= 3]
-    return [QueuedJob(number, state, task) for number, state, name, task in jobs if name in names]
+    return [job for name, job in _jobs(ask(*_squeue())) if name in names]
+
+
+def my_jobs() -> list[QueuedJob] | None:
+    """List this user's jobs in the queue, for somebody who does not want to wait; None where SLURM does not answer."""
+    if shutil.which("squeue") is None:
+        return None
+    told = ask(*_squeue(), missing=SILENT, patience=LITTLE_PATIENCE)
+    return None if told == SILENT else [job for _, job in _jobs(told)]
+
+
+def _squeue() -> tuple[str, ...]:
+    return "squeue", "--noheader", "--user", getpass.getuser(), "--format", "%A|%T|%j|%k"
+
+
+def _jobs(told: str) -> list[tuple[str, QueuedJob]]:
+    """Read names and jobs from what squeue has printed."""
+    lines = [line.split("|", 3) for line in told.splitlines() if line.count("|") >= 3]
+    return [(name, QueuedJob(number, state, task)) for number, state, name, task in lines]
 
 
 def _wait_until_gone(names: Collection[str]) -> None:

@@ -15,18 +15,19 @@ PAUSE = 5.0
 """Seconds between two looks for a controller that does not answer."""
 
 
-def ask(*command: str, missing: str | None = None) -> str:
+def ask(*command: str, missing: str | None = None, patience: float = PATIENCE) -> str:
     """Run a program of SLURM's; what it prints.
 
     Args:
         command: The program and its arguments.
         missing: What to return when it fails; without it, that is an error.
+        patience: Seconds that it gets.
 
     Raises:
         UserError: If SLURM does not answer.
     """
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE, env=_environment())
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=patience, env=_environment())
         return done.stdout
     except (OSError, subprocess.SubprocessError) as error:
         if missing is not None:

@@ -260,12 +260,6 @@ class Train(Section):
         return self
 
 
-def column_of(metric: str) -> str:
-    """Return the column of a training's metrics.csv that a metric stands in."""
-    kind, _, name = metric.partition(".")
-    return f"{name}_{kind}" if name else metric
-
-
 def loss_weights(loss: str | Mapping[Any, float]) -> dict[str, float]:
     """Write the setting `loss` as a weighted sum: name → weight."""
     return {loss: 1.0} if isinstance(loss, str) else dict(loss)

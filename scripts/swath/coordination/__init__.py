@@ -15,8 +15,10 @@ swath-tokens/<hash>        which job may publish some       every job, when it  
 swath-messages/<hash>      why a job failed, in words       the job             the run that       the job once it has
                            (`job_messages`)                                     waits for it       done; the next run
 models/<key>/checkpoints/  who trains there: a lease, of    the training, at    other trainings,   who takes over
-<fingerprint>/owner-<n>    which the highest number counts  every heartbeat     the doctor
-                           (`lease`)
+<fingerprint>/owner-<n>    which the highest number counts  every heartbeat     the doctor,
+                           (`lease`)                                            the status
+<the same>/progress        how far it is                    the training, a few the status,     with the checkpoints
+                           (`training_progress`)            times a minute      the run
 ========================== ================================ =================== ================== ====================
 
 A file that cannot be read, as a power cut leaves them, is not there. A sign of life is a file that changes while

@@ -40,5 +40,13 @@ def read_all() -> list[str]:
     return [text for text in dict.fromkeys(found) if text.strip()]
 
 
+def read(outputs: Iterable[str]) -> tuple[str, Path] | None:
+    """Return what a job has said when it failed last, and the file that says so; None where it has not failed."""
+    file = _file(outputs)
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        return file.read_text(encoding="utf-8"), file
+    return None
+
+
 def _file(outputs: Iterable[str]) -> Path:
     return FOLDER / f"{short_hash(sorted(outputs))}.txt"

@@ -213,6 +213,13 @@ def read_claim(folder: Path, number: int) -> Claim | None:
     return {"host": "", "pid": 0, "started": 0.0, "slurm_job": None, "released": True} if path.exists() else None
 
 
+def claim_of(folder: Path) -> tuple[Path, Claim] | None:
+    """Return the claim that counts in a folder, and its file; None where nobody has claimed it."""
+    number = newest_claim(folder)
+    claim = read_claim(folder, number) if number else None
+    return (_claim(folder, number), claim) if claim else None
+
+
 def is_gone(claim: Claim | None) -> bool:
     """Tell whether a claim's holder is known to be gone: released, or dead on this very machine."""
     return claim is not None and (bool(claim.get("released")) or is_dead(claim))

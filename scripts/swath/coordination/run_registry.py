@@ -148,6 +148,12 @@ def live_runs() -> list[Identity]:
     return list(alive.values())
 
 
+def noted_runs() -> dict[Path, Identity]:
+    """Return the runs that are noted here, by their files: those that live, and those that were killed."""
+    found = {file: read_identity(file) for file in _files(RUNS, ".json")}
+    return {file: identity for file, identity in found.items() if identity}
+
+
 def note_name_of_jobs(name: str) -> None:
     """Note what the SLURM jobs of this run are called: a name that no other run's jobs have."""
     write_json(NAMES_OF_JOBS / f"{name}.json", this_process())

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from swath.coordination.lease import is_gone, newest_claim, read_claim
+from swath.coordination.lease import claim_of, is_gone
 from swath.coordination.process_identity import describe
 from swath.coordination.run_registry import live_runs
 from swath.doctor.lines import ERROR, FINE, WARNING, Line
@@ -126,10 +126,9 @@ def locks(models: Path) -> Iterator[Line]:
         yield Line(WARNING, "runs", f"at work here: {describe(*runs)}", cure)
     alive = []
     for folder in sorted(models.glob("*/checkpoints/*")):
-        number = newest_claim(folder)
-        claim = read_claim(folder, number) if number else None
-        if claim and not is_gone(claim):
-            alive.append(f"{folder.parents[1].name} ({describe(claim)})")
+        found = claim_of(folder)
+        if found and not is_gone(found[1]):
+            alive.append(f"{folder.parents[1].name} ({describe(found[1])})")
     if alive:
         cure = "none needed: a training that is dead is taken over after 90 s"
         yield Line(WARNING, "trainings", f"running, or killed elsewhere: {', '.join(alive)}", cure)

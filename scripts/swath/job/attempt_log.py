@@ -12,6 +12,8 @@ import socket
 import sys
 from pathlib import Path
 
+from swath.job.terminal import LOG_ALONE
+
 VARIABLE = "SWATH_ATTEMPT_LOG"
 FORMAT = logging.Formatter("%(asctime)s %(name)s: %(message)s")
 
@@ -27,7 +29,8 @@ def continue_attempt_log(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     os.environ[VARIABLE] = str(path.absolute())
     go_on()
-    logging.getLogger("swath.train").info("attempt on %s, process %d", socket.gethostname(), os.getpid())
+    where = (socket.gethostname(), os.getpid())
+    logging.getLogger("swath.train").info("attempt on %s, process %d", *where, extra={LOG_ALONE: True})
 
 
 def go_on() -> None:

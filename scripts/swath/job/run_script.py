@@ -28,7 +28,7 @@ from swath.files import publish, published, replace, temporary_name
 from swath.job.attempt_log import FORMAT, add
 from swath.job.environment import set_up_computing
 from swath.job.temporary import own_temporary_folder
-from swath.job.terminal import show_on
+from swath.job.terminal import hush_libraries, show_on
 
 LIBRARIES = (
     *("rastervision-core", "torch", "torchvision", "pytorch-lightning", "segmentation-models-pytorch", "timm"),
@@ -166,7 +166,8 @@ def _write_yaml(path: Path, content: Any) -> None:
 
 
 def _configure_logging(terminal: Any) -> None:
-    """Send Swath's own lines to the terminal and the log, everyone else's to the log alone."""
+    """Send Swath's own lines to the terminal and the log, everyone else's to the log alone, and each of them once."""
+    hush_libraries()
     everything = logging.StreamHandler(sys.stderr)
     everything.setFormatter(FORMAT)
     logging.basicConfig(level=logging.INFO, handlers=[everything], force=True)

@@ -5,12 +5,19 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+from pathlib import Path
 from typing import Any, TextIO
 
 from tqdm import tqdm
 
 NAME = "swath"
 CLEAR_LINE = "\r\033[K"
+LOG_ALONE = "log_alone"
+"""Set by a record, as part of its ``extra``, that is nothing for the terminal."""
+TALKATIVE = ("pytorch_lightning.utilities", "pytorch_lightning.trainer", "rastervision.pytorch_learner", "pyogrio")
+"""Whose lines, but for warnings, tell of devices that are not there, of defaults, and of what is being built."""
+LOCKS = Path("/tmp")
+"""A place that a container and its machine have in common."""
 
 _locked: list[int] = []
 """Keeps the terminal that :func:`terminal_for_bar` has locked open until the process ends."""
@@ -21,6 +28,8 @@ class TerminalHandler(logging.StreamHandler[TextIO]):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line above whatever bar there is, another process's as well, which draws it again."""
+        if getattr(record, LOG_ALONE, False):
+            return
         clear = CLEAR_LINE if self.stream.isatty() else ""
         tqdm.write(clear + self.format(record), file=self.stream)
         self.flush()
@@ -37,6 +46,13 @@ def show_on(terminal: Any) -> None:
     log.setLevel(logging.INFO)
 
 
+def hush_libraries() -> None:
+    """Keep out of a log what only says how libraries work, and have them say everything else once."""
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("rastervision").propagate = False  # it has a handler of its own
+
+
 def terminal() -> TextIO | None:
     """Return the stream that a person watches, None where there is no terminal."""
     stream = _stream()
@@ -50,8 +66,9 @@ def terminal_for_bar() -> TextIO | None:
         return stream
     try:
         descriptor = os.open(os.ttyname(stream.fileno()), os.O_WRONLY | os.O_NOCTTY)
-    except OSError:  # it has no name in a container
-        return stream
+    except OSError:  # it has no name in a container, but a number
+        number = os.fstat(stream.fileno()).st_rdev
+        descriptor = os.open(LOCKS / f"swath-bar-{os.getuid()}-{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -27,7 +27,7 @@ from swath.training.job import TrainingOutputs
 from swath.training.loop import fit
 from swath.training.module import LearnerModule
 from swath.training.stopping import StopRequest
-from swath.training.train import save_bundle, use_threads, write_rows
+from swath.training.train import save_bundle, use_threads, write_history
 
 log = logging.getLogger("swath.train")
 
@@ -90,8 +90,7 @@ def train_pipeline(job: PipelineTraining, outputs: TrainingOutputs) -> None:
         module = LearnerModule(job.name, learner, counting, train)
         fit(module, checkpoints, ownership, StopRequest(job.deadline, ownership))
         ownership.check()
-        write_rows(outputs.metrics, module.rows)
-        write_rows(outputs.timing, module.timings)
+        write_history(module, outputs, checkpoints.path)
         learner.cfg.output_uri = str(job.folder)
         save_bundle(learner, Path(temporary), outputs.bundle)
         write_located(job.stage, outputs.config, job.folder)

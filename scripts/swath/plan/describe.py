@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from swath.config.experiment import Experiment
 from swath.plan.finished import FinishedRun
-from swath.plan.plan import Plan
+from swath.plan.keys import Run
 from swath.plan.trials import readable
 
 NULL_COLOUR = "#000000"
@@ -15,8 +17,8 @@ def colours_by_id(experiment: Experiment) -> list[str]:
     return [NULL_COLOUR, *experiment.classes.values()]
 
 
-def describe_runs(plan: Plan, results: str) -> list[FinishedRun]:
-    """List every run's readable name, values, fold, seed, and the folders its results lie in."""
+def describe_runs(runs: Sequence[Run], results: str) -> list[FinishedRun]:
+    """List runs' readable names, values, folds, seeds, and the folders their results lie in."""
     return [
         FinishedRun(
             name=run.name,
@@ -33,5 +35,5 @@ def describe_runs(plan: Plan, results: str) -> list[FinishedRun]:
             evals={split: f"{results}/evals/{key}" for split, key in run.evals.items()},
             log=f"{results}/logs/train/{run.models}.log",
         )
-        for run in plan.runs
+        for run in runs
     ]

@@ -23,6 +23,7 @@ from swath.config.predict import Window
 from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION
 from swath.files import publish_directory, published, read_state, sha256, write_json
 from swath.job.gpus import warn_of_unseen_gpus
+from swath.job.progress import Progress
 from swath.metrics.boxes import EDGES
 from swath.prediction.ahead import ahead
 from swath.prediction.bundles import NewImagery, load_models
@@ -31,7 +32,6 @@ from swath.prediction.grid import Grid, Lattice, Span
 from swath.prediction.model import Predictor
 from swath.prediction.pixels import PixelRows, uncertainty_of
 from swath.prediction.products import boxes_of, cache_options
-from swath.prediction.progress import Progress
 from swath.prediction.strips import Layer, Strips
 from swath.products.maps import BLOCK, NO_SHARE, Place, as_bytes, plain_raster_writer
 from swath.rv.stores import STORES
@@ -282,7 +282,7 @@ class Applied:
         name = f"{self.part.facts.id}, part {self.part.part} of {self.part.parts}"
         with (
             rasterio.Env(**cache_options(strips.cache)),
-            Progress(name, windows) as progress,
+            Progress(log, name, windows, "windows") as progress,
         ):
             yield strips, progress
 

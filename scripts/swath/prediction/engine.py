@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from rastervision.core.box import Box
 
 from swath.config.classes import NULL_CLASS_ID
+from swath.job.progress import Progress
 from swath.prediction.ahead import ahead
 from swath.prediction.grid import Grid, Span
 from swath.prediction.model import Batch, Predictor
 from swath.prediction.pixels import PixelRows, PixelSums, Smooth, pixel_sums
-from swath.prediction.progress import Progress
 from swath.prediction.strips import Strips, stripes
 
 

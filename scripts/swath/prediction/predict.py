@@ -37,6 +37,7 @@ def predict_scenes(
     colours: Sequence[str],
     folder: Path,
     manifest: Path,
+    name: str = "",
 ) -> None:
     """Predict whole scenes.
 
@@ -52,6 +53,7 @@ def predict_scenes(
         colours: Colours by class id.
         folder: Where the scenes' folders go.
         manifest: JSON to write: scene id → folder, and files with their SHA-256.
+        name: The run's readable name, for messages.
     """
     warn_of_unseen_gpus(torch.cuda.device_count())
     check_imagery(scenes, options.imagery)
@@ -64,10 +66,11 @@ def predict_scenes(
         network = Model(pipeline.backend.learner, options.task, window.chip_size, computing)
         written = {}
         for facts in scenes:
+            words = f"{name}: {facts.id}" if name else facts.id
             target = folder / facts.maps
             made_from = {"model": sha256(model / BUNDLE), "image": sorted(facts.inputs["image"].values())}
             if is_made_from(target, made_from):
-                log.info("%s: its maps are there already", facts.id)
+                log.info("%s: its maps are there already", words)
                 published.append(target)  # they are this job's, too
             else:
                 prediction = Prediction(
@@ -79,11 +82,12 @@ def predict_scenes(
                     bands=channel_order(facts, options.imagery.bands),
                     window=window,
                     background=options.unlabelled,
+                    name=words,
                 )
                 with publish_directory(target) as unfinished:
                     write_products(options.task, prediction, unfinished)
                     write_json(unfinished / MADE_FROM, {**made_from, "maps": checksums_of_maps(unfinished)})
-                log.info("%s: predicted", facts.id)
+                log.info("%s: predicted", words)
             files = {file.name: sha256(file) for file in sorted(target.iterdir()) if file.is_file()}
             written[facts.id] = {"folder": target.name, "files": files}
     write_json(manifest, {"scenes": written})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -22,13 +23,13 @@ from swath.config.classes import NULL_CLASS_ID
 from swath.config.predict import Window
 from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION, Task
 from swath.job.environment import COMPUTING
+from swath.job.progress import Progress
 from swath.metrics.boxes import EDGES
 from swath.prediction.ahead import ahead
 from swath.prediction.engine import predict_pixels, predict_windows, windows_of_pixels
 from swath.prediction.grid import Grid, Span
 from swath.prediction.model import Model
 from swath.prediction.pixels import PixelRows, ScoreRows, uncertainty_of
-from swath.prediction.progress import Progress
 from swath.prediction.strips import Strips
 from swath.products.boxes import box_table
 from swath.products.maps import label_raster_writer, share_raster_writer
@@ -46,6 +47,8 @@ CELLS = "cells.parquet"
 CACHE = "GDAL_CACHEMAX"
 ROWS = 1024
 """Rows of a map that are written at once."""
+
+log = logging.getLogger("swath.predict")
 
 
 ShareWriter = AbstractContextManager[Callable[[PixelRows], None]]
@@ -65,6 +68,7 @@ class Prediction:
         bands: 0-based indices of the bands the model sees.
         window: The resolved prediction window.
         background: Id of the class that lies outside every label; the null class's if there is none.
+        name: What the prediction is called while it is being made.
     """
 
     facts: SceneFacts
@@ -75,6 +79,7 @@ class Prediction:
     bands: Sequence[int]
     window: Window
     background: int = NULL_CLASS_ID
+    name: str = ""
 
     @property
     def classes(self) -> list[str]:
@@ -102,7 +107,11 @@ class Prediction:
         """Open the image, and show how far its prediction is."""
         windows = windows_of_pixels(self.grid, self.rows, self.columns)
         strips = Strips(self.scene.raster_source)
-        with rasterio.Env(**cache_options(strips.cache)), Progress(self.facts.id, windows) as progress:
+        name = self.name or self.facts.id
+        with (
+            rasterio.Env(**cache_options(strips.cache)),
+            Progress(log, name, windows, "windows") as progress,
+        ):
             yield strips, progress
 
     def windows(self) -> Iterator[tuple[Box, Any]]:

@@ -16,6 +16,7 @@ from swath.config.chips import Chips
 from swath.config.tasks import DETECTION
 from swath.errors import Problem, UserError
 from swath.files import file_name, short_hash, unzip, zip_directory
+from swath.job.progress import Progress
 from swath.rv.chip_files import CHIP_FILES, FOLDERS
 from swath.rv.cutting import CUTTING, Cutting
 from swath.rv.label_sources import label_source
@@ -58,10 +59,14 @@ def cut_chips(
     _check_sizes(scenes, chips)
     with tempfile.TemporaryDirectory() as temporary:
         samples = Path(temporary) / "samples"
-        for facts in scenes:
-            number = _cut_scene(facts, split, chips, options, classes, Path(temporary), samples)
-            tell = log.info if number else log.warning
-            tell("%s: %d chips", facts.id, number)
+        with Progress(log, f"{split} chips", len(scenes), "scenes") as progress:
+            for facts in scenes:
+                number = _cut_scene(facts, split, chips, options, classes, Path(temporary), samples)
+                if number:
+                    log.info("%s: %d chips", facts.id, number, extra=progress.of_a_part)
+                else:
+                    log.warning("%s: no chips", facts.id)
+                progress.add()
         zip_directory(samples, output)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -14,6 +15,7 @@ from swath.config.records import to_json
 from swath.config.tasks import DETECTION, SEGMENTATION
 from swath.errors import Problem, UserError
 from swath.files import file_name, publish_directory, sha256, write_json
+from swath.job.progress import Progress
 from swath.scenes.facts import ImageHeader, LabelFacts, SceneFacts, SceneImage, ScenesSpec
 from swath.scenes.images import read_image
 from swath.scenes.label_raster import TRUTH, Blanked, burned, evaluated_area, write_ids
@@ -24,6 +26,8 @@ from swath.scenes.rasters import without_data_under, write_label_raster
 from swath.scenes.scene import Scene, folder_of_maps
 from swath.scenes.states import Files
 from swath.scenes.vectors import read_aoi, read_labels
+
+log = logging.getLogger("swath.scenes")
 
 
 def prepare_scenes(scenes: Sequence[Scene], spec: ScenesSpec, folder: Path, manifest: Path) -> None:
@@ -44,7 +48,11 @@ def prepare_scenes(scenes: Sequence[Scene], spec: ScenesSpec, folder: Path, mani
         UserError: For images and labels that cannot be used, all of them at once.
     """
     facts, problems, files = {}, [], Files()
-    with publish_directory(folder) as temporary:
+    telling = Progress(log, f"reading {folder.name}", len(scenes), "scenes")
+    with (
+        publish_directory(folder) as temporary,
+        telling as progress,
+    ):
         for scene in scenes:
             try:
                 name = file_name(scene.id)
@@ -52,6 +60,7 @@ def prepare_scenes(scenes: Sequence[Scene], spec: ScenesSpec, folder: Path, mani
                 facts[scene.id] = to_json(_prepare_scene(scene, spec, files, temporary / name, folder / name))
             except UserError as error:
                 problems += error.problems
+            progress.add()
         if problems:
             raise UserError(problems)
     files.remember()

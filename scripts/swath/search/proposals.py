@@ -21,8 +21,8 @@ from typing import Any
 from pydantic import JsonValue
 
 from swath.config.sweep import Distribution, Search
-from swath.config.train import column_of
 from swath.files import short_hash
+from swath.metrics.history import monitored
 from swath.plan.trials import draw, readable_number, value_at
 from swath.search.rungs import best_so_far
 
@@ -116,7 +116,7 @@ def _tpe(search: Search, number: int, outcomes: Sequence[Outcome], metric: str) 
 
 def _score(outcome: Outcome, metric: str) -> tuple[int, float]:
     with Path(outcome.metrics).open(newline="", encoding="utf-8") as file:
-        values = [float(row[column_of(metric)]) for row in csv.DictReader(file)]
+        values = [float(row[monitored(metric)]) for row in csv.DictReader(file)]
     return len(values), best_so_far(values, metric)
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from swath.config.experiment import Experiment
 from swath.config.sweep import Halving
 from swath.config.tasks import MONITORS, MONITORS_BY_CLASS
-from swath.config.train import column_of
+from swath.metrics.history import monitored
 
 GOES_ON, STOPPED = "goes on", "stopped"
 FIELDS = ("rank", "trial", "epochs", "score", "decision", "reason")
@@ -147,7 +147,7 @@ def who_went_on(tables: Sequence[Path]) -> list[str]:
 def _standing(trial: str, history: Path, metric: str) -> Standing:
     with history.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    return Standing(trial, len(rows), best_so_far([float(row[column_of(metric)]) for row in rows], metric))
+    return Standing(trial, len(rows), best_so_far([float(row[monitored(metric)]) for row in rows], metric))
 
 
 def best_so_far(values: Sequence[float], metric: str) -> float:

@@ -36,14 +36,16 @@ from swath.smk.clean_up import clean_up_or_exit
 from swath.smk.command_line import check_config_files, words_after
 from swath.smk.folder_sharing import expect_later, share_folder
 from swath.smk.fork_server import fork_scripts
-from swath.smk.report_lines import NameOfRun, report_on_terminal
+from swath.smk.report_lines import NameOfRun, report_on_terminal, say_nothing
 from swath.smk.run import check_container_or_exit, check_or_exit, describe_run, rules_to_run, runs_in_container
+from swath.smk.watching import STATUS, only_looks, tell_of_trainings, tell_status
+from swath.status.watched import Watched
 from swath.versions import results_without_versions
 
 TRAININGS = {"train", "train_rung"}
 """Rules that train."""
 UNCHECKED = {
-    *("all", "doctor", "verify", "clean_up", "splits", "weights"),
+    *("all", "doctor", "verify", "clean_up", "splits", "weights", "status"),
     *("encoder_weights", "havel", "havel_chips", "neon_trees"),
     *("apply_part", "assemble", "apply", "sample", "accuracy"),
 }
@@ -70,8 +72,9 @@ class RunContext:
         read_while_planning: Results that say which jobs there are.
         confirmed: Whether the command says yes to what it would ask.
         made_later: Tells the files of jobs that are only known once a checkpoint has run.
-        trainings: The experiment's runs, as far as they are known.
+        trainings: Tells the experiment's runs, as far as they are known.
         check_map: Compares new images with what their model was trained on, if there is a map to make.
+        watched: Tells what is watched of it.
     """
 
     name: str
@@ -89,18 +92,21 @@ class RunContext:
     read_while_planning: Sequence[str] = ()
     confirmed: bool = False
     made_later: Callable[[], Sequence[str]] = list
-    trainings: Sequence[FinishedRun] = ()
+    trainings: Callable[[], Sequence[FinishedRun]] = list
     check_map: Callable[[], None] | None = None
+    watched: Callable[[], Watched] | None = None
 
 
 def before_planning(workflow: Any) -> None:
     """Patch Snakemake, in a run and in each of its jobs."""
+    os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' bars would end up in logs; Swath's own say when they show
     upstream.apply(is_job=not workflow.is_main_process)
     upstream.ask_the_same(workflow, "train_rung", "train")
     gc.freeze()  # Python would look for garbage in all that is loaded when the process ends: half a second
     if workflow.is_main_process:
         with ending_the_program():
             check_folder(Path.cwd(), ".snakemake")
+    if workflow.is_main_process and not only_looks(sys.argv[1:]):
         share_folder()
         for damage in remove_damaged():
             _tell_of_damage(damage)
@@ -148,7 +154,10 @@ def after_planning(workflow: Any, context: RunContext) -> None:
     """Claim what the run makes, report on the terminal, and have a cluster use Swath's executor: before `on_start`."""
     expect_later(context.made_later)
     if workflow.is_main_process:
-        _forget_unreadable(context.read_while_planning)
+        if only_looks(sys.argv[1:]):
+            say_nothing()
+        else:
+            _forget_unreadable(context.read_while_planning)
         if Path(workflow.main_snakefile).resolve().parent == context.repository.resolve():
             report_on_terminal(workflow, context.name_of_run)  # another workflow's lines are its own affair
             _check_until_or_exit(sys.argv[1:], context)  # Snakemake keeps the option to itself until it has parsed
@@ -180,6 +189,10 @@ def _check_until_or_exit(arguments: Sequence[str], context: RunContext) -> None:
 def on_start(workflow: Any, context: RunContext) -> None:
     """Check whatever can be checked before the first job starts; what stops the run ends the program."""
     rules = rules_to_run(workflow)
+    if STATUS in rules:
+        tell_status(context.watched() if context.watched else Watched(context.name))
+    if rules <= {STATUS}:
+        sys.exit(0)  # the run has no more to do, and none of what a run does before its first job
     _tell_of_other_versions(workflow)
     if any(job.output for job in workflow.dag.needrun_jobs()):
         with ending_the_program():
@@ -199,15 +212,17 @@ def on_start(workflow: Any, context: RunContext) -> None:
         context.check_map()
     if site is not None:
         _take_over_cluster_or_exit(site)
-    if rules & TRAININGS:
+    if rules & TRAININGS or context.known_after.keys() & rules:
         _link_trainings(context)
+        if context.watched:
+            tell_of_trainings(context.watched)
     fork_scripts(workflow)
 
 
 def _link_trainings(context: RunContext) -> None:
     """Link what trainings are going to write; without the links, a run is as good."""
     try:
-        link_trainings(Path(context.folder), context.trainings)
+        link_trainings(Path(context.folder), context.trainings())
     except OSError as error:
         print(f"{context.folder}/trials: no links yet ({error.strerror}).", file=sys.stderr)
 

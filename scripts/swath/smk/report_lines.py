@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ from typing import Any
 from snakemake.jobs import Job
 from snakemake.logging import DefaultFormatter, LogEvent, logger
 
+from swath.job.terminal import CLEAR_LINE
 from swath.patches import replace
 
 HANDLER = "DefaultStreamHandler"
@@ -43,6 +45,8 @@ HIDDEN_EVENTS = {
     *(LogEvent.WORKFLOW_STARTED, LogEvent.RESOURCES_INFO, LogEvent.JOB_STARTED, LogEvent.JOB_FINISHED),
     *(LogEvent.SHELLCMD, LogEvent.GROUP_INFO),
 }
+PLAIN = (None, LogEvent.ERROR)
+"""Events of records that are nothing but text."""
 HOW_IT_ENDED = re.compile(r"CalledProcessError in file[\s\S]*(?:non-zero exit status (\d+)|died with <Signals\.(\w+))")
 """What Snakemake says of a script that has failed, before it says which."""
 THE_END = "At least one job did not complete successfully"
@@ -69,6 +73,11 @@ def report_on_terminal(workflow: Any, name_of_run: NameOfRun | None) -> None:
                 replace(Job, "log_info", _count)
 
 
+def say_nothing() -> None:
+    """Have Snakemake tell of nothing but what is wrong: not of a plan that is a single look."""
+    logger.setLevel(logging.WARNING)
+
+
 def _count(self: Any, indent: bool = False, printshellcmd: bool = True) -> None:
     """Tell of a planned job what the table of a dry run needs; words and params, which nobody sees, cost time."""
     job = {"rule_name": self.rule.name, "wildcards": self.wildcards_dict}
@@ -91,12 +100,13 @@ class ReportFormatter(DefaultFormatter):
         self.shown = -1
         self.how: tuple[str | None, str | None] = (None, None)
         self.stops, self.failures = 0, 0
+        self.clear = CLEAR_LINE if sys.stderr.isatty() else ""  # a job's bar may stand on the line
 
     def format(self, record: logging.LogRecord) -> str:
         """Find words for a record."""
-        if getattr(record, "event", None) is None and THE_END in str(record.msg):
-            return self.farewell()
-        return super().format(record)
+        if getattr(record, "event", None) in PLAIN and THE_END in str(record.msg):
+            return self.clear + self.farewell()
+        return self.clear + super().format(record)
 
     def farewell(self) -> str:
         """Say how a run ends that has not come to its end."""
@@ -114,7 +124,7 @@ class ReportFormatter(DefaultFormatter):
     def format_job_info(self, msg: dict[str, Any]) -> str:
         """Say in one line what begins."""
         self.words[msg["jobid"]] = msg["rule_msg"] or msg["rule_name"]
-        return f"{_now()} {self.words[msg['jobid']]}"
+        return f"{now()} {self.words[msg['jobid']]}"
 
     def format_job_error(self, msg: dict[str, Any]) -> str:
         """Say in one line what failed, and where more is said."""
@@ -122,7 +132,7 @@ class ReportFormatter(DefaultFormatter):
         told = f": {msg['rule_msg']}" if msg["rule_msg"] else ""
         killed = f" (killed by {self.how[1]})" if self.how[1] else ""
         log = f"; its log: {', '.join(msg['log'])}" if msg["log"] else ""
-        return f"{_now()} Failed: {words}{killed}{told}{log}"
+        return f"{now()} Failed: {words}{killed}{told}{log}"
 
     def table(self) -> str:
         """Draw what a dry run has planned: a row for every run, a column for every rule."""
@@ -166,7 +176,7 @@ class Chosen(logging.Filter):
             return self._is_progress_shown(record)
         if event == LogEvent.JOB_ERROR:
             return self._is_failure_shown()
-        return event is not None or not self._is_noise(record)
+        return event not in PLAIN or not self._is_noise(record)
 
     def _is_job_shown(self, record: Any) -> bool:
         if self.formatter.dry_run:
@@ -207,7 +217,8 @@ def _by_value(name: str) -> list[tuple[bool, float, str]]:
     return [(bool(index % 2), float(part) if index % 2 else 0.0, part) for index, part in enumerate(parts)]
 
 
-def _now() -> str:
+def now() -> str:
+    """Write the time of day, as the lines of a run begin with it."""
     return time.strftime("%H:%M:%S")
 
 

@@ -36,6 +36,10 @@ class Position(NamedTuple):
     epoch: int
     step: int
 
+    def in_words(self) -> str:
+        """Say it to a person."""
+        return f"after {self.epoch} epochs" + (f" and {self.step} steps of the next" if self.step else "")
+
 
 class DurableCheckpointIO(TorchCheckpointIO):
     """Write a checkpoint under a temporary name beside its target, flush it to the disk, rename it, read it back.

@@ -7,8 +7,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
@@ -17,34 +16,25 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 
-from swath.config.train import Train, column_of
+from swath.config.train import Train
 from swath.coordination.lease import Lease
 from swath.errors import Problem, ToBeContinuedError, UserError
-from swath.job.gpus import warn_of_unseen_gpus
+from swath.metrics.history import Rows, best_epoch
 from swath.training.averaging import MovingAverage
-from swath.training.callbacks import callbacks_of_training
-from swath.training.checkpoints import CheckpointFolder, DurableCheckpointIO
+from swath.training.callbacks import ProgressFile, callbacks_of_training
+from swath.training.checkpoints import CheckpointFolder, DurableCheckpointIO, Position
+from swath.training.hardware import choose_hardware, gpu_names
 from swath.training.module import LearnerModule
 from swath.training.stopping import StopRequest
-from swath.training.upstream import cpu_has_bf16, gpus_have_bf16, leave_signals_alone
+from swath.training.upstream import leave_signals_alone
 
-PRECISIONS = {"bf16-mixed": "bfloat16 where it does no harm", "16-mixed": "16 bits where it does no harm"}
 LOOK_EVERY = 10
 """Steps between two looks at whether to stop, where several processes have to agree."""
 
 log = logging.getLogger("swath.train")
-Rows = Sequence[Mapping[str, float]]
 
 
 # --- what the history says ------------------------------------------------------------------------
-
-
-def best_epoch(rows: Rows, monitor: str) -> int | None:
-    """Return the best epoch, counted from 1, by the monitored metric; the first of equals. None without epochs."""
-    column = column_of(monitor)
-    sign = -1.0 if column.endswith("loss") else 1.0
-    scores = [-math.inf if math.isnan(row[column]) else sign * row[column] for row in rows]
-    return scores.index(max(scores)) + 1 if scores else None
 
 
 def is_finished(rows: Rows, spent_seconds: float, train: Train) -> str | None:
@@ -174,68 +164,13 @@ class CheckpointCallback(Checkpoint):  # of this type, because Lightning calls t
         return self._steps_between_looks * step + validation + self.folder.write_seconds
 
     def _farewell(self, module: LearnerModule, reason: str) -> str:
-        epoch, step = module.position
         return (
-            f"{module.name}: stopped by {reason} after {epoch} epochs and {step} steps of the next; nothing is lost, "
-            "the same command goes on from here"
+            f"{module.name}: stopped by {reason} {module.position.in_words()}; nothing is lost, the same command goes "
+            "on from here"
         )
 
 
 # --- the loop -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Hardware:
-    """What a training runs on.
-
-    Attributes:
-        accelerator: gpu or cpu.
-        precision: Lightning's word for it.
-    """
-
-    accelerator: str
-    precision: str
-
-    def in_words(self, train: Train) -> str:
-        """Say it to a person."""
-        threads = f"{train.threads} threads" if train.threads > 1 else "one thread"
-        if self.accelerator == "gpu":
-            what = f"{train.gpus} GPUs" if train.gpus > 1 else "one GPU"
-        else:
-            what = f"the CPU, {train.gpus} processes with {threads} each" if train.gpus > 1 else f"the CPU, {threads}"
-        return f"{what}, in {'32 bits' if self.precision == '32-true' else PRECISIONS[self.precision]}"
-
-
-def choose_hardware(train: Train) -> Hardware:
-    """Take the GPUs asked for, or the CPU where there are none.
-
-    Raises:
-        UserError: If there are GPUs, but fewer than asked for.
-    """
-    visible = torch.cuda.device_count()
-    if 0 < visible < train.gpus:
-        raise UserError(
-            Problem(
-                "too_few_gpus",
-                "config",
-                "train.gpus",
-                f"{train.gpus}, on a machine where {visible} can be seen",
-                "as many GPUs as asked for",
-                "ask for fewer, or for a node with more",
-            )
-        )
-    warn_of_unseen_gpus(visible)
-    wanted, words = train.mixed_precision, {"bf16": "bf16-mixed", "fp16": "16-mixed"}
-    if wanted == "auto":
-        wanted = "bf16" if visible and gpus_have_bf16() else "none"
-    if wanted == "none":
-        precision = "32-true"
-    elif visible or (wanted == "bf16" and cpu_has_bf16()):
-        precision = words[wanted]
-    else:
-        log.info("mixed_precision %s: this CPU would only be slower, computing in 32 bits", wanted)
-        precision = "32-true"
-    return Hardware("gpu" if visible else "cpu", precision)
 
 
 def fit(
@@ -266,7 +201,8 @@ def fit(
         module.load_state_dict(newest[1]["state_dict"])
     else:
         if newest:
-            log.info("%s: going on from %s", module.name, newest[0].name)
+            position = Position(len(newest[1]["swath"]["rows"]), newest[1]["swath"]["step"])
+            log.info("%s: going on from %s, %s", module.name, newest[0].name, position.in_words())
         average = MovingAverage(train.ema) if train.ema else None
         trainer = build_trainer(module, folder, ownership, stop, rung, average)
         with stop.listening(), warnings.catch_warnings():
@@ -294,7 +230,8 @@ def build_trainer(
     """Build Lightning's trainer of the `train` settings; see :func:`fit` and :class:`CheckpointCallback`."""
     train = module.train_settings
     hardware = choose_hardware(train)
-    log.info("%s: training on %s", module.name, hardware.in_words(train))
+    words = hardware.in_words(train, gpu_names(train.gpus) if hardware.accelerator == "gpu" else [])
+    log.info("%s: training on %s", module.name, words)
     if train.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     strategy: Any = "auto"
@@ -302,6 +239,7 @@ def build_trainer(
         # encoders cut short have layers that nothing uses, frozen ones layers without gradients
         strategy = DDPStrategy(find_unused_parameters=True)
     check = ownership.check if ownership else _nothing
+    watch = ProgressFile(folder.path, train, words, check, rung)
     callbacks, bar = callbacks_of_training(module.name, folder.path.parents[1] / "tensorboard", check)
     if average:
         callbacks = [average, *callbacks]
@@ -321,7 +259,7 @@ def build_trainer(
         enable_progress_bar=bar,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        callbacks=[*callbacks, CheckpointCallback(folder, stop, check, train, rung, average)],
+        callbacks=[*callbacks, watch, CheckpointCallback(folder, stop, check, train, rung, average)],
         # LightningEnvironment: SLURM's variables alone would switch on Lightning's own requeueing
         plugins=[LightningEnvironment(), DurableCheckpointIO(check)],
     )

@@ -17,6 +17,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from swath.config.train import Train
+from swath.job.progress import in_words
+from swath.metrics.history import best_epoch
 from swath.metrics.scores import confusion_scores
 from swath.rv.seeds import mixed_seed, seed_torch
 from swath.training.checkpoints import Checkpoint, Position
@@ -90,6 +92,19 @@ class LearnerModule(pl.LightningModule):
     def seconds_per_step(self) -> float:
         """How long a step of this epoch has taken so far."""
         return self._epoch_seconds["training"] / max(1, self._step)
+
+    @property
+    def seconds_per_epoch(self) -> float:
+        """How long an epoch takes: by the last ones; in the first, as if validation took as long as training."""
+        if known := [timing["seconds"] for timing in self.timings[-3:]]:
+            return sum(known) / len(known)
+        return self.seconds_per_step * (self.trainer.num_training_batches + sum(self.trainer.num_val_batches))
+
+    @property
+    def seconds_left(self) -> float:
+        """How long the rest of the training takes, if it is not stopped before its last epoch."""
+        epochs = self.train_settings.epochs - len(self.rows)
+        return max(0.0, epochs * self.seconds_per_epoch - sum(self._epoch_seconds.values()))
 
     # --- data
 
@@ -167,8 +182,9 @@ class LearnerModule(pl.LightningModule):
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Stop the clock of a step; say now and then how far training is."""
         self._tick("training")
-        steps = int(self.trainer.num_training_batches)
-        if self._progress and (line := self._progress.line(len(self.rows) + 1, batch_idx + 1, steps)):
+        epoch, steps = len(self.rows) + 1, int(self.trainer.num_training_batches)
+        each, left = self.seconds_per_step, self.seconds_left
+        if self._progress and (line := self._progress.line(epoch, batch_idx + 1, steps, each, left)):
             log.info("%s: %s", self.name, line)
 
     def on_validation_epoch_start(self) -> None:
@@ -251,9 +267,15 @@ class LearnerModule(pl.LightningModule):
     def _tell(self) -> None:
         """Say on one line how the epoch went."""
         row, timing = self.rows[-1], self.timings[-1]
+        if self._progress:
+            self._progress.end_epoch()
         known = {"train_loss": "loss", "val_loss": "validation loss", MACRO_F1: "macro-F1"}
         metrics = "  ".join(f"{words} {row[name]:.4f}" for name, words in known.items() if name in row)
+        if best_epoch(self.rows, self.train_settings.monitor) == len(self.rows):
+            metrics += "  the best so far"
         took = f"{timing['seconds']:.1f} s, {speed(timing['samples_per_second'])}"
+        if len(self.rows) < self.train_settings.epochs:
+            took += f"; about {in_words(self.seconds_left)} to go"
         log.info("%s: epoch %d/%d  %s  (%s)", self.name, row["epoch"], self.trainer.max_epochs, metrics, took)
 
     # --- checkpoints

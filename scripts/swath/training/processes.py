@@ -19,7 +19,7 @@ import psutil
 from swath.coordination.fencing import work_for_job
 from swath.errors import ToBeContinuedError, UserError
 from swath.job.attempt_log import go_on
-from swath.job.terminal import show_on, terminal_descriptor
+from swath.job.terminal import hush_libraries, show_on, terminal_descriptor
 from swath.training.stopping import SIGNALS
 
 LAUNCHERS = (
@@ -83,6 +83,7 @@ def _run(task: Path) -> None:
     """Run a pickled task; in every process that trains together."""
     module, name, arguments, outcome = pickle.loads(task.read_bytes())
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s")
+    hush_libraries()
     first = "LOCAL_RANK" not in os.environ
     if first and os.environ.get(TERMINAL, "None") != "None":
         show_on(os.fdopen(int(os.environ[TERMINAL]), "w", buffering=1))

@@ -7,7 +7,6 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -19,7 +18,9 @@ from rastervision.pytorch_learner.learner import Learner
 from swath.config.classes import NULL_CLASS
 from swath.coordination.lease import leased
 from swath.files import unzip, zip_directory
+from swath.metrics.history import csv_of
 from swath.rv.pipeline import write_config
+from swath.training.callbacks import metrics_so_far
 from swath.training.checkpoints import CheckpointFolder
 from swath.training.data import remember_chips
 from swath.training.job import Rung, TrainingJob, TrainingOutputs
@@ -71,7 +72,8 @@ def train_to_rung(job: TrainingJob, rung: Rung) -> None:
     finished = job.folder / "metrics.csv"
     if finished.is_file():
         with finished.open(newline="") as file:
-            write_rows(rung.metrics, list(csv.DictReader(file))[: rung.epochs])
+            rows = list(csv.DictReader(file))[: rung.epochs]
+        rung.metrics.write_text(csv_of(rows), newline="")
     else:
         _train(job, rung)
 
@@ -109,10 +111,9 @@ def train_here(job: TrainingJob, wanted: TrainingOutputs | Rung) -> None:
             return
         ownership.check()
         if isinstance(wanted, Rung):
-            write_rows(wanted.metrics, module.rows[: wanted.epochs])
+            wanted.metrics.write_text(csv_of(module.rows[: wanted.epochs]), newline="")
             return
-        write_rows(wanted.metrics, module.rows)
-        write_rows(wanted.timing, module.timings)
+        write_history(module, wanted, checkpoints.path)
         save_bundle(learner, Path(temporary), wanted.bundle)
         write_config(config, wanted.config)
 
@@ -131,9 +132,14 @@ def save_bundle(learner: Learner, temporary: Path, output: Path) -> None:
     zip_directory(temporary / "bundle", output)
 
 
-def write_rows(path: Path, rows: Sequence[Mapping[str, float | str]]) -> None:
-    """Write a CSV, a row per epoch."""
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[-1]))
-        writer.writeheader()
-        writer.writerows(rows)
+def write_history(module: LearnerModule, outputs: TrainingOutputs, checkpoints: Path) -> None:
+    """Write the CSV files, a row per epoch, in whose place there was one of the metrics so far.
+
+    Args:
+        module: What was trained.
+        outputs: Files to write.
+        checkpoints: The folder of the checkpoints.
+    """
+    outputs.metrics.write_text(csv_of(module.rows), newline="")
+    outputs.timing.write_text(csv_of(module.timings), newline="")
+    metrics_so_far(checkpoints).unlink(missing_ok=True)

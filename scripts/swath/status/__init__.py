@@ -1,0 +1,1 @@
+"""How far an experiment is, from the files that are there: at once, while others work or after, without a change."""
