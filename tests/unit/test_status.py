@@ -183,6 +183,7 @@ def test_what_is_made_of_a_model_that_is_trained() -> None:
     assert seen().state == "predicting"
     make(*RUN.later["predicting"][0])
     assert seen().state == DONE
+    assert "macro_f1 0.8000, epoch 2             took 60 seconds" in report(Watched("mine", [RUN]), Witness())
 
 
 def test_a_training_on_another_machine_is_judged_by_slurm_or_by_its_last_sign() -> None:

@@ -115,7 +115,8 @@ def _best(state: RunState) -> str:
 
 def _where(state: RunState) -> str:
     if state.worker is None:
-        return ""
+        took = (state.seconds_per_epoch or 0.0) * (state.epoch or 0)
+        return f"took {in_words(took)}" if took and is_trained(state) else ""
     hardware = state.hardware.rpartition(", ")[0] if state.state == TRAINING else ""  # without the kind of floats
     return ", ".join(filter(None, [place_of(state.worker), hardware]))
 
