@@ -1,4 +1,5 @@
 # What an experiment is to make.
+from pathlib import Path
 from types import SimpleNamespace
 
 FIRST = SimpleNamespace(key=PLAN.runs[0].models)  # stands for wildcards where any training will do
@@ -35,6 +36,15 @@ def tests_of_all():
         return []
     maps = [manifest for run in PLAN.runs for manifest in maps_of(run, "test")]
     return maps + [f"{RESULTS}/evals/{run.evals['test']}/test.json" for run in PLAN.runs if "test" in run.evals]
+
+
+def jobs_of_winner():
+    """The jobs of the winner's test maps and metrics, which are known once there is one: of any run, as many."""
+    run = PLAN.runs[0]
+    if not PLAN.experiment.evaluate.test:
+        return []
+    maps = [("predict", {"key": run.predictions, "shard": Path(file).stem}) for file in maps_of(run, "test")]
+    return maps + [("eval", {"key": run.evals["test"], "split": "test"})] * ("test" in run.evals)
 
 
 DESCRIBED = describe_runs(PLAN, RESULTS)

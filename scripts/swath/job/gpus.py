@@ -22,6 +22,8 @@ LOCKS = Path("/tmp")
 """One place for all runs of this machine, whatever folder their profiles name for temporary files."""
 
 log = logging.getLogger("swath")
+held: list[str] = []
+"""Names of the GPUs that this process has taken, or that SLURM has given it."""
 _held: list[int] = []  # open locks; the kernel releases them when the process ends, however it ends
 
 
@@ -35,6 +37,7 @@ def take_gpus(number: int) -> None:
     """
     visible = visible_gpus()
     if number < 1 or len(visible) < number:
+        held[:] = visible if "SLURM_JOB_ID" in os.environ else []
         return
     while len(locks := _lock_free(visible, number)) < number:
         for handle in locks.values():  # two that each hold half of what they need would wait forever
@@ -42,6 +45,7 @@ def take_gpus(number: int) -> None:
         log.info("%d GPUs are needed, %d are free: waiting", number, len(locks))
         time.sleep(WAIT * random.uniform(1, 2))
     _held.extend(locks.values())
+    held[:] = locks
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(locks)
 
 

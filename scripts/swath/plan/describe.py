@@ -8,6 +8,11 @@ from swath.plan.plan import Plan
 from swath.plan.trials import readable
 
 NULL_COLOUR = "#000000"
+STAGE_OF_RULE = {
+    **{"scenes": "scenes", "analyze": "stats", "chip": "chips", "train": "models"},
+    **{"predict": "predictions", "eval": "evals", "bundle": "bundles"},
+}
+"""Rule → the stage whose keys its results have."""
 
 
 def colours_by_id(experiment: Experiment) -> list[str]:
@@ -35,3 +40,13 @@ def describe_runs(plan: Plan, results: str) -> list[FinishedRun]:
         )
         for run in plan.runs
     ]
+
+
+def keys_by_run(plan: Plan) -> dict[str, dict[str, list[str]]]:
+    """List the keys of every run's results: run → rule → keys."""
+    return {run.name: {rule: run.keys_of(stage) for rule, stage in STAGE_OF_RULE.items()} for run in plan.runs}
+
+
+def keys_by_rule(plan: Plan) -> dict[str, list[str]]:
+    """List the keys of all runs' results: rule → keys, those that runs share as often as they are shared."""
+    return {rule: [key for run in plan.runs for key in run.keys_of(stage)] for rule, stage in STAGE_OF_RULE.items()}

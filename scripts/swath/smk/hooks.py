@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from swath.report.links import link_trainings
 from swath.smk import upstream
 from swath.smk.clean_up import clean_up_or_exit
 from swath.smk.command_line import check_config_files, words_after
+from swath.smk.costs import Costs, check_budget, estimate_or_exit, told_in_dry_run
 from swath.smk.folder_sharing import expect_later, share_folder
 from swath.smk.fork_server import fork_scripts
 from swath.smk.report_lines import NameOfRun, report_on_terminal
@@ -40,7 +42,7 @@ from swath.smk.run import check_container_or_exit, check_or_exit, describe_run, 
 from swath.versions import results_without_versions
 
 UNCHECKED = {
-    *("all", "doctor", "verify", "clean_up", "splits", "weights"),
+    *("all", "doctor", "verify", "clean_up", "splits", "weights", "estimate"),
     *("encoder_weights", "havel", "havel_chips", "neon_trees"),
     *("apply_part", "assemble", "apply", "sample", "accuracy"),
 }
@@ -68,6 +70,7 @@ class RunContext:
         made_later: Tells the files of jobs that are only known once a checkpoint has run.
         trainings: The experiment's runs, as far as they are known.
         check_map: Compares new images with what their model was trained on, if there is a map to make.
+        costs: What has to be known to say what the experiment takes.
     """
 
     name: str
@@ -86,6 +89,7 @@ class RunContext:
     made_later: Callable[[], Sequence[str]] = list
     trainings: Sequence[FinishedRun] = ()
     check_map: Callable[[], None] | None = None
+    costs: Costs | None = None
 
 
 def before_planning(workflow: Any) -> None:
@@ -144,7 +148,8 @@ def after_planning(workflow: Any, context: RunContext) -> None:
     if workflow.is_main_process:
         _forget_unreadable(context.read_while_planning)
         if Path(workflow.main_snakefile).resolve().parent == context.repository.resolve():
-            report_on_terminal(workflow, context.name_of_run)  # another workflow's lines are its own affair
+            # another workflow's lines are its own affair
+            report_on_terminal(workflow, context.name_of_run, partial(told_in_dry_run, workflow, context.costs))
             _check_until_or_exit(sys.argv[1:], context)  # Snakemake keeps the option to itself until it has parsed
     if workflow.is_main_process and ExecutorPluginRegistry().is_installed("slurm"):
         from swath.smk.executor import use_for  # where the plugin is not installed, there is nothing to derive from
@@ -188,6 +193,9 @@ def on_start(workflow: Any, context: RunContext) -> None:
     site = _check_cluster_or_exit(workflow, context)
     if context.request and rules - UNCHECKED:
         check_or_exit(context.request(), context.validation)
+    if context.costs and rules - UNCHECKED - {"validate"}:
+        with ending_the_program():
+            check_budget(workflow, context.costs)
     if context.check_map and rules & {"apply_part", "validate"}:
         context.check_map()
     if site is not None:
@@ -208,13 +216,20 @@ def _link_trainings(context: RunContext) -> None:
 def on_success(workflow: Any, context: RunContext) -> None:
     """Say on the terminal what won, or what a map shows, and where everything lies."""
     made = {job.rule.name for job in workflow.dag.jobs}
+    if "estimate" in made:
+        estimate_or_exit()
+        return
+    if context.costs:
+        context.costs.write()
     summary = Path(context.folder) / ("map/summary.txt" if "assemble" in made else "summary.txt")
     if summary.exists() and made - {"sample", "accuracy"}:  # these say themselves what they have found
         print(f"\n{summary.read_text(errors='replace')}", file=sys.stderr)
 
 
-def on_error(workflow: Any) -> None:
-    """Say on the terminal what jobs that failed on a cluster have said there."""
+def on_error(workflow: Any, context: RunContext) -> None:
+    """Say on the terminal what jobs that failed on a cluster have said there; write what all has taken so far."""
+    if context.costs:
+        context.costs.write()
     if workflow.executor_plugin.name == "slurm":
         for text in job_messages.read_all():
             print(f"\n{text}\n", file=sys.stderr)
