@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import resource
+import re
 import socket
 import time
 import uuid
@@ -149,7 +149,16 @@ def _used_by(process: psutil.Process) -> tuple[float, float]:
             times = child.cpu_times()
             cpu += times.user + times.system + times.children_user + times.children_system
             memory += child.memory_info().rss
-    return cpu, max(memory, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    return cpu, max(memory, _most_memory())
+
+
+def _most_memory() -> float:
+    """Return the most memory that this process has had, in bytes: not what getrusage tells, which outlives an exec."""
+    with contextlib.suppress(OSError):
+        status = Path("/proc/self/status").read_text()
+        if found := re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE):
+            return 1024.0 * int(found[1])
+    return 0.0
 
 
 def _size(path: Path) -> int:

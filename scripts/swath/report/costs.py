@@ -27,11 +27,11 @@ def costs_by_stage(logs: Path, keys: Mapping[str, Sequence[str]]) -> pd.DataFram
     for stage, of_stage in keys.items():
         taken = spent(logs, {stage: of_stage})
         if taken.jobs:
-            energy = None if taken.joules is None else taken.joules / JOULES_PER_KWH
+            energy = None if taken.joules is None else f"{taken.joules / JOULES_PER_KWH:.3f}"
             hours = (taken.seconds / 3600, taken.cpu_hours, taken.gpu_hours)
             rows.append([stage, taken.jobs, taken.attempts, *hours, energy, taken.memory])
-    table = pd.DataFrame(rows, columns=COLUMNS)
-    return table.dropna(axis="columns", how="all") if rows else table
+    table = pd.DataFrame(rows, columns=COLUMNS).dropna(axis="columns", how="all") if rows else pd.DataFrame()
+    return table.fillna("")
 
 
 def shared(keys: Mapping[str, Sequence[str]]) -> list[str]:

@@ -8,9 +8,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from swath.checks.context import CheckRequest
 from swath.config.budget import Budget
 from swath.config.load import where
 from swath.config.train import available_cores
@@ -77,9 +79,13 @@ def told_in_dry_run(workflow: Any, costs: Costs | None) -> str:
     """Say what the planned jobs will take: in a line, or everything, where `snakemake estimate` asks."""
     if costs is None:
         return ""
-    whole = os.environ.get(PROBES) == "1"
-    found = expected(workflow, costs, probes=whole)
-    return table_of(found) if whole else short(found)
+    found = expected(workflow, costs, probes=is_estimate())
+    return table_of(found) if is_estimate() else short(found)
+
+
+def is_estimate() -> bool:
+    """Tell whether this is the dry run that `snakemake estimate` is."""
+    return os.environ.get(PROBES) == "1"
 
 
 def expected(workflow: Any, costs: Costs, probes: bool) -> Estimate:
@@ -166,8 +172,16 @@ def check_budget(workflow: Any, costs: Costs) -> None:
         raise UserError(problems)
 
 
-def estimate_or_exit() -> None:
-    """Plan everything without doing it, and say what it will take: a dry run of its own."""
+def estimate_or_exit(request: Callable[[], CheckRequest] | None) -> None:
+    """Plan everything without doing it, and say what it will take: a dry run of its own.
+
+    Args:
+        request: Tells what the preflight reads; how large images are is part of it.
+    """
+    if request and find_spec("rasterio"):
+        from swath.checks.preflight import look_at  # not while parsing: it takes its time
+
+        look_at(request())
     arguments = [word for word in sys.argv[1:] if word != "estimate"]
     command = [sys.executable, "-P", "-m", "snakemake", *arguments, "--dry-run", "--cores", "all"]
     done = subprocess.run(command, check=False, env={**os.environ, PROBES: "1"})

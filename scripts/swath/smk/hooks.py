@@ -34,7 +34,7 @@ from swath.report.links import link_trainings
 from swath.smk import upstream
 from swath.smk.clean_up import clean_up_or_exit
 from swath.smk.command_line import check_config_files, words_after
-from swath.smk.costs import Costs, check_budget, estimate_or_exit, told_in_dry_run
+from swath.smk.costs import Costs, check_budget, estimate_or_exit, is_estimate, told_in_dry_run
 from swath.smk.folder_sharing import expect_later, share_folder
 from swath.smk.fork_server import fork_scripts
 from swath.smk.report_lines import NameOfRun, report_on_terminal
@@ -149,7 +149,8 @@ def after_planning(workflow: Any, context: RunContext) -> None:
         _forget_unreadable(context.read_while_planning)
         if Path(workflow.main_snakefile).resolve().parent == context.repository.resolve():
             # another workflow's lines are its own affair
-            report_on_terminal(workflow, context.name_of_run, partial(told_in_dry_run, workflow, context.costs))
+            told = partial(told_in_dry_run, workflow, context.costs)
+            report_on_terminal(workflow, context.name_of_run, told, costs_alone=is_estimate())
             _check_until_or_exit(sys.argv[1:], context)  # Snakemake keeps the option to itself until it has parsed
     if workflow.is_main_process and ExecutorPluginRegistry().is_installed("slurm"):
         from swath.smk.executor import use_for  # where the plugin is not installed, there is nothing to derive from
@@ -217,7 +218,7 @@ def on_success(workflow: Any, context: RunContext) -> None:
     """Say on the terminal what won, or what a map shows, and where everything lies."""
     made = {job.rule.name for job in workflow.dag.jobs}
     if "estimate" in made:
-        estimate_or_exit()
+        estimate_or_exit(context.request)
         return
     if context.costs:
         context.costs.write()
