@@ -188,6 +188,16 @@ def test_another_learning_rate_takes_as_long(tmp_path: Path) -> None:
     assert short(found).startswith("By what earlier jobs took: 0.144 CPU hours, ")
 
 
+def test_of_an_interrupted_training_what_is_left_counts(tmp_path: Path) -> None:
+    plan = plan_of(base(grid={"train.learning_rate": [0.001, 0.003]}, repeats=2))
+    outlook, run_ = outlook_of(plan, tmp_path), plan.runs[1]
+    assert outlook.training_work(run_) == Work(12 * 64**2 / 2, 6 * 64**2 / 2, 2)
+    checkpoints = tmp_path / "models" / run_.models / "checkpoints" / "fingerprint"
+    checkpoints.mkdir(parents=True)
+    (checkpoints / "last-00001-0000003.ckpt").touch()
+    assert outlook.training_work(run_).epochs == 1
+
+
 def test_another_network_is_not_known(tmp_path: Path) -> None:
     plan = plan_of(base(grid={"model.encoder": ["tu-resnet10t", "resnet18"]}))
     made(tmp_path, plan)

@@ -100,7 +100,7 @@ def estimate(jobs: Sequence[PlannedJob], outlook: Outlook, place: Place, probes:
     runs = _unknown_runs(jobs, outlook, prices, place.has_gpus) if probes else []
     if runs:
         probed = probe_runs(outlook, runs, set(prices), place.has_gpus)
-    prices = {**{rule: price.on_machine(probed.speed) for rule, price in TYPICAL.items()}, **probed.prices, **prices}
+    prices = {**{rule: price.on_machine(probed.imports) for rule, price in TYPICAL.items()}, **probed.prices, **prices}
     lines, seconds = _lines(jobs, outlook, prices, place)
     foreign = bool(probed.prices) and place.has_gpus and not probed.on_gpu
     return Estimate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -139,7 +140,16 @@ class Outlook:
         pixels = run.trial.settings.chips.size**2
         training, validation, is_most = self.chips(run)
         stops = bool(train.patience or train.max_gpu_hours)
-        return Work(training * pixels, validation * pixels, train.epochs, is_most=is_most or stops)
+        left = max(train.epochs - self._epochs_done(run), 0)
+        return Work(training * pixels, validation * pixels, left, is_most=is_most or stops)
+
+    def _epochs_done(self, run: Run) -> int:
+        """Tell how many epochs an interrupted training has behind it, by the names of its checkpoints."""
+        folders = [*(self.results / "models" / run.models / "checkpoints").glob("*")]
+        if not folders:
+            return 0
+        newest = max(folders, key=os.path.getmtime)  # those before it were of other chips
+        return max((int(file.name.split("-")[1]) for file in newest.glob("last-*-*.ckpt")), default=0)
 
     def chips(self, run: Run) -> tuple[float, float, bool]:
         """Count the training and validation chips of a run, and tell whether it can be fewer."""

@@ -89,10 +89,11 @@ class Price:
         """Say how much a job publishes."""
         return self.bytes + self.bytes_of_unit * work.amount
 
-    def on_machine(self, speed: float) -> Price:
-        """Return the price on a machine that needs so many times as long."""
-        names = ("start", "unit", "validation", "epoch")
-        return replace(self, **{name: getattr(self, name).times(speed) for name in names})
+    def on_machine(self, imports: Time) -> Price:
+        """Return a typical price as it is on a machine where importing the libraries takes so long."""
+        seconds, cpu = imports.seconds / IMPORTS.seconds, imports.cpu / IMPORTS.cpu
+        start, unit = (Time(one.seconds * seconds, one.cpu * cpu) for one in (self.start, self.unit))
+        return replace(self, start=start, unit=unit)
 
 
 Prices = Mapping[str, Price]

@@ -35,14 +35,14 @@ class Probed:
 
     Attributes:
         prices: Kind of job → price.
-        speed: How many times as long this machine needs as the one that typical prices were measured on.
+        imports: How long importing torch and Raster Vision takes on this machine.
         notes: What has to be said of it.
         batches, windows: How many were tried, at most.
         on_gpu: Whether a GPU has computed.
     """
 
     prices: dict[str, Price] = field(default_factory=dict)
-    speed: float = 1.0
+    imports: Time = IMPORTS
     notes: list[str] = field(default_factory=list)
     batches: int = 0
     windows: int = 0
@@ -129,7 +129,7 @@ def _ask(request: Mapping[str, Any]) -> dict[str, Any] | str:
 
 def _read(outlook: Outlook, answer: Mapping[str, Any], chosen: Mapping[str, Sequence[Run]], has_gpus: bool) -> Probed:
     start = _time(answer["start"])
-    probed = Probed(speed=start.cpu / IMPORTS.cpu)
+    probed = Probed(imports=start)
     for key, sample in answer["samples"].items():
         for split, windows in sample["windows"].items():
             outlook.kept[key, split] = sample["chips"][split] / max(windows, 1)

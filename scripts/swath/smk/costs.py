@@ -24,9 +24,11 @@ from swath.cost.words import short, table_of
 from swath.errors import Problem, UserError
 from swath.job.gpus import visible_gpus
 from swath.job.spent import Spent, attempts_in, files_below, spent
+from swath.smk.command_line import executor_named
 
 PROBES = "SWATH_ESTIMATE"
 """Set for the dry run that `snakemake estimate` is: what is not known is tried out, and everything is told."""
+DRY = ("dryrun", "touch")
 NO_WORK = {"all", "estimate"}
 USES_GPU = ("train", "predict", "apply_part")
 
@@ -126,15 +128,19 @@ def _gpus(costs: Costs, rule: str, wildcards: Mapping[str, str]) -> int:
 
 def place_of(workflow: Any) -> Place:
     """Say where jobs run: on this machine, or on a cluster, so many at once as the profile says."""
-    executor = workflow.executor_plugin.name if workflow.executor_plugin else "local"
-    slots = workflow.resource_settings.nodes
-    if executor not in ("local", "dryrun", "touch"):
+    executor, slots = _executor(workflow), workflow.resource_settings.nodes
+    if executor != "local":
         return Place(f"with {slots} jobs at once on {executor}", available_cores(), slots=slots, has_gpus=True)
-    cores = available_cores()
-    gpus = len(visible_gpus())
+    cores, gpus = available_cores(), len(visible_gpus())
     at_once = workflow.global_resources.get("gpu") if gpus else None
     words = f"on the {cores} cores of this machine" if cores > 1 else "on the one core of this machine"
     return Place(words, cores, gpus=at_once if isinstance(at_once, int) else (gpus or None), has_gpus=gpus > 0)
+
+
+def _executor(workflow: Any) -> str:
+    """Name what runs jobs; in a dry run, what would."""
+    name = str(workflow.executor_plugin.name)
+    return executor_named(sys.argv[1:]) if name in DRY else name
 
 
 def check_budget(workflow: Any, costs: Costs) -> None:
