@@ -14,6 +14,11 @@ from swath.cost.schedule import Place, PlannedJob, elapsed
 from swath.plan.keys import Run
 
 NEEDS_GPU = ("train", "predict")
+ORDER = (
+    *("havel", "havel_chips", "neon_trees", "splits", "encoder_weights", "scenes", "analyze", "chip", "train"),
+    *("predict", "eval", "bundle", "leaderboard", "select", "summary", "final_report"),
+)
+"""Rules as they follow each other; others come behind."""
 
 
 @dataclass
@@ -147,7 +152,7 @@ def _lines(
     """Add up what jobs of each rule take; the second value is what each job takes, in seconds."""
     lines: dict[str, Line] = {}
     seconds: dict[int, float] = {}
-    for job in jobs:
+    for job in sorted(jobs, key=lambda job: ORDER.index(job.rule) if job.rule in ORDER else len(ORDER)):
         line = lines.setdefault(job.rule, Line(job.rule))
         line.jobs += 1
         seconds[job.number] = 0.0

@@ -129,7 +129,24 @@ def _network(spec: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in spec["model"].items() if name not in NOT_OF_SPEED}
 
 
-IMPORTS = Time(5.5, 5.0)
+def _typical(cpu: float, made: float = 0.0, unit: float = 0.0) -> Price:
+    """Price a job that has a core to itself: CPU seconds, bytes, CPU seconds for a unit of work."""
+    return Price(Time(1.1 * cpu, cpu), Time(1.1 * unit, unit), bytes=made, source="typical")
+
+
+IMPORTS = Time(7.2, 6.5)
 """How long it takes to import torch and Raster Vision on the machine that `TYPICAL` was measured on."""
-TYPICAL: Prices = {}
-"""Rule → what its jobs take in small experiments: for want of anything better."""
+TYPICAL: Prices = {
+    "splits": _typical(0.3, 500),
+    "encoder_weights": _typical(4.5, 5e7),
+    "eval": _typical(7.0, 25_000, unit=1.8e-6),
+    "bundle": _typical(7.4, 600_000),
+    "leaderboard": _typical(1.3, 5000),
+    "select": _typical(1.1, 500),
+    "summary": _typical(2.1, 2.7e6),
+    "final_report": _typical(6.2, 2.4e6),
+    "havel": _typical(3.6, 1.5e7),
+    "havel_chips": _typical(3.0, 1e6),
+    "neon_trees": _typical(2.2, 2.5e7),
+}
+"""Rule → what its jobs take in the demos, for want of anything better; what a bundle holds is the model's, too."""

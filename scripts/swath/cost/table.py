@@ -38,13 +38,16 @@ def cost_rows(
         co2_g_per_kwh: Grams of CO2 for a kilowatt-hour, if somebody said so.
     """
     users = Counter((rule, key) for of_run in keys.values() for rule, held in of_run.items() for key in set(held))
-    taken = {(rule, key): spent(logs, {rule: [key]}) for rule, key in users}
+    known: dict[tuple[str, tuple[str, ...]], Spent] = {}
     rows = []
     for run, of_run in keys.items():
         for rule, held in of_run.items():
-            for key in dict.fromkeys(held):
-                if taken[rule, key].jobs:
-                    rows.append(_row(run, rule, taken[rule, key], users[rule, key], co2_g_per_kwh))
+            for shared_by in sorted({users[rule, key] for key in held}):
+                place = rule, tuple(key for key in held if users[rule, key] == shared_by)
+                if place not in known:
+                    known[place] = spent(logs, {rule: place[1]})
+                if known[place].jobs:
+                    rows.append(_row(run, rule, known[place], shared_by, co2_g_per_kwh))
     of_all: dict[str, Spent] = {}
     for file in (file for folder in folders for file in files_below(folder)):
         if attempts := attempts_in(file):
