@@ -165,12 +165,20 @@ def _lines(
         taken = price.time_of(work)
         seconds[job.number] = taken.seconds
         line.time = line.time.plus(taken)
-        line.bytes += price.bytes_of(work)
+        line.bytes += _model_bytes(job, outlook, prices, place) or price.bytes_of(work)
         line.sources.add(price.source)
         line.is_most |= work.is_most
         if place.has_gpus:
             line.gpu_hours += job.gpus * taken.seconds / 3600
     return lines, seconds
+
+
+def _model_bytes(job: PlannedJob, outlook: Outlook, prices: Mapping[str, Price], place: Place) -> float:
+    """Say how large a model's bundle is, which is as large as the model; 0 of other jobs, and where it is not known."""
+    if job.rule != "bundle":
+        return 0.0
+    price = prices.get(outlook.kind_of_run(outlook.plan.run_with("bundles", job.wildcards["key"]), place.has_gpus))
+    return price.bytes if price else 0.0
 
 
 def _like_others(rule: str, outlook: Outlook, prices: Mapping[str, Price], place: Place) -> Price | None:
