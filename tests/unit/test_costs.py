@@ -73,6 +73,22 @@ def test_killed_and_failed_attempts_count_as_far_as_they_came(tmp_path: Path) ->
     assert attempts[-1].bytes >= 1001 and attempts[-1].threads == 2 and attempts[-1].gpus == 0
 
 
+def test_gpus_count_from_when_they_were_taken(tmp_path: Path) -> None:
+    work = """
+        import time
+        from pathlib import Path
+        from swath.job import gpus
+        gpus.LOCKS = Path.cwd()
+        with job(snakemake) as (inputs, output, params):
+            time.sleep(0.5)
+            gpus.take_gpus(2)
+            output.one.write_text("1"); output.two.write_text("2")
+        """
+    assert run_job(tmp_path, work, CUDA_VISIBLE_DEVICES="5,6,7").returncode == 0
+    (attempt,) = attempts_in(tmp_path / "log" / f"x{ENDING}")
+    assert attempt.gpus == 2 and 0 <= attempt.gpu_seconds < 2 * (attempt.seconds - 0.5)
+
+
 def test_a_machine_without_gpus_has_no_energy_to_tell_of() -> None:
     assert joules_of([]) is None
     assert joules_of(["MIG-0f1e2d3c"]) is None

@@ -11,8 +11,6 @@ SOURCES = {
     "typical": "typical: small experiments elsewhere",
     "unknown": "not known",
 }
-FEW = 0.005
-"""Hours that are written as less than a hundredth."""
 
 
 def table_of(estimate: Estimate) -> str:
@@ -56,7 +54,7 @@ def short(estimate: Estimate) -> str:
     """Write an estimate that nothing was tried out for in a line."""
     if not estimate.jobs:
         return ""
-    if {"train", "predict"} & set(estimate.unknown) or estimate.place.words == "":
+    if {"train", "predict"} & set(estimate.unknown):
         return "What this takes is not known yet: `snakemake --cores 1 estimate` tries it out."
     hours = f"{_hours(estimate.cpu_hours)} CPU hours"
     if estimate.gpu_hours:

@@ -63,6 +63,7 @@ class AttemptRecord:
         self._started = self._process.create_time()
         self._clock = time.monotonic() - max(time.time() - self._started, 0.0)
         self._memory, self._joules = 0.0, Joules()
+        self._with_gpus: float | None = None
         self._first = {"rule": rule, "threads": threads, "host": socket.gethostname(), "started": self._started}
         self._heartbeat = Heartbeat(self._beat)
 
@@ -71,6 +72,7 @@ class AttemptRecord:
         _current.append(self)
         slurm = os.environ.get("SLURM_JOB_ID")
         self._add(self._first | ({"slurm_job": slurm} if slurm else {}) | self._taken())
+        gpus.when_taken.append(self._go_on)
         self._heartbeat.start()
 
     def note_work(self, amount: float) -> None:
@@ -87,23 +89,32 @@ class AttemptRecord:
         """
         self._heartbeat.stop()
         _current.remove(self)
+        gpus.when_taken.remove(self._go_on)
         self._add({**self._taken(), "ended": outcome, "bytes": sum(map(_size, dict.fromkeys(made)))})
 
     def _beat(self) -> bool:
         seconds = time.monotonic() - self._clock
         self._heartbeat.seconds = min(max(HEARTBEAT, seconds / 20), SELDOMEST)
-        self._add(self._taken())
+        self._go_on()
         return True
+
+    def _go_on(self) -> None:
+        """Write down what has been taken so far."""
+        self._add(self._taken())
 
     def _taken(self) -> dict[str, Any]:
         """Say what has been taken so far, by this process and all below it."""
         cpu, memory = _used_by(self._process)
         self._memory = max(self._memory, memory)
+        now = time.monotonic()
+        if gpus.held and self._with_gpus is None:  # it may have waited for them
+            self._with_gpus = now
         taken = {
-            "seconds": round(time.monotonic() - self._clock, 2),
+            "seconds": round(now - self._clock, 2),
             "cpu": round(cpu, 2),
             "memory": round(self._memory / 2**20),
             "gpus": len(gpus.held),
+            "gpu_seconds": round(len(gpus.held) * (now - (self._with_gpus or now)), 2),
         }
         joules = self._joules.so_far(gpus.held)
         return taken if joules is None else {**taken, "joules": round(joules, 1)}

@@ -29,6 +29,7 @@ class Attempt:
         seconds: From the start of its process to its end, or to the last line of one that was killed.
         cpu: CPU seconds, of all processes below it, too.
         gpus: GPUs that it held.
+        gpu_seconds: How long it held them, times how many they are.
         memory: Most memory, MB.
         joules: Energy of its GPUs; None where there is no counter.
         ended: done, failed or continued; "" of one that was killed, or runs.
@@ -44,6 +45,7 @@ class Attempt:
     seconds: float = 0.0
     cpu: float = 0.0
     gpus: int = 0
+    gpu_seconds: float = 0.0
     memory: float = 0.0
     joules: float | None = None
     ended: str = ""
@@ -85,7 +87,7 @@ class Spent:
             self.attempts += 1
             self.seconds += attempt.seconds
             self.cpu_hours += attempt.cpu / 3600
-            self.gpu_hours += attempt.seconds * attempt.gpus / 3600
+            self.gpu_hours += attempt.gpu_seconds / 3600
             self.memory = max(self.memory, attempt.memory)
             self._unknown |= bool(attempt.gpus) and attempt.joules is None
             self.joules = None if self._unknown else _sum(self.joules, attempt.joules)
