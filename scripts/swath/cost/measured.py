@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from statistics import median
@@ -12,14 +12,14 @@ from typing import Any
 
 import yaml
 
-from swath.cost.prices import Price, Time, kind_of_prediction, kind_of_training
+from swath.cost.prices import BY_NUMBER, Price, Time, kind_of_prediction, kind_of_training
 from swath.job.attempts import ENDING
 from swath.job.spent import Attempt, attempts_in
 
 MOST = 20
 """Jobs of a rule that are looked at: the newest ones."""
-BY_NUMBER = ("scenes", "analyze", "chip", "eval")
-"""Rules whose jobs say how much work they are, and whose kind is the rule."""
+TIMING = ("seconds", "training_seconds", "samples_per_second")
+"""Columns of timing.csv."""
 YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -77,11 +77,11 @@ def _trainings(results: Path, logs: Path) -> Iterator[tuple[str, Price]]:
     for file in _newest(logs, "train"):
         model = results / "models" / file.name.removesuffix(ENDING)
         described, rows, attempts = _model(results, model.name), _rows(model / "timing.csv"), attempts_in(file)
-        seconds = sum(float(row["seconds"]) for row in rows)
+        seconds = sum(row["seconds"] for row in rows)
         if described is None or not seconds or not attempts:
             continue
         taken = Time(sum(one.seconds for one in attempts), sum(one.cpu for one in attempts))
-        chips = median(float(row["training_seconds"]) * float(row["samples_per_second"]) for row in rows)
+        chips = median(row["training_seconds"] * row["samples_per_second"] for row in rows)
         pixels = len(rows) * chips * described["size"] ** 2
         share = taken.cpu / taken.seconds
         start = max(taken.seconds - seconds, 0.0) / len(attempts)
@@ -125,11 +125,12 @@ def _spec(folder: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def _rows(file: Path) -> list[Mapping[str, str]]:
+def _rows(file: Path) -> list[dict[str, float]]:
+    """Read a training's timing; of one that is damaged, or not there, nothing."""
     try:
         with file.open(newline="") as text:
-            return list(csv.DictReader(text))
-    except OSError:
+            return [{name: float(row[name]) for name in TIMING} for row in csv.DictReader(text)]
+    except (OSError, KeyError, TypeError, ValueError):
         return []
 
 

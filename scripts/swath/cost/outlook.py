@@ -13,8 +13,7 @@ from typing import Any
 from swath.checks.context import REMEMBERED
 from swath.config.predict import Window
 from swath.config.train import Train
-from swath.cost.measured import BY_NUMBER
-from swath.cost.prices import Work, kind_of_prediction, kind_of_training
+from swath.cost.prices import BY_NUMBER, Work, kind_of_prediction, kind_of_training
 from swath.cost.schedule import PlannedJob
 from swath.cost.work import chip_work, pixels_of, prediction_work, windows_for_chips
 from swath.files import read_state

@@ -10,6 +10,8 @@ from swath.files import short_hash
 
 Source = Literal["measured", "probed", "typical", "unknown"]
 """Of earlier jobs; of a sample on this machine; of small experiments elsewhere; not at all."""
+BY_NUMBER = ("scenes", "analyze", "chip", "eval")
+"""Rules whose jobs say how much work they are, and whose kind is the rule."""
 NOT_OF_SPEED = ("weights",)
 """Settings of a network that say nothing of how fast it is."""
 OF_SPEED = (

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from swath.config.train import available_cores
 from swath.cost.outlook import Outlook
 from swath.cost.prices import IMPORTS, Price, Time
 from swath.files import short_hash
@@ -73,11 +74,17 @@ def probe_runs(outlook: Outlook, runs: Sequence[Run], known: Collection[str], ha
     if not all({row["split"] for row in sample["scenes"]} == set(LEARNED) for sample in samples.values()):
         return Probed(notes=["the scenes are not there yet, or not on this machine: nothing could be tried out"])
     request = {"samples": samples, "trainings": {kind: outlook.describe(held[0]) for kind, held in chosen.items()}}
+    busy = os.getloadavg()[0]
     print("Probing: some scenes, twenty batches of a training, some windows of a prediction …", file=sys.stderr)
     answer = _ask(request)
     if isinstance(answer, str):
         return Probed(notes=[answer])
     probed = _read(outlook, answer, chosen, has_gpus)
+    if busy > available_cores():
+        probed.notes.append(
+            f"others were computing here (a load of {busy:.0f} on {available_cores()} cores): times by the clock are "
+            "those of a busy machine, CPU hours are not"
+        )
     if left := len(kinds) - len(chosen):
         probed.notes.append(f"{left} kinds of trainings were not probed: they are taken for the mean of the others")
     return probed

@@ -10,21 +10,21 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from swath.checks.context import CheckRequest
 from swath.config.budget import Budget
 from swath.config.load import where
 from swath.config.train import available_cores
-from swath.cost.estimate import Estimate, estimate
 from swath.cost.outlook import Outlook
 from swath.cost.schedule import Place, PlannedJob
-from swath.cost.table import cost_rows, write_costs
-from swath.cost.words import short, table_of
 from swath.errors import Problem, UserError
 from swath.job.gpus import visible_gpus
 from swath.job.spent import Spent, attempts_in, files_below, spent
 from swath.smk.command_line import executor_named
+
+if TYPE_CHECKING:
+    from swath.cost.estimate import Estimate
 
 PROBES = "SWATH_ESTIMATE"
 """Set for the dry run that `snakemake estimate` is: what is not known is tried out, and everything is told."""
@@ -69,6 +69,11 @@ class Costs:
 
     def write(self) -> None:
         """Write what every run has taken so far; a folder that cannot be written to is no reason to fail."""
+        from swath.cost.table import (  # not while parsing, nor those below: jobs need none of them
+            cost_rows,
+            write_costs,
+        )
+
         rows = cost_rows(self.outlook.logs, self.keys, self.folders, self.budget.co2_g_per_kwh)
         if rows:
             try:
@@ -81,6 +86,8 @@ def told_in_dry_run(workflow: Any, costs: Costs | None) -> str:
     """Say what the planned jobs will take: in a line, or everything, where `snakemake estimate` asks."""
     if costs is None:
         return ""
+    from swath.cost.words import short, table_of
+
     found = expected(workflow, costs, probes=is_estimate())
     return table_of(found) if is_estimate() else short(found)
 
@@ -92,8 +99,9 @@ def is_estimate() -> bool:
 
 def expected(workflow: Any, costs: Costs, probes: bool) -> Estimate:
     """Estimate what the planned jobs will take."""
-    place = place_of(workflow)
-    return estimate(planned_jobs(workflow, costs), costs.outlook, place, probes)
+    from swath.cost.estimate import estimate
+
+    return estimate(planned_jobs(workflow, costs), costs.outlook, place_of(workflow), probes)
 
 
 def planned_jobs(workflow: Any, costs: Costs) -> list[PlannedJob]:
