@@ -73,4 +73,4 @@ onsuccess:
 
 
 onerror:
-    hooks.on_error(workflow)
+    hooks.on_error(workflow, CONTEXT)

@@ -6,7 +6,7 @@ from swath.checks.context import request_of
 from swath.config.train import RUNTIME_ONLY
 from swath.demo import data_sets
 from swath.files import read_json
-from swath.plan.describe import colours_by_id, describe_runs
+from swath.plan.describe import colours_by_id, describe_runs, keys_by_rule, keys_by_run
 from swath.plan.inputs import WEIGHTS, files_behind, first_weights, places_of
 from swath.plan.plan import EVALUATED, LEARNED
 from swath.plan.shards import NAME as SHARD_NAME

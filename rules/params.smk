@@ -102,18 +102,14 @@ def colours(wildcards, input):
 
 def making_of_report(wildcards, input):
     """How the experiment was made: config, command, and what its jobs are called where they were measured."""
-    stages = {"scenes": "scenes", "analyze": "stats", "chip": "chips", "train": "models"}
-    stages |= {"predict": "predictions", "bundle": "bundles"}
-    keys = {stage: [getattr(run, key) for run in PLAN.runs] for stage, key in stages.items()}
-    keys["eval"] = [run.evals["validation"] for run in PLAN.runs]
     configs = [str(config) for config in workflow.configfiles]
     return {
         "folder": EXPERIMENT,
         "configs": configs,
         "command": shlex.join(["snakemake", "--cores", "all", *(["--configfile", *configs] if configs else [])]),
         "chip_size": PLAN.experiment.chips.size,
-        "keys": keys,
-        "benchmarks": BENCHMARKS,
+        "keys": keys_by_rule(runs_by_now()),
+        "logs": LOGS,
         "manifests": manifests_of_experiment(wildcards),
         "rungs": TABLES_OF_RUNGS,
         "rung_metric": metric_of_rungs(PLAN.experiment),

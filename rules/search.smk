@@ -32,9 +32,9 @@ use rule train as train_rung with:
     output:
         metrics=f"{RESULTS}/models/{{key}}/rung-{{epochs}}.csv",
     log:
-        f"{LOGS}/train/{{key}}-{{epochs}}.log",
+        f"{LOGS}/train_rung/{{key}}-{{epochs}}.log",
     benchmark:
-        f"{BENCHMARKS}/train/{{key}}-{{epochs}}.tsv"
+        f"{BENCHMARKS}/train_rung/{{key}}-{{epochs}}.tsv"
     message:
         "Training {params.name}, for the first {wildcards.epochs} epochs"
 

@@ -128,3 +128,7 @@ def final_runs(waits=True):
         return PLAN.runs
     last = {name for round in ROUNDS for name in trials_at(round, len(RUNGS) + 1, waits)}
     return [run for run in PLAN.runs if run.trial.name in last]
+
+
+def keys_by_run_by_now():
+    return keys_by_run(runs_by_now())

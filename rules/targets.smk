@@ -1,4 +1,5 @@
 # What an experiment is to make.
+from pathlib import Path
 from types import SimpleNamespace
 
 FIRST = SimpleNamespace(key=PLAN.runs[0].models)  # stands for wildcards where any training will do
@@ -66,6 +67,15 @@ def made_later():
 def described_runs(wildcards):
     """The runs that are trained to their end, as far as they are known."""
     return [to_json(run) for run in describe_runs(final_runs(waits=False), RESULTS)]
+
+
+def jobs_of_winner():
+    """The jobs of the winner's test maps and metrics, which are known once there is one: of any run, as many."""
+    run = PLAN.runs[0]
+    if not PLAN.experiment.evaluate.test:
+        return []
+    maps = [("predict", {"key": run.predictions, "shard": Path(file).stem}) for file in maps_of(run, "test")]
+    return maps + [("eval", {"key": run.evals["test"], "split": "test"})] * ("test" in run.evals)
 
 
 RUNS = described_runs

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from swath.job.attempts import note_work
 from swath.job.gpus import take_gpus
 from swath.job.run_script import job
 
@@ -9,16 +10,19 @@ with job(snakemake) as (inputs, output, params):
     take_gpus(snakemake.resources.get("gpu", 0))
     from swath.config.predict import Window
     from swath.config.stage import StageSettings
+    from swath.cost.work import prediction_work
     from swath.prediction.model import Computing
     from swath.prediction.predict import predict_scenes
     from swath.rv.pipeline import scene_options
     from swath.scenes.manifest import read_manifests
 
+    scenes, window = read_manifests(inputs.scenes, params.ids), Window(**params.spec["predict"])
+    note_work(prediction_work(scenes, window))
     predict_scenes(
-        read_manifests(inputs.scenes, params.ids),
+        scenes,
         scene_options(StageSettings(**params.settings), inputs.stats, params.classes),
         Path(inputs.model).parent,
-        Window(**params.spec["predict"]),
+        window,
         Computing(**params.computing),
         params.colours,
         Path(snakemake.output.manifest).parent,

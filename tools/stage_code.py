@@ -19,8 +19,11 @@ from swath import versions
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 RECORD = Path(__file__).parents[1] / "tests" / "recorded" / "code.json"
-MESSAGES_ALONE = ("swath.errors", "swath.error_codes", "swath.versions", "swath.job.run_script", "swath.coordination")
-"""Modules and packages that shape messages, logs and the order of processes, but no result."""
+MESSAGES_ALONE = (
+    *("swath.errors", "swath.error_codes", "swath.versions", "swath.job.run_script", "swath.job.attempts"),
+    *("swath.coordination", "swath.cost"),
+)
+"""Modules and packages that shape messages, logs, costs and the order of processes, but no result."""
 TELLING = {"Problem", "mistake", "UserError", "print", "warn", "did_you_mean"}
 """Calls whose arguments are words for people."""
 SCRIPT_OF = {"stats": "analyze", "chips": "chip", "models": "train", "predictions": "predict", "evals": "eval"}

@@ -123,6 +123,7 @@ MEANING: dict[Level, dict[str, str]] = {
         "chips_not_cut": "Raster Vision cannot cut chips as the settings say.",
         "chips_missing": "There are no chips, or too few to train with at all.",
         "disk_space": "Chips need more room than the disk has.",
+        "over_budget": "The experiment is expected to take more than `budget` allows.",
         # network and training
         "model_arguments": "The network's arguments contradict each other.",
         "network_not_built": "The network cannot be built.",

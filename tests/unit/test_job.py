@@ -2,43 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import pytest
-from experiment import REPOSITORY
-
-from swath.job.environment import COMPUTING
-
-PREAMBLE = """
-import sys
-from types import SimpleNamespace
-sys.path.insert(0, {scripts!r})
-from swath.errors import Problem, UserError
-from swath.job.run_script import job
-class Named(dict):
-    __getattr__ = dict.get
-snakemake = SimpleNamespace(
-    log=["log/x.log"], input=Named(), wildcards=Named(key="k1"), params=Named(spec={{"a": 1}}),
-    output=Named(one="out/k1/one.txt", two="out/k1/two.txt"),
-)
-"""
-
-
-def run(folder: Path, work: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    code = PREAMBLE.format(scripts=str(REPOSITORY / "scripts")) + textwrap.dedent(work)
-    outside = {name: value for name, value in os.environ.items() if name not in COMPUTING}
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=folder,
-        env={**outside, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+from small_job import run_job
 
 
 @pytest.mark.parametrize("said", [{}, {"OMP_WAIT_POLICY": "ACTIVE", "GDAL_CACHEMAX": "64"}])
@@ -51,14 +18,14 @@ def test_libraries_find_a_quiet_environment_unless_the_user_has_another_one(
             assert not {"torch", "rasterio", "numpy"} & set(sys.modules)  # they have not read it yet
             output.one.write_text(os.environ["OMP_WAIT_POLICY"]); output.two.write_text(os.environ["GDAL_CACHEMAX"])
         """
-    done = run(tmp_path, work, **said)
+    done = run_job(tmp_path, work, **said)
     assert done.returncode == 0, done.stderr
     found = [(tmp_path / "out/k1" / name).read_text() for name in ("one.txt", "two.txt")]
     assert found == list({"OMP_WAIT_POLICY": "PASSIVE", "GDAL_CACHEMAX": "512", **said}.values())
 
 
 def test_outputs_appear_together_with_their_spec(tmp_path: Path) -> None:
-    done = run(
+    done = run_job(
         tmp_path,
         """
         with job(snakemake) as (inputs, output, params):
@@ -87,7 +54,7 @@ def test_outputs_appear_together_with_their_spec(tmp_path: Path) -> None:
     ],
 )
 def test_a_failure_leaves_nothing_and_shows_no_traceback(tmp_path: Path, failure: str, shown: str) -> None:
-    done = run(
+    done = run_job(
         tmp_path,
         f"""
         with job(snakemake) as (inputs, output, params):
@@ -103,7 +70,7 @@ def test_a_failure_leaves_nothing_and_shows_no_traceback(tmp_path: Path, failure
 
 
 def test_progress_is_shown_and_logged(tmp_path: Path) -> None:
-    done = run(
+    done = run_job(
         tmp_path,
         """
         import logging
@@ -128,7 +95,7 @@ def test_libraries_say_once_what_concerns_a_user(tmp_path: Path) -> None:
             logging.getLogger("pytorch_lightning.utilities.rank_zero").warning("a warning")
             output.one.touch(); output.two.touch()
         """
-    done = run(tmp_path, work)
+    done = run_job(tmp_path, work)
     assert done.returncode == 0, done.stderr
     said = (tmp_path / "log/x.log").read_text()
     assert (said.count("told by Raster Vision"), said.count("a warning")) == (1, 1)
@@ -136,7 +103,7 @@ def test_libraries_say_once_what_concerns_a_user(tmp_path: Path) -> None:
 
 
 def test_work_to_be_continued_ends_with_a_code_of_its_own(tmp_path: Path) -> None:
-    done = run(
+    done = run_job(
         tmp_path,
         """
         from swath.errors import ToBeContinuedError
@@ -155,7 +122,7 @@ def test_work_to_be_continued_ends_with_a_code_of_its_own(tmp_path: Path) -> Non
 
 def test_a_job_that_snakemake_has_given_up_publishes_nothing(tmp_path: Path) -> None:
     """An orphan goes on while the same job runs anew: only the later one may write, whoever ends first."""
-    done = run(
+    done = run_job(
         tmp_path,
         """
         from swath.files import publish
@@ -191,10 +158,10 @@ def test_what_a_killed_job_left_is_removed_by_the_next(tmp_path: Path) -> None:
                 {end}
             output.two.write_text("whole")
     """
-    assert run(tmp_path, work.replace("{end}", "os.kill(os.getpid(), signal.SIGKILL)")).returncode == -9
+    assert run_job(tmp_path, work.replace("{end}", "os.kill(os.getpid(), signal.SIGKILL)")).returncode == -9
     left = {path.name for path in (tmp_path / "out").rglob("*") if ".tmp" in path.name}
     assert len(left) == 3
-    assert run(tmp_path, work.replace("{end}", "pass")).returncode == 0
+    assert run_job(tmp_path, work.replace("{end}", "pass")).returncode == 0
     names = {str(path.relative_to(tmp_path / "out/k1")) for path in (tmp_path / "out/k1").rglob("*")}
     assert names == {"one.txt", "two.txt", "spec.yaml", "libraries.yaml", "maps", "maps/a.tif", "folder", "folder/file"}
 
@@ -210,7 +177,7 @@ def test_the_log_begins_with_what_earlier_attempts_said(tmp_path: Path) -> None:
             Path(output.one).touch(); Path(output.two).touch()
     """
     for epoch in (1, 2):
-        assert run(tmp_path, work.replace("{epoch}", str(epoch))).returncode == 0
+        assert run_job(tmp_path, work.replace("{epoch}", str(epoch))).returncode == 0
     said = (tmp_path / "log" / "x.log").read_text()
     assert said.count("attempt on") == 2
     assert said.index("epoch 1") < said.index("epoch 2")
@@ -224,7 +191,7 @@ def test_a_job_without_outputs_can_publish_a_report(tmp_path: Path) -> None:
         with job(snakemake) as (inputs, output, params):
             write_json("results/report.json", {})
     """
-    done = run(tmp_path, work)
+    done = run_job(tmp_path, work)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "results" / "report.json").is_file()
     assert not (tmp_path / "results" / "checksums").exists()
@@ -236,7 +203,7 @@ def test_a_disk_that_has_become_read_only_is_told(tmp_path: Path) -> None:
         with job(snakemake) as (inputs, output, params):
             raise RuntimeError("cannot save") from OSError(errno.EROFS, os.strerror(errno.EROFS), "results/x.tif")
     """
-    done = run(tmp_path, work)
+    done = run_job(tmp_path, work)
     assert done.returncode == 1
     assert "ERROR folder_not_writable\nresults/x.tif" in done.stderr and "Read-only file system" in done.stderr
     assert "RuntimeError" not in done.stderr
@@ -251,7 +218,7 @@ def test_a_full_disk_is_told_even_when_a_library_hides_it(tmp_path: Path) -> Non
             except OSError:
                 raise RuntimeError("enforce fail at inline_container.cc")
     """
-    done = run(tmp_path, work)
+    done = run_job(tmp_path, work)
     assert done.returncode == 1
     assert "No space left on device" in done.stderr
     assert "make room" in done.stderr

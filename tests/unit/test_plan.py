@@ -172,6 +172,7 @@ LEFT_OUT = {
     "scenes.aoi",
     "scenes.split",
 }  # one value; the scenes' own
+LEFT_OUT |= {"budget.gpu_hours", "budget.cpu_hours", "budget.co2_g_per_kwh"}  # what an experiment may take
 LEFT_OUT |= {"sweep.grid", "sweep.trials", "sweep.random"}  # make trials out of the settings above
 
 

@@ -17,12 +17,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_experiment import CLASSES, made_experiment, winner_of
+from made_records import record
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 from shapely.geometry import box
 
 from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION, Task
 from swath.files import read_json, write_json
+from swath.job.attempts import ENDING
 from swath.plan.finished import FinishedRun
 from swath.report.charts import setting_charts
 from swath.report.costs import costs_by_stage, shared
@@ -49,7 +51,7 @@ def making(folder: Path, **changes: Any) -> Making:
         "keys": keys,
         "manifests": [],
     }
-    return Making(**{**options, "benchmarks": str(folder / "benchmarks"), **changes})
+    return Making(**{**options, "logs": str(folder / "logs"), **changes})
 
 
 def report_of(findings: Findings) -> Path:
@@ -190,16 +192,15 @@ def test_passwords_and_signatures_in_addresses_are_left_out() -> None:
 
 
 def test_what_it_took_is_added_up_by_stage(tmp_path: Path) -> None:
-    findings = made_experiment(tmp_path / "made", trials=2, repeats=1)
-    head, row = "s\th:m:s\tmax_rss\tcpu_time\n", "3600\t1:00:00\t{}\t1800\n"
-    for path, memory in {"chip/k1/a.tsv": 500, "chip/k1/b.tsv": 700, "train/k1.tsv": 900, "train/k2.tsv": "-"}.items():
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text(head + row.format(memory))
-    table = costs_by_stage(tmp_path, {"chip": ["k1", "k1"], "train": ["k1", "k2"], "eval": ["k9"]}, findings)
+    for path, gpus in {"chip/k1/a": 0, "chip/k1/b": 0, "train/k1": 2, "train/k2": 0}.items():
+        record(tmp_path / f"{path}{ENDING}", gpus=gpus, memory=700 if path.endswith("b") else 500)
+    table = costs_by_stage(tmp_path, {"chip": ["k1", "k1"], "train": ["k1", "k2"], "eval": ["k9"]})
     assert table["stage"].tolist() == ["chip", "train"] and table["jobs"].tolist() == [2, 2]
     assert table["hours"].tolist() == [2, 2] and table["CPU hours"].tolist() == [1, 1]
-    assert table["most memory, MB"].tolist() == [700, 900]
-    assert table["GPU hours"].tolist() == [0, pytest.approx(2 * 5 * 1.5 / 3600)]
+    assert table["most memory, MB"].tolist() == [700, 500] and table["GPU hours"].tolist() == [0, 2]
+    assert "GPU energy, kWh" not in table  # nobody counts it
+    record(tmp_path / f"train/k1{ENDING}", gpus=2, joules=7.2e6)
+    assert costs_by_stage(tmp_path, {"train": ["k1", "k2"]})["GPU energy, kWh"].tolist() == ["2.000"]
     assert shared({"chip": ["k1", "k1"], "train": ["k1", "k2"]}) == ["chip ran once for 2 trainings"]
 
 

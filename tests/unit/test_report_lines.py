@@ -14,7 +14,7 @@ from snakemake.jobs import Job
 from snakemake.logging import ColorizingTextHandler, DefaultFilter, LogEvent, logger
 
 from swath.smk import hooks
-from swath.smk.command_line import words_after
+from swath.smk.command_line import executor_named, words_after
 from swath.smk.report_lines import HANDLER, MOST_RUNS, ReportFormatter, report_on_terminal
 
 FAILED = "RuleException:\nCalledProcessError in file \"Snakefile\", line 7:\nCommand 'python x.py' {how}"
@@ -29,7 +29,7 @@ def name_of_run(rule: str, wildcards: Mapping[str, str]) -> str | None:
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., io.StringIO]:
     """Snakemake's handler for the terminal, with the report on it."""
 
-    def start(**output: Any) -> io.StringIO:
+    def start(costs: Callable[[], str] = str, alone: bool = False, **output: Any) -> io.StringIO:
         stream = io.StringIO()
         handler = ColorizingTextHandler(stream=stream, filter=DefaultFilter(None, False, False, False, False))  # type: ignore[arg-type]
         handler.name = HANDLER
@@ -38,7 +38,8 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., io.StringIO]:
         monkeypatch.setattr(logger, "propagate", False)
         monkeypatch.setattr(Job, "log_info", Job.log_info)  # Snakemake's own again afterwards
         settings = {"verbose": False, "printshellcmds": False, "quiet": set(), "debug_dag": False, "dryrun": False}
-        report_on_terminal(SimpleNamespace(output_settings=SimpleNamespace(**{**settings, **output})), name_of_run)
+        workflow = SimpleNamespace(output_settings=SimpleNamespace(**{**settings, **output}))
+        report_on_terminal(workflow, name_of_run, costs, alone)
         return stream
 
     return start
@@ -124,6 +125,31 @@ def test_a_dry_run_ends_with_a_table_by_trial(terminal: Callable[..., io.StringI
     rows = [line.split() for line in text.splitlines() if line.startswith("trial=")]
     assert rows[:2] == [["trial=a,seed=0", "1", "2"], ["trial=t0,seed=0", "1", "-"]] and len(rows) == MOST_RUNS
     assert [line.split() for line in text.splitlines() if "more" in line] == [["2,981", "more", "2,981", "-"]]
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_dry_run_says_what_its_jobs_will_take(terminal: Callable[..., io.StringIO], alone: bool) -> None:
+    left = ["train"]
+    stream = terminal(lambda: f"two hours: {', '.join(left)}", alone, dryrun=True)
+    say("Job stats:\ntotal 1", LogEvent.RUN_INFO)
+    begin(1, "train", "train", "a")
+    left.clear()  # in the end, no job is left to be run
+    say("Job stats:\ntotal 1", LogEvent.RUN_INFO)
+    assert stream.getvalue().count("two hours: train\n") == 1
+    assert ("Job stats" in stream.getvalue()) == ("trial=a" in stream.getvalue()) == (not alone)
+
+
+def test_what_would_run_jobs_is_read_from_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SNAKEMAKE_PROFILE", raising=False)
+    for name, text in {"cluster": "executor: slurm\n", "site": "jobs: 5\n", "local": "cores: all\n"}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "profile.yaml").write_text(text)
+    cluster, site, local = (f"{tmp_path}/{name}" for name in ("cluster", "site", "local"))
+    assert executor_named(["-n", "--executor", "slurm", "--jobs", "4"]) == "slurm"
+    assert executor_named(["--profile", cluster, "--profile", site, "-n"]) == "slurm"
+    assert executor_named([f"--profile={local}", "-n"]) == executor_named(["-n", "-j", "4"]) == "local"
+    monkeypatch.setenv("SNAKEMAKE_PROFILE", cluster)
+    assert executor_named(["-n"]) == "slurm"
 
 
 def test_the_table_is_in_the_order_of_the_values(terminal: Callable[..., io.StringIO]) -> None:

@@ -84,6 +84,42 @@ def test_a_report_says_what_was_found_and_what_it_took(finished: Project) -> Non
     assert gpd.read_file(experiment(finished) / "suspicious.gpkg").crs.to_epsg() == 4326
 
 
+def test_the_table_of_costs_adds_up_to_what_the_report_says(finished: Project) -> None:
+    costs = pd.read_csv(experiment(finished) / "cost.csv")
+    trained = costs[costs["stage"] == "train"]
+    assert len(trained) == 2 and (trained["cpu_seconds"] > 1).all() and (costs["attempts"] >= costs["jobs"]).all()
+    assert costs.set_index("stage").loc["chip", "shared_by"].tolist() == [2, 2]
+    assert {"leaderboard", "final_report"} <= set(costs.loc[costs["run"] == "all", "stage"])
+    page = (experiment(finished) / "report.html").read_text()
+    hours = costs.loc[costs["stage"] == "chip", "cpu_seconds"].sum() / 3600
+    assert re.search(rf"<td>chip</td>.*<td class=\"number\">{hours:.3f}</td>", page)
+
+
+def test_a_dry_run_ends_with_what_earlier_jobs_tell(project: Project) -> None:
+    project.config["sweep"]["grid"]["train.learning_rate"] = [0.001, 0.003, 0.005]
+    assert re.search(r"By what earlier jobs took: 0\.\d+ CPU hours, .* on the", project.snakemake("--dry-run").stdout)
+    project.config["model"]["encoder"] = "resnet18"
+    assert "`snakemake --cores 1 estimate` tries it out" in project.snakemake("--dry-run").stdout
+
+
+def test_what_would_take_more_than_the_budget_does_not_start(project: Project) -> None:
+    project.config["sweep"]["grid"]["train.learning_rate"] = [0.001, 0.003, 0.005]
+    project.config["budget"] = {"cpu_hours": 0.001}
+    done = project.snakemake(check=False)
+    assert done.returncode == 1 and "ERROR over_budget" in done.stdout and "spent, about" in done.stdout
+    assert "Training" not in done.stdout
+
+
+@pytest.mark.long
+def test_what_nothing_tells_of_is_tried_out(project: Project) -> None:
+    project.config["train"]["batch_size"] = 4
+    project.config["model"]["arguments"]["decoder_channels"] = [16, 16, 8]
+    table = project.snakemake("estimate").stdout
+    assert re.search(r"\ntrain +2 +(≤ )?0\.\d+ +0 .* probed\n", table), table
+    assert re.search(r"\nchip? .* measured\n|\neval .* measured\n", table) and "About " in table, table
+    assert "By what earlier jobs took" not in table and "Training" not in table
+
+
 def test_what_stands_in_the_docs_for_notebooks_runs(finished: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(finished.folder.parent)  # from anywhere
     text = (REPOSITORY / "docs" / "notebooks.md").read_text()

@@ -34,6 +34,10 @@ class TrialSettings(Section):
     predict: Predict
 
 
+REMEMBERED = Path(".snakemake/swath-readings")
+"""What was read of every scene, by experiment: a scene that has not changed is not read again."""
+
+
 @dataclass(frozen=True)
 class CheckRequest:
     """What is to be checked.

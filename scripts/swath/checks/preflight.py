@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from swath.checks import chips, images, labels, machine, meanings, passed_over, splits
-from swath.checks.context import CheckRequest, Survey
+from swath.checks.context import REMEMBERED, CheckRequest, Survey
 from swath.checks.findings import Finding, PreflightError, judged, tally, text_of
 from swath.checks.readings import Reading
 from swath.checks.report import write_page
@@ -33,8 +33,6 @@ CHECKS = (
     *chips.CHECKS,
     *machine.CHECKS,
 )
-REMEMBERED = Path(".snakemake/swath-readings")
-"""What was read of every scene, by experiment: a scene that has not changed is not read again."""
 SCRIPTS = Path(__file__).parents[2]
 Read = Callable[[Sequence[Scene], Mapping[str, ScenesSpec]], list[Reading]]
 """Reads scenes, for every one of some label settings."""

@@ -10,6 +10,7 @@ from pydantic import model_validator
 from swath.config.accuracy import Accuracy
 from swath.config.apply import Apply
 from swath.config.base import FileSafeName, Section, mistake
+from swath.config.budget import Budget
 from swath.config.checks import Checks
 from swath.config.chips import Chips
 from swath.config.classes import Classes
@@ -76,6 +77,7 @@ class Experiment(Section):
     evaluate: Evaluate = Evaluate()
     sweep: Sweep = Sweep()
     checks: Checks = Checks()
+    budget: Budget = Budget()
 
     apply: Apply | None = None
     """A map of new imagery, which `snakemake apply` makes."""

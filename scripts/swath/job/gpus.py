@@ -12,7 +12,7 @@ import os
 import random
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 WAIT = 5.0
@@ -22,6 +22,10 @@ LOCKS = Path("/tmp")
 """One place for all runs of this machine, whatever folder their profiles name for temporary files."""
 
 log = logging.getLogger("swath")
+held: list[str] = []
+"""Names of the GPUs that this process has taken, or that SLURM has given it."""
+when_taken: list[Callable[[], None]] = []
+"""What is called once they are taken: their energy is counted from then on."""
 _held: list[int] = []  # open locks; the kernel releases them when the process ends, however it ends
 
 
@@ -35,6 +39,7 @@ def take_gpus(number: int) -> None:
     """
     visible = visible_gpus()
     if number < 1 or len(visible) < number:
+        _note_held(visible if "SLURM_JOB_ID" in os.environ else [])
         return
     while len(locks := _lock_free(visible, number)) < number:
         for handle in locks.values():  # two that each hold half of what they need would wait forever
@@ -42,7 +47,14 @@ def take_gpus(number: int) -> None:
         log.info("%d GPUs are needed, %d are free: waiting", number, len(locks))
         time.sleep(WAIT * random.uniform(1, 2))
     _held.extend(locks.values())
+    _note_held(list(locks))
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(locks)
+
+
+def _note_held(names: Sequence[str]) -> None:
+    held[:] = names
+    for call in when_taken:
+        call()
 
 
 def warn_of_unseen_gpus(seen: int) -> None:

@@ -26,6 +26,7 @@ from swath.coordination.fencing import FencingToken, TokenLostError
 from swath.errors import Problem, ToBeContinuedError, UserError
 from swath.files import publish, published, replace, temporary_name
 from swath.job.attempt_log import FORMAT, add
+from swath.job.attempts import AttemptRecord, attempts_file
 from swath.job.environment import set_up_computing
 from swath.job.temporary import own_temporary_folder
 from swath.job.terminal import hush_libraries, show_on
@@ -58,6 +59,9 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
     set_up_computing()
     log_path = Path(str(snakemake.log[0]))
     log_path.parent.mkdir(parents=True, exist_ok=True)
+    record = AttemptRecord(attempts_file(log_path), snakemake.rule, snakemake.threads)
+    record.begin()
+    outcome = "failed"
     terminal = os.fdopen(os.dup(2), "w", buffering=1)
     outputs = {name: Path(str(path)) for name, path in snakemake.output.items()}
     temporary = {name: temporary_name(path) for name, path in outputs.items()}
@@ -79,12 +83,14 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
         for name, path in outputs.items():
             replace(temporary[name], path)
         job_messages.clear(map(str, outputs.values()))
+        outcome = "done"
     except UserError as error:
         print(f"\n{error}\n", file=terminal)
         print(error, file=sys.stderr)
         _tell_run(outputs.values(), str(error))
         raise SystemExit(1) from None
     except ToBeContinuedError as stop:
+        outcome = "continued"
         print(f"\n{stop}\n", file=terminal)
         print(stop, file=sys.stderr)
         _tell_run(outputs.values(), str(stop))
@@ -98,6 +104,7 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
     finally:
         for path in temporary.values():
             path.unlink(missing_ok=True)
+        record.end(outcome, published)
         gc.freeze()  # the process ends: looking for garbage in all that was loaded would take two seconds
         sys.stdout.flush()
         sys.stderr.flush()

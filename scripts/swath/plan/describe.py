@@ -10,6 +10,11 @@ from swath.plan.keys import Run
 from swath.plan.trials import readable
 
 NULL_COLOUR = "#000000"
+STAGE_OF_RULE = {
+    **{"scenes": "scenes", "analyze": "stats", "chip": "chips", "train_rung": "models", "train": "models"},
+    **{"predict": "predictions", "eval": "evals", "bundle": "bundles"},
+}
+"""Rule → the stage whose keys its results have."""
 
 
 def colours_by_id(experiment: Experiment) -> list[str]:
@@ -37,3 +42,13 @@ def describe_runs(runs: Sequence[Run], results: str) -> list[FinishedRun]:
         )
         for run in runs
     ]
+
+
+def keys_by_run(runs: Sequence[Run]) -> dict[str, dict[str, list[str]]]:
+    """List the keys of every run's results: run → rule → keys."""
+    return {run.name: {rule: run.keys_of(stage) for rule, stage in STAGE_OF_RULE.items()} for run in runs}
+
+
+def keys_by_rule(runs: Sequence[Run]) -> dict[str, list[str]]:
+    """List the keys of all runs' results: rule → keys, those that runs share as often as they are shared."""
+    return {rule: [key for run in runs for key in run.keys_of(stage)] for rule, stage in STAGE_OF_RULE.items()}

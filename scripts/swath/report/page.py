@@ -51,7 +51,7 @@ class Making:
         command: What runs it.
         chip_size: Of the training chips, pixels.
         keys: Stage → the keys of its results.
-        benchmarks: Folder of what jobs took.
+        logs: Folder of logs, and of what jobs took.
         manifests: Where its scenes are described.
         rungs: Tables of who went on from each, if trials were stopped early.
         rung_metric: The metric that decided there.
@@ -62,7 +62,7 @@ class Making:
     command: str
     chip_size: int
     keys: Mapping[str, Sequence[str]]
-    benchmarks: str
+    logs: str
     manifests: Sequence[str]
     rungs: Sequence[str] = ()
     rung_metric: str = ""
@@ -148,7 +148,7 @@ def _page(
         folds=len({run.fold for run, split in findings.looked_at if split == "validation"}),
         is_segmentation=findings.task == SEGMENTATION,
         is_detection=findings.task == DETECTION,
-        costs=costs_by_stage(Path(making.benchmarks), making.keys, findings).to_dict("records"),
+        costs=costs_by_stage(Path(making.logs), making.keys).to_dict("records"),
         shared=shared(making.keys),
         configs={Path(config).name: without_secrets(Path(config).read_text("utf-8")) for config in making.configs},
         command=making.command,

@@ -7,6 +7,7 @@ all, has them checked here.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from swath.config.load import read_yaml
@@ -34,6 +35,24 @@ def words_after(options: Sequence[str], arguments: Sequence[str]) -> list[str]:
         elif reading:
             words.append(argument)
     return words
+
+
+def executor_named(arguments: Sequence[str]) -> str:
+    """Tell what runs jobs: a dry run does not say what would.
+
+    Args:
+        arguments: The command line, without the program.
+    """
+    from snakemake.cli import get_profile_dir  # whose modules are being imported when this one is
+
+    if named := words_after(("--executor", "-e"), arguments):
+        return named[-1]
+    found = "local"
+    for profile in words_after(("--profile",), arguments) or os.environ.get("SNAKEMAKE_PROFILE", "").split(","):
+        file = get_profile_dir(profile) if profile else None
+        if file is not None:
+            found = str(read_yaml(file[1]).get("executor") or found)
+    return found
 
 
 def check_config_files_or_exit(arguments: Sequence[str]) -> None:

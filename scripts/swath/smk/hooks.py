@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from swath.search.rungs import promoted
 from swath.smk import upstream
 from swath.smk.clean_up import clean_up_or_exit
 from swath.smk.command_line import check_config_files, words_after
+from swath.smk.costs import Costs, check_budget, estimate_or_exit, is_estimate, told_in_dry_run
 from swath.smk.folder_sharing import expect_later, share_folder
 from swath.smk.fork_server import fork_scripts
 from swath.smk.report_lines import NameOfRun, report_on_terminal, say_nothing
@@ -45,7 +47,7 @@ from swath.versions import results_without_versions
 TRAININGS = {"train", "train_rung"}
 """Rules that train."""
 UNCHECKED = {
-    *("all", "doctor", "verify", "clean_up", "splits", "weights", "status"),
+    *("all", "doctor", "verify", "clean_up", "splits", "weights", "status", "estimate"),
     *("encoder_weights", "havel", "havel_chips", "neon_trees"),
     *("apply_part", "assemble", "apply", "sample", "accuracy"),
 }
@@ -75,6 +77,7 @@ class RunContext:
         trainings: Tells the experiment's runs, as far as they are known.
         check_map: Compares new images with what their model was trained on, if there is a map to make.
         watched: Tells what is watched of it.
+        costs: What has to be known to say what the experiment takes.
     """
 
     name: str
@@ -95,6 +98,7 @@ class RunContext:
     trainings: Callable[[], Sequence[FinishedRun]] = list
     check_map: Callable[[], None] | None = None
     watched: Callable[[], Watched] | None = None
+    costs: Costs | None = None
 
 
 def before_planning(workflow: Any) -> None:
@@ -159,7 +163,9 @@ def after_planning(workflow: Any, context: RunContext) -> None:
         else:
             _forget_unreadable(context.read_while_planning)
         if Path(workflow.main_snakefile).resolve().parent == context.repository.resolve():
-            report_on_terminal(workflow, context.name_of_run)  # another workflow's lines are its own affair
+            # another workflow's lines are its own affair
+            told = partial(told_in_dry_run, workflow, context.costs)
+            report_on_terminal(workflow, context.name_of_run, told, costs_alone=is_estimate())
             _check_until_or_exit(sys.argv[1:], context)  # Snakemake keeps the option to itself until it has parsed
     if workflow.is_main_process and ExecutorPluginRegistry().is_installed("slurm"):
         from swath.smk.executor import use_for  # where the plugin is not installed, there is nothing to derive from
@@ -208,6 +214,9 @@ def on_start(workflow: Any, context: RunContext) -> None:
     site = _check_cluster_or_exit(workflow, context)
     if context.request and rules - UNCHECKED:
         check_or_exit(context.request(), context.validation)
+    if context.costs and rules - UNCHECKED - {"validate"}:
+        with ending_the_program():
+            check_budget(workflow, context.costs)
     if context.check_map and rules & {"apply_part", "validate"}:
         context.check_map()
     if site is not None:
@@ -230,13 +239,20 @@ def _link_trainings(context: RunContext) -> None:
 def on_success(workflow: Any, context: RunContext) -> None:
     """Say on the terminal what won, or what a map shows, and where everything lies."""
     made = {job.rule.name for job in workflow.dag.jobs}
+    if "estimate" in made:
+        estimate_or_exit(context.request)
+        return
+    if context.costs:
+        context.costs.write()
     summary = Path(context.folder) / ("map/summary.txt" if "assemble" in made else "summary.txt")
     if summary.exists() and made - {"sample", "accuracy"}:  # these say themselves what they have found
         print(f"\n{summary.read_text(errors='replace')}", file=sys.stderr)
 
 
-def on_error(workflow: Any) -> None:
-    """Say on the terminal what jobs that failed on a cluster have said there."""
+def on_error(workflow: Any, context: RunContext) -> None:
+    """Say on the terminal what jobs that failed on a cluster have said there; write what all has taken so far."""
+    if context.costs:
+        context.costs.write()
     if workflow.executor_plugin.name == "slurm":
         for text in job_messages.read_all():
             print(f"\n{text}\n", file=sys.stderr)

@@ -53,20 +53,24 @@ THE_END = "At least one job did not complete successfully"
 NameOfRun = Callable[[str, Mapping[str, str]], str | None]
 
 
-def report_on_terminal(workflow: Any, name_of_run: NameOfRun | None) -> None:
+def report_on_terminal(
+    workflow: Any, name_of_run: NameOfRun | None, costs: Callable[[], str] = str, costs_alone: bool = False
+) -> None:
     """Have the terminal show a report, unless the user asks for details or for less.
 
     Args:
         workflow: Snakemake's.
         name_of_run: The readable name of the run that a job belongs to, of a rule and its wildcards; None for a job
             that trials share, or instead of the function where runs are not known before a job has run.
+        costs: Says at the end of a dry run what its jobs will take.
+        costs_alone: Whether a dry run says nothing else.
     """
     output = workflow.output_settings
     if output.verbose or output.printshellcmds or output.quiet or output.debug_dag:
         return
     for handler in logger.handlers:
         if handler.name == HANDLER and not isinstance(handler.formatter, ReportFormatter):
-            formatter = ReportFormatter(name_of_run, dry_run=output.dryrun)
+            formatter = ReportFormatter(name_of_run, dry_run=output.dryrun, costs=costs, costs_alone=costs_alone)
             handler.setFormatter(formatter)
             handler.addFilter(Chosen(handler, formatter))
             if output.dryrun and len(logger.handlers) == 1:
@@ -90,12 +94,16 @@ class ReportFormatter(DefaultFormatter):
     Args:
         name_of_run: As for :func:`report_on_terminal`.
         dry_run: Whether nothing is done but told.
+        costs, costs_alone: As for :func:`report_on_terminal`.
     """
 
-    def __init__(self, name_of_run: NameOfRun | None, dry_run: bool):
+    def __init__(
+        self, name_of_run: NameOfRun | None, dry_run: bool, costs: Callable[[], str] = str, costs_alone: bool = False
+    ):
         super().__init__(quiet=(), show_failed_logs=False)
-        self.name_of_run, self.dry_run = name_of_run, dry_run
+        self.name_of_run, self.dry_run, self.costs = name_of_run, dry_run, costs
         self.planned: dict[str, Counter[str]] = {}
+        self.costs_alone, self.told_of_costs = costs_alone, ""
         self.words: dict[int, str] = {}
         self.shown = -1
         self.how: tuple[str | None, str | None] = (None, None)
@@ -118,7 +126,12 @@ class ReportFormatter(DefaultFormatter):
     def format_run_info(self, msg: dict[str, Any]) -> str:
         """Show how many jobs there are by rule; at the end of a dry run by trial."""
         if self.dry_run and self.planned:
-            return f"{self.table()}\n\nThis was a dry-run: nothing was done. With -p it shows every job, and why."
+            end = "This was a dry-run: nothing was done. With -p it shows every job, and why."
+            return "\n\n".join(filter(None, [self.table(), self.told_of_costs, end]))
+        if self.dry_run:
+            self.told_of_costs = self.costs()  # in the end, no job is left to be run
+            if self.costs_alone:
+                return self.told_of_costs
         return str(msg["msg"])
 
     def format_job_info(self, msg: dict[str, Any]) -> str:
@@ -172,6 +185,8 @@ class Chosen(logging.Filter):
             return False
         if event == LogEvent.JOB_INFO:
             return self._is_job_shown(record)
+        if event == LogEvent.RUN_INFO:
+            return not (self.formatter.costs_alone and self.formatter.planned)
         if event == LogEvent.PROGRESS:
             return self._is_progress_shown(record)
         if event == LogEvent.JOB_ERROR:
