@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from experiment import Project
 from slurm import Slurm, wait_until
 from training_on_cluster import (
     ON_GPUS,
+    QUICK,
     ends_well,
     has_the_bytes,
     history,
@@ -24,6 +26,7 @@ from training_on_cluster import (
     training,
     trainings,
     type_it,
+    wait_for,
 )
 
 pytestmark = [pytest.mark.workflow, pytest.mark.cluster]
@@ -45,6 +48,8 @@ def test_a_training_runs_into_its_time_limit(training_to_do: Project, undisturbe
         job = trainings(slurm, training_to_do)[0]["id"]
         slurm.ask("scontrol", "update", f"JobId={job}", "TimeLimit=1")  # the training was told another one
         os.kill(trainer(training_to_do), signal.SIGSTOP)
+        looked = wait_for(["snakemake", "status", "--profile", "slurm", *QUICK], training_to_do, slurm).stdout
+        assert re.search(rf"learning_rate=0.002,seed=0  training .* job {job} on ", looked), looked
         ends_well(process, training_to_do, undisturbed)
     assert states(slurm, job) == ["TIMEOUT"]
 

@@ -26,7 +26,7 @@ class Slurm:
         self.cancelled: list[str] = []
         self.lingers = 1
 
-    def ask(self, program: str, *arguments: str, missing: str | None = None) -> str:
+    def ask(self, program: str, *arguments: str, missing: str | None = None, patience: float = 60) -> str:
         if program == "scancel":
             self.cancelled += arguments
             return ""
@@ -87,3 +87,18 @@ def test_jobs_that_are_ending_are_replaced(
     queue.cancel_lost_jobs()
     assert "replaced all the same" in capsys.readouterr().err
     assert run_registry.names_of_dead_runs() == set()
+
+
+def test_who_only_looks_sees_all_of_the_users_jobs_and_does_without_a_controller(
+    slurm: Slurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue.shutil, "which", lambda program: "/usr/bin/squeue")
+    assert [(job.id, job.state) for job in queue.my_jobs() or []] == [
+        ("1", "RUNNING"),
+        ("2", "PENDING"),
+        ("3", "RUNNING"),
+    ]
+    monkeypatch.setattr(queue, "ask", lambda *command, missing, patience: missing)
+    assert queue.my_jobs() is None
+    monkeypatch.setattr(queue.shutil, "which", lambda program: None)
+    assert queue.my_jobs() is None

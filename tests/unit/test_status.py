@@ -20,6 +20,7 @@ from swath.cluster.queue import QueuedJob
 from swath.coordination import job_messages
 from swath.coordination.fencing import FencingToken
 from swath.coordination.lease import claim_of
+from swath.coordination.run_registry import note_name_of_jobs
 from swath.smk import watching
 from swath.status.table import MOST, MOST_LINES, lines_of_run, report, seconds_of_all, table
 from swath.status.trainings import (
@@ -212,6 +213,8 @@ def test_a_training_on_another_machine_is_judged_by_slurm_or_by_its_last_sign() 
     os.utime(found[0], (old + 10, old + 10))  # of a machine whose clock is slow
     assert seen(Witness(False, signs)).state == TRAINING
     vars(witness)["queue"] = {"4712": QueuedJob("4712", "PENDING", f"rule_train_wildcards_{Path(KEY).name}")}
+    assert seen(witness).state == STOPPED
+    note_name_of_jobs("mine-1234")
     assert seen(witness).state == QUEUED
 
 

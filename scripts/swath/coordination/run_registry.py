@@ -159,6 +159,11 @@ def note_name_of_jobs(name: str) -> None:
     write_json(NAMES_OF_JOBS / f"{name}.json", this_process())
 
 
+def are_jobs_submitted() -> bool:
+    """Tell whether a run here submits jobs to SLURM, or has done so, and no later one has looked for them."""
+    return bool(_files(NAMES_OF_JOBS, ".json"))
+
+
 def names_of_dead_runs() -> set[str]:
     """Name the SLURM jobs of runs that are at work here no more."""
     others = live_runs()

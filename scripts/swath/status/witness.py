@@ -19,7 +19,7 @@ from swath.cluster.queue import QueuedJob, my_jobs
 from swath.coordination import heartbeat
 from swath.coordination.fencing import FencingToken
 from swath.coordination.process_identity import Identity, is_dead, is_here, read_identity
-from swath.coordination.run_registry import noted_runs
+from swath.coordination.run_registry import are_jobs_submitted, noted_runs
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,8 @@ class Witness:
 
     def queued(self, word: str) -> QueuedJob | None:
         """Find a job that waits in SLURM's queue by a word of its task, such as the key of its results."""
+        if not are_jobs_submitted():  # SLURM need not be asked
+            return None
         waiting = [job for job in (self.queue or {}).values() if job.state == "PENDING" and word in job.task]
         return waiting[0] if waiting else None
 
