@@ -54,6 +54,8 @@ reference: setup  ## write the schema, config/config.yaml and docs/reference.md 
 
 site: $(DOCS)/.ready  ## the documentation as a site, .cache/site/README.html; a broken link is an error
 	$(DOCS)/bin/sphinx-build --quiet --fail-on-warning --keep-going -c docs/site . .cache/site
+	@! grep -rE --include=*.html '<(script|link|img)[^>]*(src|href)="?https?:' .cache/site || \
+		{ echo "the site asks the network for these"; exit 1; }
 
 $(DOCS)/.ready: envs/docs.lock
 	@sh envs/setup.sh "$(PYTHON)" $(DOCS) docs
