@@ -143,7 +143,8 @@ def after_planning(workflow: Any, context: RunContext) -> None:
     expect_later(context.made_later)
     if workflow.is_main_process:
         _forget_unreadable(context.read_while_planning)
-        if Path(workflow.main_snakefile).resolve().parent == context.repository.resolve():
+        repository = context.repository.resolve()
+        if Path(workflow.main_snakefile).resolve().parent in (repository, repository / "workflow"):
             report_on_terminal(workflow, context.name_of_run)  # another workflow's lines are its own affair
             _check_until_or_exit(sys.argv[1:], context)  # Snakemake keeps the option to itself until it has parsed
     if workflow.is_main_process and ExecutorPluginRegistry().is_installed("slurm"):
