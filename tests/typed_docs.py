@@ -21,7 +21,9 @@ TUTORIAL = sorted((REPOSITORY / "docs" / "tutorial").glob("[1-9]-*.md"))
 PAGES = [*TUTORIAL, REPOSITORY / "README.md"]
 """Pages of which a test types every block, in this order."""
 
-FENCED = re.compile(r"(?:^<!-- (?P<comment>[^\n]*) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+FENCED = re.compile(
+    r"(?:^<!-- (?P<comment>[^\n]*) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class Block:
 
 def blocks_of(page: Path) -> list[Block]:
     """Return the fenced blocks of a page, from top to bottom."""
-    return [Block(found["language"], found["text"], found["comment"] or "") for found in FENCED.finditer(page.read_text())]
+    found = FENCED.finditer(page.read_text())
+    return [Block(fence["language"], fence["text"], fence["comment"] or "") for fence in found]
 
 
 def cluster_commands() -> list[str]:

@@ -1,4 +1,4 @@
-"""The documentation as a site: `make site`. The pages lie as in the repository, so that links hold here and on GitHub."""
+"""The documentation as a site: `make site`. Pages lie as in the repository, so that links hold here and on GitHub."""
 
 from sphinx.application import Sphinx
 

@@ -1,7 +1,7 @@
 """The tutorial and the README, typed from the first command to the last by a user who has little time.
 
 Each page goes on where the one before has ended, in one clone. Trainings have an epoch and few chips; apart from that,
-everything is as it stands on the pages. tests/typed_docs.py says what is run, tests/unit/test_docs.py lists what is not.
+all is as it stands on the pages. tests/typed_docs.py says what is run, tests/unit/test_docs.py lists what is not.
 """
 
 from __future__ import annotations
