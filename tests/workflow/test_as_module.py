@@ -88,7 +88,7 @@ configfile: "config.yaml"
 
 
 module swath:
-    snakefile: 
+    snakefile:
         github("owner/swath", path="workflow/Snakefile", tag="v1")
     config:
         config
