@@ -1,9 +1,9 @@
 #!/bin/sh
-# setup.sh [PYTHON [FOLDER]]: what `make setup` runs. Makes a virtual environment (.venv) with all that
-# requirements.lock pins, every file checked by its hash. uv installs it; where uv cannot be had, or does not reach a
-# package index by itself, pip does, in about three times the time.
+# setup.sh [PYTHON [FOLDER [LOCK]]]: what `make setup` runs. Makes a virtual environment (.venv) with all that a lock
+# file pins (requirements; `make site`: docs), every file checked by its hash. uv installs it; where uv cannot be had,
+# or does not reach a package index by itself, pip does, in about three times the time.
 set -eu
-python=${1:-python3} venv=${2:-.venv}
+python=${1:-python3} venv=${2:-.venv} lock=${3:-requirements}
 here=$(dirname "$0")
 
 fail() {
@@ -40,12 +40,13 @@ with_uv() {
     quiet=--quiet
     [ ! -t 2 ] || quiet=
     # compiled now, since a machine may forbid to do it later (PYTHONDONTWRITEBYTECODE, a folder of somebody else)
-    "$uv" pip install $quiet --compile-bytecode --python "$venv/bin/python" --require-hashes -r "$here/requirements.lock"
+    "$uv" pip install $quiet --compile-bytecode --python "$venv/bin/python" --require-hashes -r "$here/$lock.lock"
 }
 
-echo "Installing PyTorch, Raster Vision and the rest into $venv: 7 GB, a minute or two on a fast network"
+[ "$lock" != requirements ] ||
+    echo "Installing PyTorch, Raster Vision and the rest into $venv: 7 GB, a minute or two on a fast network"
 if ! with_uv; then
-    echo "uv could not: pip does it instead, in about five minutes"
-    $pip install --quiet --require-hashes -r "$here/requirements.lock"
+    echo "uv could not: pip does it instead, in about three times the time"
+    $pip install --quiet --require-hashes -r "$here/$lock.lock"
 fi
 touch "$venv/.ready"

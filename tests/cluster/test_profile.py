@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 from cluster_clone import AS_FINISHED, add_chips, clone, keep_the_winner, same_bytes
-from experiment import REPOSITORY, Project
+from experiment import Project
 from slurm import Slurm
+from typed_docs import cluster_commands
 
 pytestmark = [pytest.mark.workflow, pytest.mark.cluster]
 
@@ -91,19 +92,10 @@ def test_a_map_in_shards_has_the_bytes_of_one_made_here(
     same_bytes(here, queued, ("experiments/new/map/*.tif", "experiments/new/map/*.parquet"))
 
 
-def steps_of_the_docs() -> list[str]:
-    """The commands that docs/cluster.md has a user type, once Swath is installed."""
-    ten_steps = (REPOSITORY / "docs" / "cluster.md").read_text().partition("## When things break")[0]
-    lines = [
-        line.strip() for block in re.findall(r"```bash\n(.*?)```", ten_steps, re.DOTALL) for line in block.splitlines()
-    ]
-    return [line for line in lines if line.startswith(("sacctmgr ", "sinfo ", "snakemake "))]
-
-
 def test_the_docs_can_be_typed(queued: Project, slurm: Slurm) -> None:
     (queued.folder / "my.yaml").write_text((queued.folder / "config" / "config.yaml").read_text())
     said = {}
-    for command in steps_of_the_docs():
+    for command in cluster_commands():
         done = subprocess.run(
             ["bash", "-c", command],
             cwd=queued.folder,

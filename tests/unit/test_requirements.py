@@ -50,7 +50,7 @@ def test_every_imported_package_is_declared_and_every_declared_one_imported() ->
     assert not without_import, "nothing imports them: take them out of envs/requirements.in"
 
 
-@pytest.mark.parametrize("name", ["requirements", "installer"])
+@pytest.mark.parametrize("name", ["requirements", "installer", "docs"])
 def test_the_lock_file_pins_what_is_declared_with_hashes_and_names_no_index(name: str) -> None:
     asked = (REPOSITORY / f"envs/{name}.in").read_text()
     lock = (REPOSITORY / f"envs/{name}.lock").read_text()

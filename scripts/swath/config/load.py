@@ -80,7 +80,7 @@ def read_yaml(path: str | Path) -> Config:
         raise UserError(_no_yaml(path, error)) from None
     if not isinstance(content, dict):
         found, expected = type(content).__name__, "sections such as `classes:`"
-        raise UserError(Problem("invalid_yaml", str(path), "", found, expected, "see README"))
+        raise UserError(Problem("invalid_yaml", str(path), "", found, expected, "see docs/own-data.md"))
     return content
 
 

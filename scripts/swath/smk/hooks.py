@@ -162,7 +162,8 @@ def after_planning(workflow: Any, context: RunContext) -> None:
             say_nothing()
         else:
             _forget_unreadable(context.read_while_planning)
-        if Path(workflow.main_snakefile).resolve().parent == context.repository.resolve():
+        repository = context.repository.resolve()
+        if Path(workflow.main_snakefile).resolve().parent in (repository, repository / "workflow"):
             # another workflow's lines are its own affair
             told = partial(told_in_dry_run, workflow, context.costs)
             report_on_terminal(workflow, context.name_of_run, told, costs_alone=is_estimate())
