@@ -30,6 +30,8 @@ NAVIGATION = {
         "docs/maps",
         "docs/accuracy",
         "docs/splits",
+        "docs/search",
+        "docs/cost",
         "docs/report",
         "docs/notebooks",
         "docs/own-pipelines",
