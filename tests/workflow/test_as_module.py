@@ -79,7 +79,7 @@ def test_the_catalogs_snakefile_plans_the_same(finished: Project) -> None:
     done = subprocess.run(
         [SNAKEMAKE[0], *command, "--dry-run"], cwd=finished.folder, capture_output=True, text=True, check=False
     )
-    assert "Nothing to be done" in done.stderr, done.stderr
+    assert "Nothing to be done" in done.stdout, done.stderr
     assert "workflow/profiles/default" in done.stderr
 
 
@@ -117,7 +117,7 @@ def test_a_release_that_is_deployed_plans_the_same(finished: Project, tmp_path: 
     done = subprocess.run(
         command, cwd=project, env={**os.environ, **places}, capture_output=True, text=True, check=False
     )
-    assert "Nothing to be done" in done.stderr, done.stderr
+    assert "Nothing to be done" in done.stdout, done.stderr
     (scripts,) = (tmp_path / "cache").rglob("scripts/train.py")
     assert (scripts.parent / "swath" / "smk" / "hooks.py").is_file()
 
