@@ -28,7 +28,7 @@ CONTEXT = replace(
             logs=Path(LOGS),
             scenes_behind=scenes_behind,
             chips_of=chips_of_model,
-            later=jobs_of_winner,
+            later=jobs_known_later,
         ),
         keys=keys_by_run_by_now,
         folders=[Path(f"{LOGS}/experiments/{NAME}"), Path(f"{LOGS}/maps/{NAME}")],

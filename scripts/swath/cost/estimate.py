@@ -8,15 +8,15 @@ from statistics import mean
 
 from swath.cost.measured import measured_prices
 from swath.cost.outlook import Outlook
-from swath.cost.prices import NOTHING, TYPICAL, Price, Source, Time
+from swath.cost.prices import NOTHING, TRAININGS, TYPICAL, Price, Source, Time
 from swath.cost.probing import Probed, probe_runs
 from swath.cost.schedule import Place, PlannedJob, elapsed
 from swath.plan.keys import Run
 
-NEEDS_GPU = ("train", "predict")
+NEEDS_GPU = (*TRAININGS, "predict")
 ORDER = (
-    *("havel", "havel_chips", "neon_trees", "splits", "encoder_weights", "scenes", "analyze", "chip", "train"),
-    *("predict", "eval", "bundle", "leaderboard", "select", "summary", "final_report"),
+    *("havel", "havel_chips", "neon_trees", "splits", "encoder_weights", "scenes", "analyze", "chip", "propose"),
+    *("train_rung", "rung", "train", "predict", "eval", "bundle", "leaderboard", "select", "summary", "final_report"),
 )
 """Rules as they follow each other; others come behind."""
 
@@ -118,13 +118,22 @@ def estimate(jobs: Sequence[PlannedJob], outlook: Outlook, place: Place, probes:
 
 
 def _with_later(jobs: Sequence[PlannedJob], outlook: Outlook) -> list[PlannedJob]:
-    """Add the jobs that are known once the winner is: what waits for the winner waits for them, too."""
-    checkpoint = next((job for job in jobs if job.rule == "select"), None)
-    if checkpoint is None:
-        return list(jobs)
+    """Add the jobs that are known once a checkpoint has run: what waits for it waits for them, too."""
+    known = list(jobs)
+    for rule, unknown in outlook.later().items():
+        checkpoint = next((job for job in reversed(known) if job.rule == rule), None)
+        if checkpoint is not None:
+            known = _after(known, checkpoint, unknown)
+    return known
+
+
+def _after(
+    jobs: Sequence[PlannedJob], checkpoint: PlannedJob, unknown: Sequence[tuple[str, dict[str, str]]]
+) -> list[PlannedJob]:
+    """Add jobs behind a checkpoint, rule by rule."""
     later: list[PlannedJob] = []
-    for number, (rule, wildcards) in enumerate(outlook.later(), max(job.number for job in jobs) + 1):
-        after = [checkpoint.number, *(job.number for job in later if rule == "eval")]
+    for number, (rule, wildcards) in enumerate(unknown, max(job.number for job in jobs) + 1):
+        after = [checkpoint.number, *(job.number for job in later if ORDER.index(job.rule) < ORDER.index(rule))]
         later.append(PlannedJob(number, rule, wildcards, gpus=int(rule in NEEDS_GPU), after=after))
     numbers = [job.number for job in later]
     waiting = [replace(job, after=[*job.after, *numbers]) if checkpoint.number in job.after else job for job in jobs]
@@ -138,9 +147,9 @@ def _unknown_runs(
     found = []
     for job in jobs:
         if job.rule in NEEDS_GPU:
-            stage = {"train": "models", "predict": "predictions"}[job.rule]
+            stage = "models" if job.rule in TRAININGS else "predictions"
             run = outlook.plan.run_with(stage, job.wildcards["key"])
-            uncounted = job.rule == "train" and not outlook.is_cut(run)
+            uncounted = job.rule in TRAININGS and not outlook.is_cut(run)
             if outlook.kind(job, has_gpus) not in prices or uncounted:
                 found.append(run)
     return list({run.name: run for run in found}.values())
@@ -186,7 +195,9 @@ def _like_others(rule: str, outlook: Outlook, prices: Mapping[str, Price], place
     if rule not in NEEDS_GPU:
         return None
     kinds = {
-        outlook.kind_of_run(run, place.has_gpus) if rule == "train" else outlook.kind_of_prediction(run, place.has_gpus)
+        outlook.kind_of_run(run, place.has_gpus)
+        if rule in TRAININGS
+        else outlook.kind_of_prediction(run, place.has_gpus)
         for run in outlook.plan.runs
     }
     known = [prices[kind] for kind in kinds if kind in prices and prices[kind].source == "probed"]

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from swath.cost.prices import BY_NUMBER, Price, Time, kind_of_prediction, kind_of_training
+from swath.cost.prices import BY_NUMBER, TRAININGS, Price, Time, kind_of_prediction, kind_of_training
 from swath.job.attempts import ENDING
 from swath.job.spent import Attempt, attempts_in
 
@@ -36,7 +36,7 @@ def measured_prices(results: Path, logs: Path, rules: Sequence[str]) -> dict[str
     """
     found: dict[str, Price] = {}
     for rule in rules:
-        if rule == "train":
+        if rule in TRAININGS:
             found |= _by_kind(_trainings(results, logs))
         elif rule == "predict":
             found |= _by_kind(_predictions(results, logs))

@@ -13,7 +13,7 @@ from typing import Any
 from swath.checks.context import REMEMBERED
 from swath.config.predict import Window
 from swath.config.train import Train
-from swath.cost.prices import BY_NUMBER, Work, kind_of_prediction, kind_of_training
+from swath.cost.prices import BY_NUMBER, TRAININGS, Work, kind_of_prediction, kind_of_training
 from swath.cost.schedule import PlannedJob
 from swath.cost.work import chip_work, pixels_of, prediction_work, windows_for_chips
 from swath.files import read_state
@@ -42,7 +42,7 @@ class Outlook:
         results, logs: Folders.
         scenes_behind: The scenes that a job of a stage works on.
         chips_of: The files of a model's chips.
-        later: The runs' jobs that are known once a checkpoint has run, of one run: rule and wildcards.
+        later: Checkpoint → jobs that are known once it has run, of any runs, as many: rule and wildcards.
         kept: Chips key and split → which share of the windows that are looked at becomes chips, where that was tried.
         sizes: Scene → its size, as far as it is known.
     """
@@ -52,7 +52,7 @@ class Outlook:
     logs: Path
     scenes_behind: Callable[[str, Any], Sequence[Scene]]
     chips_of: Callable[[Any], Sequence[str]]
-    later: Callable[[], Sequence[tuple[str, dict[str, str]]]]
+    later: Callable[[], Mapping[str, Sequence[tuple[str, dict[str, str]]]]]
     kept: dict[tuple[str, str], float] = field(default_factory=dict)
     sizes: dict[str, Size] = field(default_factory=dict)
     _chips: dict[tuple[str, int | None], tuple[float, float, bool]] = field(default_factory=dict)
@@ -88,7 +88,7 @@ class Outlook:
 
     def kind(self, job: PlannedJob, has_gpus: bool) -> str:
         """Name the kind of a job: jobs of a kind have one price."""
-        if job.rule == "train":
+        if job.rule in TRAININGS:
             return self.kind_of_run(self.plan.run_with("models", job.wildcards["key"]), has_gpus)
         if job.rule == "predict":
             return self.kind_of_prediction(self.plan.run_with("predictions", job.wildcards["key"]), has_gpus)
@@ -115,8 +115,9 @@ class Outlook:
 
     def work(self, job: PlannedJob) -> Work:
         """Say how much work a job is."""
-        if job.rule == "train":
-            return self.training_work(self.plan.run_with("models", job.wildcards["key"]))
+        if job.rule in TRAININGS:
+            until = job.wildcards.get("epochs")
+            return self.training_work(self.plan.run_with("models", job.wildcards["key"]), int(until) if until else None)
         stages = {"scenes": "scenes", "analyze": "stats", "chip": "chips", "predict": "predictions", "eval": "evals"}
         if job.rule not in stages:
             return Work()
@@ -133,13 +134,13 @@ class Outlook:
         assert job.rule in BY_NUMBER
         return Work(pixels_of(sizes))
 
-    def training_work(self, run: Run) -> Work:
-        """Say how much work a training is: at most so much, where it can stop early."""
+    def training_work(self, run: Run, until: int | None = None) -> Work:
+        """Say how much work a training is, to its end or to an epoch: at most so much, where it can stop early."""
         train: Train = run.trial.settings.train
         pixels = run.trial.settings.chips.size**2
         training, validation, is_most = self.chips(run)
         stops = bool(train.patience or train.max_gpu_hours)
-        left = max(train.epochs - self._epochs_done(run), 0)
+        left = max((until or train.epochs) - self._epochs_done(run), 0)
         return Work(training * pixels, validation * pixels, left, is_most=is_most or stops)
 
     def _epochs_done(self, run: Run) -> int:

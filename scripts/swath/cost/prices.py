@@ -12,6 +12,8 @@ Source = Literal["measured", "probed", "typical", "unknown"]
 """Of earlier jobs; of a sample on this machine; of small experiments elsewhere; not at all."""
 BY_NUMBER = ("scenes", "analyze", "chip", "eval")
 """Rules whose jobs say how much work they are, and whose kind is the rule."""
+TRAININGS = ("train", "train_rung")
+"""Rules that train: to the end, or for some epochs."""
 NOT_OF_SPEED = ("weights",)
 """Settings of a network that say nothing of how fast it is."""
 OF_SPEED = (
@@ -145,6 +147,8 @@ TYPICAL: Prices = {
     "bundle": _typical(7.4, 600_000),
     "leaderboard": _typical(1.3, 5000),
     "select": _typical(1.1, 500),
+    "rung": _typical(1.1, 500),
+    "propose": _typical(1.1, 500),
     "summary": _typical(2.1, 2.7e6),
     "final_report": _typical(6.2, 2.4e6),
     "havel": _typical(3.6, 1.5e7),

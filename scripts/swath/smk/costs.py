@@ -17,6 +17,7 @@ from swath.config.budget import Budget
 from swath.config.load import where
 from swath.config.train import available_cores
 from swath.cost.outlook import Outlook
+from swath.cost.prices import TRAININGS
 from swath.cost.schedule import Place, PlannedJob
 from swath.errors import Problem, UserError
 from swath.job.gpus import visible_gpus
@@ -30,7 +31,7 @@ PROBES = "SWATH_ESTIMATE"
 """Set for the dry run that `snakemake estimate` is: what is not known is tried out, and everything is told."""
 DRY = ("dryrun", "touch")
 NO_WORK = {"all", "estimate"}
-USES_GPU = ("train", "predict", "apply_part")
+USES_GPU = (*TRAININGS, "predict", "apply_part")
 
 
 @dataclass(frozen=True)
@@ -112,14 +113,14 @@ def planned_jobs(workflow: Any, costs: Costs) -> list[PlannedJob]:
     planned = []
     for job, number in numbers.items():
         rule = job.rule.name
-        if rule != "train" and rule not in threads:
+        if rule not in (*TRAININGS, *threads):
             threads[rule] = job.threads  # which asks for all resources: once will do
         planned.append(
             PlannedJob(
                 number,
                 rule,
                 dict(job.wildcards_dict),
-                costs.threads(job.wildcards) if rule == "train" else threads[rule],
+                costs.threads(job.wildcards) if rule in TRAININGS else threads[rule],
                 _gpus(costs, rule, job.wildcards_dict),
                 job.is_local,
                 [numbers[other] for other in workflow.dag.dependencies[job] if other in numbers],
@@ -129,7 +130,7 @@ def planned_jobs(workflow: Any, costs: Costs) -> list[PlannedJob]:
 
 
 def _gpus(costs: Costs, rule: str, wildcards: Mapping[str, str]) -> int:
-    if rule == "train":
+    if rule in TRAININGS:
         return costs.outlook.plan.run_with("models", wildcards["key"]).trial.settings.train.gpus
     return int(rule in USES_GPU)
 
