@@ -170,3 +170,14 @@ def jobs_of_search():
 
 def jobs_known_later():
     return {"rung" if RUNGS else "propose": jobs_of_search(), "select": jobs_of_winner()}
+
+
+def left_out():
+    """Name of a run that was stopped early, by a decision → what it says of its epochs."""
+    found = {}
+    for round in ROUNDS:
+        for number in range(1, len(RUNGS) + 1):
+            gone_on = trials_at(round, number + 1, waits=False)
+            at = trials_at(round, number, waits=False).items() if gone_on else ()
+            found |= {run.name: metrics_at(run, number) for name, run in at if name not in gone_on}
+    return found

@@ -7,7 +7,7 @@ def job_of(rule, **wildcards):
     return tuple(str(file).format(**wildcards) for file in rule.output)
 
 
-def watched_run(run):
+def watched_run(run, stopped):
     train = run.trial.settings.train
     return WatchedRun(
         name=run.name,
@@ -21,6 +21,7 @@ def watched_run(run):
         },
         epochs=train.epochs,
         monitor=train.monitor,
+        left_out=stopped.get(run.name, ""),
     )
 
 
@@ -41,8 +42,10 @@ def watched_stages(runs):
 
 
 def watched_experiment():
-    runs = [watched_run(run) for run in runs_by_now()]
-    return Watched(NAME, runs, {**watched_stages(runs), **(watched_map().stages if MAP_PLAN else {})})
+    stopped = left_out()
+    runs = [watched_run(run, stopped) for run in runs_by_now()]
+    go_on = [run for run in runs if not run.left_out]
+    return Watched(NAME, runs, {**watched_stages(go_on), **(watched_map().stages if MAP_PLAN else {})})
 
 
 def runs_of_plan():

@@ -22,7 +22,7 @@ from swath.coordination.fencing import FencingToken
 from swath.coordination.lease import claim_of
 from swath.coordination.run_registry import note_name_of_jobs
 from swath.smk import watching
-from swath.status.table import MOST, MOST_LINES, lines_of_run, report, seconds_of_all, table
+from swath.status.table import MOST, MOST_LINES, headline, lines_of_run, report, seconds_of_all, table
 from swath.status.trainings import (
     DONE,
     FAILED,
@@ -314,3 +314,12 @@ def test_how_often_a_run_tells_is_a_number_of_seconds(
     with pytest.raises(SystemExit):
         watching.tell_of_trainings(lambda: Watched("mine"))
     assert f"wrong_value\n{watching.VARIABLE}" in capsys.readouterr().err
+
+
+def test_a_training_that_a_search_has_stopped_is_told_apart(tmp_path: Path) -> None:
+    metrics = tmp_path / "rung-2.csv"
+    metrics.write_text("epoch,macro_f1\n1,0.1\n2,0.3\n")
+    run = WatchedRun("a,seed=0", str(tmp_path), "", (), {}, epochs=9, monitor="macro_f1", left_out=str(metrics))
+    (state,) = [state_of(run, Witness(asks_slurm=False))]
+    assert (state.state, state.epoch, state.best, state.best_epoch) == ("stopped early", 2, 0.3, 2)
+    assert headline([state]) == "0 of 0 trainings done, 1 stopped early"

@@ -10,6 +10,7 @@ from swath.job.progress import in_words
 from swath.status.trainings import (
     DONE,
     FAILED,
+    LEFT_OUT,
     QUEUED,
     STOPPED,
     TRAINED,
@@ -46,7 +47,8 @@ def headline(states: Sequence[RunState]) -> str:
     """Say how many trainings are where, and how long they take together."""
     trainings = {state.run.model: state for state in states}.values()  # runs can share one
     counts = Counter(state.state for state in trainings)
-    said = [f"{sum(map(is_trained, trainings))} of {len(trainings)} trainings done"]
+    said = [f"{sum(map(is_trained, trainings))} of {len(trainings) - counts[LEFT_OUT]} trainings done"]
+    said += [f"{counts[LEFT_OUT]} stopped early"] if counts[LEFT_OUT] else []
     said += [f"{counts[kind]} {words}" for kind, words in ((TRAINING, "at work"), (FAILED, "failed")) if counts[kind]]
     seconds = seconds_of_all(states)
     return ", ".join(said) + (f"; about {in_words(seconds)} to go for all of them" if seconds else "")
@@ -63,7 +65,9 @@ def seconds_of_all(states: Sequence[RunState]) -> float | None:
     Returns:
         Seconds; None where none is at work, or nothing is known.
     """
-    trainings = {state.run.model: state for state in states if not is_trained(state)}.values()
+    trainings = {
+        state.run.model: state for state in states if not (is_trained(state) or state.state == LEFT_OUT)
+    }.values()
     at_work = [state for state in trainings if state.state == TRAINING]
     known = [state.seconds_per_epoch for state in states if state.seconds_per_epoch]
     if not at_work or not known:
@@ -86,7 +90,7 @@ def table(states: Sequence[RunState]) -> list[str]:
     rows, left_out, shown = [HEADER], Counter[str](), Counter[str]()
     for state in states:
         shown[state.state] += 1
-        if state.state in (DONE, TRAINED, WAITING) and shown[state.state] > MOST:
+        if state.state in (DONE, TRAINED, WAITING, LEFT_OUT) and shown[state.state] > MOST:
             left_out[state.state] += 1
         else:
             rows.append(_row(state))

@@ -19,6 +19,8 @@ from swath.status.witness import Sign, Witness, age_of, is_made
 
 DONE, TRAINED, WAITING, STOPPED = "done", "trained", "waiting", "stopped"
 TRAINING, STARTING, QUEUED, FAILED = "training", "starting", "queued", "failed"
+LEFT_OUT = "stopped early"
+"""By a decision of the search."""
 LAST = re.compile(r"last-(\d+)-(\d+)\.ckpt")
 """The name of a checkpoint: finished epochs, and steps of the next."""
 
@@ -64,6 +66,8 @@ def states_of(runs: Sequence[WatchedRun], witness: Witness) -> list[RunState]:
 
 def state_of(run: WatchedRun, witness: Witness) -> RunState:
     """Tell how far a run is."""
+    if run.left_out:
+        return _scored(RunState(run, LEFT_OUT, epochs=run.epochs), read_rows(Path(run.left_out)))
     attempt = _last_attempt(Path(run.model), witness)
     if is_made(run.training) and not (attempt and attempt.sign and attempt.sign.lives):
         return _after_training(run, witness)
@@ -183,15 +187,8 @@ def _after_training(run: WatchedRun, witness: Witness) -> RunState:
     """Tell of a training that is done, and what is made of its model."""
     folder = Path(run.training[0]).parent
     rows, timings = read_rows(folder / "metrics.csv"), read_rows(folder / "timing.csv")
-    best = best_epoch(rows, run.monitor) if run.monitor else None
-    state = RunState(
-        run,
-        TRAINED,
-        epoch=len(rows),
-        epochs=run.epochs or len(rows),
-        monitor=run.monitor or "",
-        best=rows[best - 1][monitored(run.monitor)] if best and run.monitor else None,
-        best_epoch=best,
+    state = replace(
+        _scored(RunState(run, TRAINED, epochs=run.epochs or len(rows)), rows),
         seconds_per_epoch=sum(row["seconds"] for row in timings) / len(timings) if timings else None,
     )
     if all(is_made(job) for jobs in run.later.values() for job in jobs):
@@ -199,6 +196,14 @@ def _after_training(run: WatchedRun, witness: Witness) -> RunState:
     for word, sign in _at_work(run, witness):
         return replace(state, state=word, worker=sign.process)
     return state
+
+
+def _scored(state: RunState, rows: Rows) -> RunState:
+    """Add what a history says."""
+    monitor = state.run.monitor
+    best = best_epoch(rows, monitor) if monitor else None
+    score = rows[best - 1][monitored(monitor)] if best and monitor else None
+    return replace(state, epoch=len(rows), monitor=monitor or "", best=score, best_epoch=best)
 
 
 def _at_work(run: WatchedRun, witness: Witness) -> Iterator[tuple[str, Sign]]:

@@ -21,6 +21,7 @@ class WatchedRun:
         later: Words for what becomes of the model → its jobs.
         epochs: Of the training; None where only the training itself knows.
         monitor: The metric that says which epoch is the best; None where only the training itself knows.
+        left_out: File with the metrics of a training that a search has stopped early; empty of others.
     """
 
     name: str
@@ -30,6 +31,7 @@ class WatchedRun:
     later: Mapping[str, Sequence[Job]]
     epochs: int | None = None
     monitor: str | None = None
+    left_out: str = ""
 
 
 @dataclass(frozen=True)
