@@ -110,8 +110,8 @@ def before_planning(workflow: Any) -> None:
     if workflow.is_main_process:
         with ending_the_program():
             check_folder(Path.cwd(), ".snakemake")
-    if workflow.is_main_process and not only_looks(sys.argv[1:]):
         share_folder()
+    if workflow.is_main_process and not only_looks(sys.argv[1:]):
         for damage in remove_damaged():
             _tell_of_damage(damage)
         upstream.make_again(damage_of_job, _tell_of_damage)
