@@ -66,9 +66,9 @@ TREE_CUTS = {
 
 
 def run(folder: Path, config: dict[str, Any]) -> Project:
-    """Run an experiment as a user does, with a process of its own for everything."""
+    """Run an experiment to its end."""
     project = Project(folder, config)
-    Project(folder, config, forked=False).snakemake(*ONE_SHARD)
+    project.snakemake(*ONE_SHARD)
     return project
 
 
