@@ -75,7 +75,7 @@ def jobs_of_winner():
     if not PLAN.experiment.evaluate.test:
         return []
     maps = [("predict", {"key": run.predictions, "shard": Path(file).stem}) for file in maps_of(run, "test")]
-    return maps + [("eval", {"key": run.evals["test"], "split": "test"})] * ("test" in run.evals)
+    return maps + [("eval", {"key": key, "split": "test"}) for split, key in run.evals.items() if split == "test"]
 
 
 RUNS = described_runs

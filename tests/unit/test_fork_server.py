@@ -417,7 +417,7 @@ def test_no_two_scripts_begin_with_the_same_seed(real: ForkServer, tmp_path: Pat
     assert found[0] != found[1]
 
 
-ONCE = {"page", "panes", "charts", "several", "results", "methods", "plots"}
+ONCE = {"page", "panes", "charts", "rungs", "several", "results", "methods", "plots"}
 """Modules of the report, which one job of a run imports: what they need would keep all others waiting."""
 
 
