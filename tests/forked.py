@@ -29,6 +29,7 @@ def start_fork_servers(config: pytest.Config) -> None:
     """
     if hasattr(config, "workerinput"):  # these find them in their environment
         return
+    os.environ["TQDM_DISABLE"] = "1"  # as a run sets it for its scripts, of whose environment the servers' has to be
     for name, server in ((SCRIPTS, ForkServer()), (SNAKEMAKE, ForkServer(SNAKEMAKES_MODULES))):
         os.environ[name] = str(server.folder)
         config.add_cleanup(server.stop)

@@ -28,7 +28,7 @@ from training_jobs import outputs_in, training_job
 
 from swath.errors import ToBeContinuedError
 from swath.job.terminal import show_on
-from swath.training import loop
+from swath.training import hardware
 from swath.training.processes import LAUNCHERS
 from swath.training.stopping import StopRequest
 from swath.training.train import train_model
@@ -139,7 +139,7 @@ def test_a_time_limit_is_met_with_a_checkpoint(workshop: Workshop) -> None:
 
 def test_mixed_precision_trains(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     full = metrics(workshop.train("full"))
-    monkeypatch.setattr(loop, "cpu_has_bf16", lambda: True)
+    monkeypatch.setattr(hardware, "cpu_has_bf16", lambda: True)
     mixed = metrics(workshop.train("mixed", mixed_precision="bf16"))
     assert np.isfinite(mixed["train_loss"]).all()
     assert mixed["train_loss"].tolist() == pytest.approx(full["train_loss"].tolist(), rel=0.05)
