@@ -19,8 +19,8 @@ RESULTS = ("bundles/*/*", "models/*/m*", "predictions/*/*/*", "evals/*/validatio
 AS_FINISHED = ("--set-scatter", "scenes=2", "chip=2", "predict=2")
 
 
-def clone(folder: Path, finished: Project, image: Path | None = None) -> Project:
-    """A clone whose config and data are those of the finished experiment, with an image for its steps."""
+def copy_program(folder: Path) -> None:
+    """Copy what a clone needs to run into a new folder."""
     folder.mkdir(parents=True)
     for name in PROGRAM:
         source = REPOSITORY / name
@@ -28,6 +28,11 @@ def clone(folder: Path, finished: Project, image: Path | None = None) -> Project
             shutil.copytree(source, folder / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "*.sif"))
         else:
             shutil.copy(source, folder / name, follow_symlinks=False)
+
+
+def clone(folder: Path, finished: Project, image: Path | None = None) -> Project:
+    """A clone whose config and data are those of the finished experiment, with an image for its steps."""
+    copy_program(folder)
     if image:
         (folder / "envs" / "swath.sif").symlink_to(image)
     shutil.copytree(finished.folder / "data", folder / "data")

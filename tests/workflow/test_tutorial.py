@@ -7,7 +7,6 @@ all is as it stands on the pages. tests/typed_docs.py says what is run, tests/un
 from __future__ import annotations
 
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +14,8 @@ from typing import Any
 
 import pytest
 import yaml
-from cluster_clone import PROGRAM
-from experiment import REPOSITORY, SNAKEMAKE, with_setting
+from cluster_clone import copy_program
+from experiment import SNAKEMAKE, with_setting
 from forked import SCRIPTS, forked, forking_environment
 from typed_docs import PAGES, Block, blocks_of
 
@@ -52,13 +51,7 @@ MADE = {
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone that is set up, with a demo for people with little time."""
     folder = tmp_path_factory.mktemp("tutorial") / "swath"
-    folder.mkdir()
-    for name in PROGRAM:
-        source = REPOSITORY / name
-        if source.is_dir() and not source.is_symlink():
-            shutil.copytree(source, folder / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "*.sif"))
-        else:
-            shutil.copy(source, folder / name, follow_symlinks=False)
+    copy_program(folder)
     (folder / ".venv").symlink_to(Path(sys.prefix))
     write(folder / "config" / "config.yaml", read_yaml(folder / "config" / "config.yaml"))
     return folder
