@@ -81,6 +81,7 @@ def test_a_training_killed_with_everything_goes_on_from_its_last_epoch(project: 
     )
     try:
         wait_for("results/models/*/checkpoints/*/last-00001-*.ckpt", project.folder)
+        wait_for("results/models/*/metrics-so-far.csv", project.folder)  # written after what `status` reads
         os.killpg(process.pid, signal.SIGSTOP)  # so that it does not end meanwhile
         looked, before = look(project)
         assert re.search(r"learning_rate=0.002,seed=0  training +[2-6]/6, .* macro_f1 0\.\d{4}, epoch \d", looked)

@@ -87,7 +87,7 @@ def test_a_report_says_what_was_found_and_what_it_took(finished: Project) -> Non
 def test_the_table_of_costs_adds_up_to_what_the_report_says(finished: Project) -> None:
     costs = pd.read_csv(experiment(finished) / "cost.csv")
     trained = costs[costs["stage"] == "train"]
-    assert len(trained) == 2 and (trained["cpu_seconds"] > 1).all() and (costs["attempts"] >= costs["jobs"]).all()
+    assert len(trained) == 2 and (trained["cpu_seconds"] > 0).all() and (costs["attempts"] >= costs["jobs"]).all()
     assert costs.set_index("stage").loc["chip", "shared_by"].tolist() == [2, 2]
     assert {"leaderboard", "final_report"} <= set(costs.loc[costs["run"] == "all", "stage"])
     page = (experiment(finished) / "report.html").read_text()
