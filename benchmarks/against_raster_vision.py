@@ -5,8 +5,8 @@
 Seven images of 1,024 × 1,024 pixels in three bands of 8 bits, made up, with buildings as labels; DeepLabV3 on a
 ResNet-50 from random weights, 40 chips of 256 pixels of the four training scenes, batches of 8, two threads. Raster
 Vision: `rastervision run local`, once per learning rate, as its users sweep, all stages each time. Swath: one config
-with all rates, three times: as it stands, with forked steps (SWATH_FORK_SERVER=1), and, where asked for, with halving.
-What a run of either has computed is what the kernel counts of all its processes. Printed, and written to
+with all rates, three times: as it stands, with every step started anew (SWATH_FORK_SERVER=0), and, where asked for,
+with halving. What a run of either has computed is what the kernel counts of all its processes. Printed, and written to
 FOLDER/against.md.
 """
 
@@ -170,10 +170,10 @@ def main() -> None:
     total = Spent(sum(one.wall for one in of_raster_vision), sum(one.cpu for one in of_raster_vision))
     plain = config_of(data, rates, arguments.epochs, halving=False)
     rows = {"Raster Vision": total, "Swath": by_swath(folder / "swath", plain)}
-    rows["Swath, forked steps"] = by_swath(folder / "forked", plain, SWATH_FORK_SERVER="1")
+    rows["Swath, every step started"] = by_swath(folder / "started", plain, SWATH_FORK_SERVER="0")
     if arguments.halving:
         halved = config_of(data, rates, arguments.epochs, halving=True)
-        rows["Swath, forked steps, halving"] = by_swath(folder / "halved", halved, SWATH_FORK_SERVER="1")
+        rows["Swath, halving"] = by_swath(folder / "halved", halved)
     lines = [
         f"{len(rates)} learning rates, {arguments.epochs} epochs",
         "",

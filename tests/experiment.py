@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from copy import deepcopy
@@ -13,7 +12,7 @@ from typing import Any
 import geopandas as gpd
 import rasterio
 import yaml
-from forked import SCRIPTS, forked, forking_environment
+from forked import SCRIPTS, forked, forking_environment, starting_environment
 from rasterio.windows import Window
 from shapely.geometry import box
 
@@ -103,12 +102,12 @@ def run(command: list[str], folder: Path | None = None, fork: bool = True) -> su
     Args:
         command: What to type.
         folder: Where; here if left out.
-        fork: Whether Snakemake and its rules' scripts are forked, or started as a user starts them.
+        fork: Whether Snakemake and its rules' scripts are forked, or each is started.
     """
     return subprocess.run(
         forked(command) if fork else command,
         cwd=folder,
-        env=forking_environment() if fork else None,
+        env=forking_environment() if fork else starting_environment(),
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -124,7 +123,7 @@ class Project:
         folder: Where Snakemake runs.
         config: The config's content, freely changed between runs.
         forked: Whether Snakemake and its rules' scripts are forked from processes that have imported what they need;
-            otherwise they are started as a user starts them.
+            otherwise each is started.
     """
 
     folder: Path
@@ -141,7 +140,7 @@ class Project:
     @property
     def environment(self) -> dict[str, str]:
         """What a run is started with."""
-        return forking_environment() if self.forked else dict(os.environ)
+        return forking_environment() if self.forked else starting_environment()
 
     def command(self, *arguments: str) -> list[str]:
         directory = ["--directory", str(self.folder), "--configfile", str(self.write())]

@@ -54,3 +54,8 @@ def forking_environment() -> dict[str, str]:
         name: value for name, value in os.environ.items() if name in BEFORE or not name.startswith(SET_BY_LIBRARIES)
     }
     return {**outside, VARIABLE: os.environ[SCRIPTS], "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def starting_environment() -> dict[str, str]:
+    """Return an environment in which Snakemake starts its rules' scripts, unless a test says what forks them."""
+    return {VARIABLE: "0", **os.environ}

@@ -46,12 +46,13 @@ def test_a_benchmark_observes_a_process_and_its_children() -> None:
     [
         ("1", True, "local", True),
         ("0", True, "local", False),
-        (None, True, "local", False),
+        (None, True, "local", True),
+        (None, False, "local", False),
         ("1", False, "local", False),  # a job of a cluster
         ("1", True, "slurm", False),
     ],
 )
-def test_only_this_machines_scripts_are_forked_and_only_when_asked_for(
+def test_only_this_machines_scripts_are_forked_and_not_when_that_is_forbidden(
     wanted: str | None, main: bool, executor: str, forked: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if wanted:
@@ -70,7 +71,10 @@ def test_on_another_version_of_snakemake_a_run_says_so_and_goes_on(
     monkeypatch.setattr(snakemake, "__version__", "9.99.0")
     fork_server.fork_scripts(SimpleNamespace(is_main_process=True, executor_plugin=SimpleNamespace(name="local")))
     assert PythonScript.execute_script is EXECUTE
-    assert capsys.readouterr().err == "SWATH_FORK_SERVER is for Snakemake 9.27.1, this is 9.99.0: not used.\n"
+    assert (
+        capsys.readouterr().err
+        == "SWATH_FORK_SERVER is for Snakemake 9.27.1 on Linux, this is 9.99.0 on linux: not used.\n"
+    )
 
 
 def test_a_folder_without_a_server_is_refused(

@@ -1,4 +1,4 @@
-"""Rules' scripts forked from a server instead of started, where SWATH_FORK_SERVER asks for it.
+"""Rules' scripts forked from a server instead of started, on one machine; SWATH_FORK_SERVER=0 switches it off.
 
 Snakemake 9.27.1 has no setting for what runs a script: ``PythonScript.execute_script`` calls Python. Here it calls the
 fork server's client instead, for jobs of this machine that have no container and no environment of their own. What
@@ -27,43 +27,48 @@ from swath.forking.start import ForkServer, client_command, process_of
 KNOWN = "9.27.1"
 """The version of Snakemake whose scripts can be forked."""
 VARIABLE = "SWATH_FORK_SERVER"
-"""1 for a server of the run's own; the folder of another's; nothing or 0 for none."""
+"""Nothing or 1 for a server of the run's own; the folder of another's; 0 for none."""
 
 _execute_script = PythonScript.execute_script
 _Timer = benchmark.BenchmarkTimer
 _starting = threading.Lock()
 _folders: list[Path] = []  # that of the server in use, once a job has asked for it
+_begun: list[str] = []  # scripts of this run
 
 
 def fork_scripts(workflow: Any) -> None:
-    """Have the scripts of this run forked, if the environment asks for it and this machine runs them.
+    """Have the scripts of this run forked, unless the environment forbids it or a cluster runs them.
 
     Args:
         workflow: Snakemake's, about to run.
     """
     PythonScript.execute_script, benchmark.BenchmarkTimer = _execute_script, _Timer
     _folders.clear()
-    wanted = os.environ.get(VARIABLE, "0")
-    if wanted in ("", "0") or not workflow.is_main_process or workflow.executor_plugin.name != "local":
+    _begun.clear()
+    wanted = os.environ.get(VARIABLE, "")
+    if wanted == "0" or not workflow.is_main_process or workflow.executor_plugin.name != "local":
         return
-    if snakemake.__version__ != KNOWN:
-        print(f"{VARIABLE} is for Snakemake {KNOWN}, this is {snakemake.__version__}: not used.", file=sys.stderr)
+    if snakemake.__version__ != KNOWN or sys.platform != "linux":
+        if wanted:
+            found = f"{snakemake.__version__} on {sys.platform}"
+            print(f"{VARIABLE} is for Snakemake {KNOWN} on Linux, this is {found}: not used.", file=sys.stderr)
         return
-    if sys.platform != "linux":
-        print(f"{VARIABLE} is for Linux: not used.", file=sys.stderr)
-        return
-    if wanted != "1" and not (Path(wanted) / "socket").is_socket():
+    if wanted not in ("", "1") and not (Path(wanted) / "socket").is_socket():
         expected = "1, or the folder of a fork server that runs"
         with ending_the_program():
             raise UserError(Problem("wrong_value", VARIABLE, "", wanted, expected, f"{VARIABLE}=1 snakemake …"))
     PythonScript.execute_script, benchmark.BenchmarkTimer = _execute_forked, ForkedTimer
 
 
-def _folder() -> Path:
-    """Return the server's folder; the first job starts the server."""
+def _folder(script: str) -> Path | None:
+    """Return the folder of the server for a script; None for the first of a run, as many runs have no second."""
+    wanted = os.environ.get(VARIABLE, "")
     with _starting:  # jobs are threads
-        if not _folders and os.environ[VARIABLE] != "1":
-            _folders.append(Path(os.environ[VARIABLE]))
+        _begun.append(script)
+        if not wanted and len(_begun) == 1:
+            return None
+        if not _folders and wanted not in ("", "1"):
+            _folders.append(Path(wanted))
         elif not _folders:
             sys.stderr.write("Importing torch and Raster Vision once for all steps.\n")  # whole: other jobs write, too
             server = ForkServer()
@@ -74,10 +79,12 @@ def _folder() -> Path:
 
 def _execute_forked(script: PythonScript, fname: str, edit: bool = False) -> None:
     """Run a script as ``PythonScript.execute_script`` does, with another program in the place of Python."""
-    if script.container_img is not None or script.conda_env is not None or script.env_modules is not None:
+    as_usual = script.container_img is not None or script.conda_env is not None or script.env_modules is not None
+    folder = None if as_usual else _folder(fname)
+    if folder is None:
         _execute_script(script, fname, edit)
         return
-    program = shlex.join(client_command(_folder()))
+    program = shlex.join(client_command(folder))
     script._execute_cmd("{py_exec} {fname:q}", py_exec=program, fname=fname, is_python_script=True)
 
 
