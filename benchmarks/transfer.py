@@ -1,6 +1,6 @@
 """What first weights are worth: from scratch against packaged weights, with 1, 2 and 4 training scenes.
 
-    python benchmarks/transfer.py FOLDER [--sets havel trees] [--repeats 3]
+    python benchmarks/transfer.py FOLDER [--sets havel trees] [--scenes 1 2 4] [--repeats 3]
 
 Two sets: land use from Sentinel-2 (a U-Net with weights of `sentinel2-6b-l2a`), and trees in red-green-blue images from
 an aeroplane (Faster R-CNN with those of ImageNet). Everything else is equal: scenes, chips, epochs, seeds. The training
@@ -26,7 +26,6 @@ import pandas as pd
 import yaml
 from training_jobs import REPOSITORY
 
-NUMBERS = (1, 2, 4)
 SCRATCH = "none"
 
 
@@ -125,6 +124,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--scenes", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()
@@ -134,7 +134,7 @@ def main() -> None:
     for name in arguments.sets:
         one = SETS[name]
         snakemake(folder, REPOSITORY / one.example, one.rule)
-        for number in NUMBERS:
+        for number in arguments.scenes:
             path = folder / f"{name}-{number}.yaml"
             path.write_text(yaml.safe_dump(config_of(one, name, number, folder, arguments.repeats), sort_keys=False))
             scores = measure(path, folder, one.metric)
