@@ -16,6 +16,7 @@ import pytest
 from coverage import Coverage
 from experiment import SMALL, Project
 from forked import start_fork_servers
+from hypothesis import settings
 from shared_fixture import made_once
 
 from swath.demo import data_sets
@@ -40,6 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled modules lie about on users' machines, too
+    settings.register_profile("swath", deadline=None)  # how long an example takes is the machine's business
+    settings.load_profile("swath")
     start_fork_servers(config)
 
 

@@ -46,6 +46,7 @@ def pipeline_config(project: Project) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", EXTERNAL)
 def test_an_example_with_an_external_network_ends_in_a_bundle_that_raster_vision_takes(
     name: str, tmp_path: Path

@@ -139,6 +139,7 @@ def test_one_more_unlabelled_test_scene_is_predicted_and_nothing_else(beside: Ca
     assert {rule: number for rule, number in jobs.items() if rule not in EXPERIMENT} == {"scenes": 1, "predict": 1}
 
 
+@pytest.mark.long
 def test_of_a_shard_that_gets_one_more_scene_that_one_is_predicted_alone(beside: Callable[[str], Project]) -> None:
     project = beside("reused")
     shutil.copy(project.folder / "data" / "e.tif", project.folder / "data" / "new.tif")

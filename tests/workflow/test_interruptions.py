@@ -17,6 +17,7 @@ import pytest
 from experiment import Project
 from kills import bytes_of, disturbed, new_project
 
+from swath.coordination.training_progress import read_progress
 from swath.files import sha256
 
 pytestmark = pytest.mark.workflow
@@ -25,19 +26,19 @@ SAME = ("/metrics.csv", "/validation.json", "/polygons.parquet")
 """Endings of what is the same in all shards and beside other trials."""
 
 
-@pytest.fixture(params=[False, True], ids=["started", "forked"])
-def project(request: pytest.FixtureRequest, finished: Project, tmp_path: Path) -> Project:
-    """One longer trial to train, in both ways in which a script can come to run."""
-    return one_trial(finished, tmp_path / "project", request.param)
+@pytest.fixture
+def project(finished: Project, tmp_path: Path) -> Project:
+    """One longer trial to train."""
+    return one_trial(finished, tmp_path / "project")
 
 
-def one_trial(finished: Project, folder: Path, forked: bool = True) -> Project:
+def one_trial(finished: Project, folder: Path) -> Project:
     """The finished experiment up to its chips, with one longer trial to train."""
     shutil.copytree(finished.folder, folder, symlinks=True, ignore=shutil.ignore_patterns("models", "evals", "bundles"))
     config = deepcopy(finished.config)
     config["train"]["epochs"] = 6
     config["sweep"] = {"grid": {"train.learning_rate": [0.002]}}
-    return Project(folder, config, forked)
+    return Project(folder, config)
 
 
 def wait_for(pattern: str, folder: Path, seconds: float = 120) -> Path:
@@ -80,9 +81,13 @@ def test_a_training_killed_with_everything_goes_on_from_its_last_epoch(project: 
         start_new_session=True,
     )
     try:
-        wait_for("results/models/*/checkpoints/*/last-00001-*.ckpt", project.folder)
+        checkpoint = wait_for("results/models/*/checkpoints/*/last-00001-*.ckpt", project.folder)
         wait_for("results/models/*/metrics-so-far.csv", project.folder)  # written after what `status` reads
-        os.killpg(process.pid, signal.SIGSTOP)  # so that it does not end meanwhile
+        progress = read_progress(checkpoint.parent)
+        assert progress
+        training = psutil.Process(progress.process["pid"])  # forked, and therefore in no group of the run's
+        training.suspend()  # so that it does not end meanwhile
+        os.killpg(process.pid, signal.SIGSTOP)
         looked, before = look(project)
         assert re.search(r"learning_rate=0.002,seed=0  training +[2-6]/6, .* macro_f1 0\.\d{4}, epoch \d", looked)
         assert "trainings    0 of 1, 1 at work" in looked and "chips        2 of 2" in looked
@@ -91,6 +96,8 @@ def test_a_training_killed_with_everything_goes_on_from_its_last_epoch(project: 
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+    training.resume()  # to find that whoever has asked for it is gone
+    training.wait(30)
     looked, before = look(project)
     assert re.search(r"learning_rate=0.002,seed=0  stopped +[1-6]/6", looked)
     assert "the same command goes on after epoch" in looked and "No run of Snakemake is at work here" in looked

@@ -49,6 +49,7 @@ def test_of_two_trainings_on_one_folder_one_trains_and_the_other_leaves(finished
     assert not list((tmp_path / loser).iterdir())
 
 
+@pytest.mark.long
 def test_a_stopped_training_is_taken_over_and_writes_nothing_when_it_is_continued(
     finished: Project, tmp_path: Path
 ) -> None:
