@@ -33,14 +33,17 @@ def test_chips_are_those_of_the_first_epoch(workshop: Workshop, monkeypatch: pyt
             assert np.array_equal(chips[index].target, target)
             seen += 1
     assert seen == counts["train"] == len(chips)
+    assert not Path("model").exists()  # the training's own folder is left alone
     assert band_names(job) == ["B03", "B04", "B08", "B11"]
 
 
 def test_the_page_shows_scenes_chips_and_balance(project: Project) -> None:
     assert project.jobs("preview") == {"preview": 1}
-    project.snakemake("preview")
+    told = project.snakemake("preview").stdout
+    assert "\nOpen in a browser: results/experiments/small/preview.html\n" in told
+    assert not (project.results / "experiments" / "small" / "architecture").exists()
     page = (project.results / "experiments" / "small" / "preview.html").read_text()
-    assert page.count("<figure>") == 5  # scenes
+    assert page.count('<figure id="') == 5  # scenes
     assert page.count('alt="training chip') == 18
     for word in ("open land", "forest", "train scenes", "test scenes", "B11"):
         assert word in page

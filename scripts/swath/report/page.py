@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 from bokeh.embed import components
 from bokeh.resources import Resources
-from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 from PIL import Image
 
 from swath.config.tasks import DETECTION, SEGMENTATION
 from swath.files import publish_directory
+from swath.pages.template import template
 from swath.report.charts import curve_charts, parallel_chart, reliability_chart, setting_charts, threshold_chart
 from swath.report.comparison import interval_of
 from swath.report.costs import costs_by_stage, shared
@@ -32,7 +32,7 @@ from swath.report.results import keep_experiment
 from swath.report.rungs import rung_chart, rung_rows, trials_of_rungs
 from swath.report.worst import MOST_WINDOWS, WrongWindow, reliability, suspicious_labels, window_pictures, wrong_windows
 
-TEMPLATE, SCRIPT = "report.html.jinja", "report.js"
+TEMPLATE, SCRIPT = Path(__file__).with_name("report.html.jinja"), "report.js"
 MOST_ROWS = 100
 """Trials in the leaderboard, and scenes in a table; the rest is in the CSV files."""
 MOST_SUSPICIOUS = 25
@@ -162,14 +162,6 @@ def _page(
         map_script=Markup(_beside_this(SCRIPT)),
     )
     return page
-
-
-def template(name: str) -> Any:
-    """Load a page's template; what is put into it is text, unless it is marked as HTML."""
-    loader = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["score"] = lambda value: "" if value is None or not np.isfinite(value) else f"{value:.3f}"
-    return environment.get_template(name)
 
 
 def _beside_this(name: str) -> str:

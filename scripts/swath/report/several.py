@@ -16,14 +16,15 @@ from markupsafe import Markup
 
 from swath.errors import Problem, UserError
 from swath.metrics.intervals import FEWEST_SCENES, over_scenes, score_of
+from swath.pages.template import template
 from swath.report.charts import curve_charts
 from swath.report.comparison import interval_of, scene_counts
 from swath.report.findings import Findings
-from swath.report.page import headline_of, template
+from swath.report.page import headline_of
 from swath.report.panes import score_of_scene
 from swath.report.results import open_findings
 
-TEMPLATE = "several.html.jinja"
+TEMPLATE = Path(__file__).with_name("several.html.jinja")
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,8 @@ from swath.versions import results_without_versions
 
 TRAININGS = {"train", "train_rung"}
 """Rules that train."""
+PAGES = {"preview": "preview.html", "report": "report-so-far.html", "validate": "validation.html"}
+"""Rules that are asked for to look at a page."""
 UNCHECKED = {
     *("all", "doctor", "verify", "clean_up", "splits", "weights", "status", "estimate"),
     *("encoder_weights", "havel", "havel_chips", "neon_trees"),
@@ -238,13 +240,16 @@ def _link_trainings(context: RunContext) -> None:
 
 
 def on_success(workflow: Any, context: RunContext) -> None:
-    """Say on the terminal what won, or what a map shows, and where everything lies."""
+    """Say on the terminal where the page lies that was asked for; else what won, or what a map shows, and where."""
     made = {job.rule.name for job in workflow.dag.jobs}
     if "estimate" in made:
         estimate_or_exit(context.request)
         return
     if context.costs:
         context.costs.write()
+    if page := next((page for rule, page in PAGES.items() if rule in made), None):
+        print(f"\nOpen in a browser: {context.folder}/{page}", file=sys.stderr)
+        return
     summary = Path(context.folder) / ("map/summary.txt" if "assemble" in made else "summary.txt")
     if summary.exists() and made - {"sample", "accuracy"}:  # these say themselves what they have found
         print(f"\n{summary.read_text(errors='replace')}", file=sys.stderr)
