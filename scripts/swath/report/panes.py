@@ -39,6 +39,7 @@ MOST_SCENES = 60
 MOST_TRIALS = 4
 """So many trials' validation maps can be looked at: the best ones."""
 PANE = 420
+"""Pixels of a pane's side at most; on a narrow screen it is less."""
 BOX_COLOURS = {HIT: RIGHT, FALSE: WRONG, MISSED: "#f2b01e"}
 
 log = logging.getLogger("swath.report")
@@ -205,8 +206,9 @@ def panes() -> Any:
     for name in PANES:
         wheel = WheelZoomTool(zoom_on_axis=False)
         chart = figure(
-            width=PANE,
-            height=PANE,
+            aspect_ratio=1,
+            max_width=PANE,
+            sizing_mode="scale_width",
             x_range=across,
             y_range=down,
             title=name,
@@ -231,7 +233,7 @@ def panes() -> Any:
         chart.js_on_event("mousemove", CustomJS(code="window.swathPointer(cb_obj.x, cb_obj.y)"))
         chart.js_on_event("reset", CustomJS(code="window.swathFit()"))
         charts.append(chart)
-    return gridplot([charts[:2], charts[2:]], merge_tools=True, toolbar_location="above")
+    return gridplot([charts[:2], charts[2:]], merge_tools=True, toolbar_location="above", sizing_mode="scale_width")
 
 
 def _picture_source(name: str) -> ColumnDataSource:

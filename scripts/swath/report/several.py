@@ -17,7 +17,7 @@ from markupsafe import Markup
 from swath.errors import Problem, UserError
 from swath.metrics.intervals import FEWEST_SCENES, over_scenes, score_of
 from swath.pages.template import template
-from swath.report.charts import curve_charts
+from swath.report.charts import curve_charts, script_beside_charts, titles_of
 from swath.report.comparison import interval_of, scene_counts
 from swath.report.findings import Findings
 from swath.report.page import headline_of
@@ -69,7 +69,8 @@ def write_comparison_of(folders: Sequence[str], path: Path) -> None:
     ]
     together = Together(first.folder, first.task, first.metric, first.classes, first.colours, runs, {}, board)
     curves = curve_charts(together)
-    script, divisions = components({f"curve-{number}": chart for number, chart in enumerate(curves.charts)})
+    charts = {f"curve-{number}": chart for number, chart in enumerate(curves.charts)}
+    script, divisions = components(charts)
     page: str = template(TEMPLATE).render(
         names=[one.name for one in experiments],
         metric=first.metric,
@@ -79,6 +80,9 @@ def write_comparison_of(folders: Sequence[str], path: Path) -> None:
         tests=_tests(experiments),
         pairs=[_pair(*pair) for pair in combinations(experiments, 2)],
         charts=[Markup(division) for division in divisions.values()],
+        titles=list(titles_of(charts).values()),
+        curve_trials=curves.trials,
+        chart_keys=Markup(script_beside_charts()),
         trial_colours=curves.colours,
         chart_script=Markup(script),
         bokeh=Markup(Resources(mode="inline", components=["bokeh"]).render_js()),
