@@ -17,7 +17,7 @@ KEYED = {
     "chips": 2,
     "models": 2,
     "predictions": 3,
-    "evals": 3,
+    "evals": 4,
     "bundles": 3,
 }
 """Stages of an experiment in YAML, by the name of their folder of results."""
@@ -37,9 +37,9 @@ EXPERIMENT = {
     "splits": 1,
     "propose": 1,
     "rung": 1,
-    "leaderboard": 3,
+    "leaderboard": 4,
     "select": 2,
-    "summary": 3,
+    "summary": 4,
     "own_module_summary": 2,
     "report": 2,
     "compare": 2,

@@ -145,8 +145,7 @@ def test_what_lies_outside_the_area_of_interest_is_neither_right_nor_wrong(tmp_p
     only = replace(findings, scenes={"v000": within})
     assert sum(one.wrong for one in wrong_windows(only, 32)) < 100, "the lower right quarter is wrong, and outside"
     errors = map_pictures(within, tmp_path / "made" / "scene" / "map", 96, CLASSES, findings.colours).errors
-    red = np.asarray(Image.open(io.BytesIO(base64.b64decode((errors or "").split(",")[1]))))[60:, 60:, 3]
-    assert not red.any()
+    assert errors and not pixels_of(errors)[60:, 60:, 3].any()
 
 
 def test_images_that_are_gone_leave_a_report_of_the_rest(tmp_path: Path) -> None:
@@ -323,6 +322,11 @@ def open_report(page: Page, path: Path, scene: str = "") -> None:
 MODEL = "(name) => Bokeh.documents.find((one) => one.get_model_by_name('across')).get_model_by_name(name)"
 
 
+def pixels_of(uri: str) -> Any:
+    """A picture of the page: height × width × 4."""
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))))
+
+
 def source(page: Page, name: str) -> Any:
     return page.evaluate(f"(name) => ({MODEL})(name).data", name)
 
@@ -380,6 +384,9 @@ def test_maps_of_cells_open_and_move_too(tmp_path: Path, opened: Any) -> None:
     page.mouse.wheel(0, -200)
     page.wait_for_function(f"(whole) => ({MODEL})('across').end - ({MODEL})('across').start < whole", arg=whole)
     assert "Confusion of the test scenes, cells" in page.inner_text("body")
+    errors = pixels_of(source(page, "errors")["url"][0])
+    assert errors[20, 20].tolist() == [0x2E, 0x9D, 0x57, 255], "a cell that is right, as a whole"
+    assert errors[20, 70].tolist() == [0xE0, 0x31, 0x2F, 255] and not errors[60:, :, 3].any(), "one that is wrong"
     assert wrong == []
 
 
