@@ -214,3 +214,12 @@ def test_until_a_stage_that_is_not_known_yet_is_refused(
 def test_what_a_command_overrides_can_be_typed_again(words: list[str]) -> None:
     config = parse_config(words)
     assert parse_config(overrides(config)) == config
+
+
+def test_a_page_that_is_there_already_is_named_too() -> None:
+    formatter = ReportFormatter(None, dry_run=False, page="results/experiments/a/preview.html")
+    said = [
+        formatter.format(logging.LogRecord("snakemake", logging.INFO, "", 0, text, None, None))
+        for text in ("Nothing to be done (all requested files are present and up to date).", "Building DAG of jobs...")
+    ]
+    assert said[0].endswith("\nOpen in a browser: results/experiments/a/preview.html") and "browser" not in said[1]

@@ -48,3 +48,4 @@ def test_the_page_shows_scenes_chips_and_balance(project: Project) -> None:
     for word in ("open land", "forest", "train scenes", "test scenes", "B11"):
         assert word in page
     assert project.jobs("preview") == {}
+    assert "Open in a browser: results/experiments/small/preview.html" in project.snakemake("preview").stdout

@@ -247,7 +247,7 @@ def test_the_cells_that_were_evaluated_are_kept_with_what_is_said_of_them(cells:
     metrics = read_json(evaluation(cells))
     for scene, scores in metrics["scenes"].items():
         kept = cells_of_text(scores["cells"])
-        counted = np.zeros((3, 3), int)
+        counted = np.zeros(2 * (len(metrics["classes"]),), int)
         np.add.at(counted, (kept[:, 4], kept[:, 5]), 1)
         assert counted[1:].tolist() == scores["confusion"] and len(kept) == scores["labelled"] > 0
         with rasterio.open(products(cells)[scene] / "prediction.tif") as dataset:

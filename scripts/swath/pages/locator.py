@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -101,13 +102,13 @@ def locate(scenes: Sequence[Footprint]) -> Locator | None:
         return WIDTH / 2 + (point[0] - middle[0]) * shrink * scale, height / 2 - (point[1] - middle[1]) * scale
 
     shapes = [_shape(scene, [place(p) for p in ring], colours) for scene, ring in zip(known, rings, strict=True)]
-    parts = [shape.part for shape in shapes]
+    numbers = Counter(shape.part for shape in shapes)
     metres, text = _round_length(WIDTH / 4 / scale * METRES_OF_A_DEGREE)
     return Locator(
         WIDTH,
         height,
-        sorted(shapes, key=lambda shape: -parts.count(shape.part)),
-        {part: (colour, parts.count(part)) for part, colour in colours.items()},
+        sorted(shapes, key=lambda shape: -numbers[shape.part]),
+        {part: (colour, numbers[part]) for part, colour in colours.items()},
         metres / METRES_OF_A_DEGREE * scale,
         text,
         _in_degrees(*middle),
