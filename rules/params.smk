@@ -4,6 +4,7 @@ import shlex
 
 from swath.networks.definition import definition_files
 from swath.scenes.states import Files
+from swath.smk.command_line import overrides
 
 # --- what the key says ----------------------------------------------------------------------------
 
@@ -103,10 +104,12 @@ def colours(wildcards, input):
 def making_of_report(wildcards, input):
     """How the experiment was made: config, command, and what its jobs are called where they were measured."""
     configs = [str(config) for config in workflow.configfiles]
+    said = overrides(workflow.config_settings.config)
+    command = ["snakemake", "--cores", "all", *(["--configfile", *configs] if configs else [])]
     return {
         "folder": EXPERIMENT,
         "configs": configs,
-        "command": shlex.join(["snakemake", "--cores", "all", *(["--configfile", *configs] if configs else [])]),
+        "command": shlex.join([*command, *(["--config", *said] if said else [])]),
         "chip_size": PLAN.experiment.chips.size,
         "keys": keys_by_rule(runs_by_now()),
         "logs": LOGS,

@@ -10,4 +10,4 @@ from swath.job.run_script import job
 
 with job(snakemake) as (_, _, params):
     passed = preflight(of_json(CheckRequest, params.request), Path(params.report))
-    logging.getLogger("swath").info("%s", "\n\n".join(["", passed.details, passed.summary, ""]))
+    logging.getLogger("swath").info("%s", "\n\n".join(filter(None, [passed.details, passed.summary])))

@@ -13,8 +13,9 @@ import rasterio
 from made_facts import facts_of
 
 from swath.config.imagery import Imagery
-from swath.config.tasks import DETECTION, SEGMENTATION, Task
+from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION, Task
 from swath.files import write_json
+from swath.metrics.box_draws import text_of_matches
 from swath.metrics.scores import confusion_metrics
 from swath.plan.finished import FinishedRun, Winner
 from swath.products.boxes import box_table
@@ -119,17 +120,32 @@ def _evaluation(task: Task, scenes: Sequence[str], random: np.random.Generator, 
     if task == DETECTION:
         scores = {name: 0.8 - 0.1 * trial + random.normal(0, 0.02) for name in scenes}
         of_scene = {
-            name: {"mAP50": score, "f1": {"field": score}, "counts": {"field": [3, 5, 4], CLASSES[2]: [0, 0, 0]}}
+            name: {
+                "mAP50": score,
+                "f1": {"field": score},
+                "counts": {"field": [3, 5, 4], CLASSES[2]: [0, 0, 0]},
+                "matches": {"field": _matches(score, random), CLASSES[2]: ""},
+            }
             for name, score in scores.items()
         }
         overall = {"mAP50": float(np.mean(list(scores.values()))), "mAP": 0.2, "macro_f1": 0.5, "labelled": 9}
         overall |= {"f1": {"field": 0.5}, "f1_by_threshold": {"0.30": 0.5, "0.60": 0.4}}
         return {"classes": CLASSES, "overall": overall, "scenes": of_scene}
-    confusions = {}
+    confusions, cells = {}, "0 0 48 48 1 1; 0 48 48 96 2 1"
     for name in scenes:
         hits = (1000 * np.clip(0.9 - 0.05 * trial + random.normal(0, 0.02, 2), 0, 1)).astype(int)
         confusions[name] = np.array([[0, 0, 0], [0, hits[0], 1000 - hits[0]], [0, 1000 - hits[1], hits[1]]])
-    return asdict(confusion_metrics(confusions, CLASSES))
+    evaluation = asdict(confusion_metrics(confusions, CLASSES))
+    if task == CLASSIFICATION:
+        evaluation["scenes"] = {name: {**of_scene, "cells": cells} for name, of_scene in evaluation["scenes"].items()}
+    return evaluation
+
+
+def _matches(score: float, random: np.random.Generator) -> str:
+    """Twelve boxes of which as many as a score says have found one of the five labels."""
+    hits = np.zeros((10, 12), bool)
+    hits[:5, : round(5 * min(score, 1))] = True
+    return text_of_matches(random.random(12).round(3).tolist(), hits)
 
 
 def winner_of(findings: Findings) -> Winner:

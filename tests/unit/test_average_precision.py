@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rastervision.pytorch_learner.object_detection_utils import BoxList, compute_coco_eval
 
-from swath.metrics.average_precision import average_precision
+from swath.metrics.average_precision import average_precision, matches_of_scene
+from swath.metrics.box_draws import matched_boxes, precision_of_draws
 from swath.metrics.boxes import Boxes
 
 CLASSES = ["null", "tree", "car"]
@@ -73,3 +74,31 @@ def test_as_raster_vision_computes_it(seed: int, number: int) -> None:
         theirs = compute_coco_eval(outputs, targets, len(CLASSES))
     assert measured.mAP == pytest.approx(theirs.stats[0], abs=1e-6)
     assert measured.mAP50 == pytest.approx(theirs.stats[1], abs=1e-6)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_draws_of_scenes_have_the_precision_of_the_scenes_that_were_drawn(seed: int) -> None:
+    """A bootstrap that matches boxes once says what evaluating every draw would say."""
+    random = np.random.default_rng(seed)
+    scenes = []
+    for _ in range(4):
+        corners = random.integers(0, 200, (8, 2))
+        actual = np.column_stack([corners, corners + random.integers(5, 40, (8, 2))]).astype(float)
+        found = np.vstack([actual + random.integers(-3, 4, actual.shape), actual[:3] + 60])
+        scores = random.permutation(1000)[: len(found)] / 1000
+        actual_classes = random.integers(1, 3, len(actual))
+        scenes.append(Boxes(actual, actual_classes, found, random.integers(1, 3, len(found)), scores))
+    matches = [matches_of_scene(scene, CLASSES) for scene in scenes]
+    by_class = {
+        name: matched_boxes(
+            [(of[name], (one.actual_classes == n).sum()) for of, one in zip(matches, scenes, strict=True)]
+        )
+        for n, name in enumerate(CLASSES[1:], 1)
+    }
+    times = np.array([[1, 1, 1, 1], [2, 0, 1, 1], [0, 3, 0, 1], [0, 0, 4, 0], [0, 0, 0, 0]])
+    drawn = [[scene for scene, often in zip(scenes, row, strict=True) for _ in range(often)] for row in times]
+    for metric in ("mAP50", "mAP"):
+        expected = [getattr(average_precision(one, CLASSES), metric) if one else np.nan for one in drawn]
+        found = precision_of_draws(metric, by_class, times.astype(float))
+        assert found == pytest.approx(np.array(expected, float), abs=1e-6, nan_ok=True)

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,12 +19,15 @@ import pandas as pd
 import pytest
 from made_experiment import CLASSES, made_experiment, winner_of
 from made_records import record
+from matplotlib import pyplot as plt
+from matplotlib.text import Text
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 from shapely.geometry import box
 
+from swath.checksums import write_record
 from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION, Task
-from swath.files import read_json, write_json
+from swath.files import read_json, sha256, write_json
 from swath.job.attempts import ENDING
 from swath.plan.finished import FinishedRun
 from swath.report.charts import setting_charts
@@ -32,6 +36,8 @@ from swath.report.findings import Findings
 from swath.report.leaderboard import compare
 from swath.report.page import Making, headline_of, without_secrets, write_report
 from swath.report.pictures import FALSE, HIT, found_boxes, map_pictures
+from swath.report.plots import draw_confusion
+from swath.report.provenance import checksums_of_models
 from swath.report.worst import reliability, suspicious_labels, wrong_windows
 from swath.search.rungs import decide
 
@@ -54,12 +60,12 @@ def making(folder: Path, **changes: Any) -> Making:
     return Making(**{**options, "logs": str(folder / "logs"), **changes})
 
 
-def report_of(findings: Findings) -> Path:
+def report_of(findings: Findings, **changes: Any) -> Path:
     """Write a report into the experiment's folder."""
     folder = findings.folder
     names = {"page": "report.html", "pdf": "report.pdf", "suspicious": "suspicious.gpkg"}
     outputs = {kind: folder / name for kind, name in {**names, "experiment": "experiment.json"}.items()}
-    write_report(findings, making(folder), outputs)
+    write_report(findings, making(folder, **changes), outputs)
     return outputs["page"]
 
 
@@ -139,8 +145,7 @@ def test_what_lies_outside_the_area_of_interest_is_neither_right_nor_wrong(tmp_p
     only = replace(findings, scenes={"v000": within})
     assert sum(one.wrong for one in wrong_windows(only, 32)) < 100, "the lower right quarter is wrong, and outside"
     errors = map_pictures(within, tmp_path / "made" / "scene" / "map", 96, CLASSES, findings.colours).errors
-    red = np.asarray(Image.open(io.BytesIO(base64.b64decode((errors or "").split(",")[1]))))[60:, 60:, 3]
-    assert not red.any()
+    assert errors and not pixels_of(errors)[60:, 60:, 3].any()
 
 
 def test_images_that_are_gone_leave_a_report_of_the_rest(tmp_path: Path) -> None:
@@ -189,6 +194,26 @@ def test_settings_that_some_trials_lack_are_drawn_too(tmp_path: Path) -> None:
 def test_passwords_and_signatures_in_addresses_are_left_out() -> None:
     text = "image: https://me:secret@example.org/a.tif?sig=abc&se=2 # what?\nname: a?b"
     assert without_secrets(text) == "image: https://…example.org/a.tif… # what?\nname: a?b"
+
+
+def test_files_are_named_with_their_checksums_and_the_command_with_what_it_overrode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = made_experiment(tmp_path / "made", trials=2, repeats=1, scenes=1)
+    inputs = {"image": {"data/<a>.tif": "1" * 64}, "labels": {"data/all.gpkg": "2" * 64}}
+    scenes = {name: replace(facts, inputs=inputs) for name, facts in made.scenes.items()}
+    bundles = [Path(f"results/bundles/{number}/model-bundle.zip") for number in range(3)]
+    for bundle in bundles:
+        bundle.parent.mkdir(parents=True)
+        bundle.write_bytes(str(bundle).encode())
+        write_record({str(bundle): bundle}, [])
+    runs = [replace(run, bundle=str(bundles[number].parent)) for number, run in enumerate(made.runs)]
+    findings = replace(made, scenes=scenes, runs=runs)
+    assert list(checksums_of_models(findings).items()) == [(str(path), sha256(path)) for path in bundles[:2]]
+    text = report_of(findings, command="snakemake --config 'train={epochs: 2}'").read_text()
+    assert f"{'1' * 64}  data/&lt;a&gt;.tif\n{'2' * 64}  data/all.gpkg" in text and "Inputs (2)" in text
+    assert f"{sha256(bundles[0])}  {bundles[0]}" in text and "train={epochs: 2}" in text
 
 
 def test_what_it_took_is_added_up_by_stage(tmp_path: Path) -> None:
@@ -297,6 +322,11 @@ def open_report(page: Page, path: Path, scene: str = "") -> None:
 MODEL = "(name) => Bokeh.documents.find((one) => one.get_model_by_name('across')).get_model_by_name(name)"
 
 
+def pixels_of(uri: str) -> Any:
+    """A picture of the page: height × width × 4."""
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))))
+
+
 def source(page: Page, name: str) -> Any:
     return page.evaluate(f"(name) => ({MODEL})(name).data", name)
 
@@ -354,6 +384,9 @@ def test_maps_of_cells_open_and_move_too(tmp_path: Path, opened: Any) -> None:
     page.mouse.wheel(0, -200)
     page.wait_for_function(f"(whole) => ({MODEL})('across').end - ({MODEL})('across').start < whole", arg=whole)
     assert "Confusion of the test scenes, cells" in page.inner_text("body")
+    errors = pixels_of(source(page, "errors")["url"][0])
+    assert errors[20, 20].tolist() == [0x2E, 0x9D, 0x57, 255], "a cell that is right, as a whole"
+    assert errors[20, 70].tolist() == [0xE0, 0x31, 0x2F, 255] and not errors[60:, :, 3].any(), "one that is wrong"
     assert wrong == []
 
 
@@ -378,7 +411,7 @@ def test_a_click_on_a_curve_isolates_its_training_everywhere(tmp_path: Path, ope
     at = page.evaluate(
         """() => {
           const view = Object.values(Bokeh.index).flatMap((view) => view.model ? [view] : [...view])
-            .find((view) => view.model.title && view.model.title.text === 'training loss');
+            .find((view) => view.model.title && view.model.title.text.text === 'training loss');
           return [view.frame.x_scale.compute(3), view.frame.y_scale.compute(1 / 3)];
         }"""
     )
@@ -387,6 +420,65 @@ def test_a_click_on_a_curve_isolates_its_training_everywhere(tmp_path: Path, ope
         .filter((one) => one.type === 'ColumnDataSource' && one.data.run && one.data.y0)[0].selected.indices"""
     page.wait_for_function(f"() => ({selected})().length === 1")
     assert not wrong, wrong
+
+
+def test_a_trial_is_isolated_by_keyboard_too(tmp_path: Path, opened: Any) -> None:
+    page, wrong = opened
+    open_report(page, report_of(made_experiment(tmp_path / "made", trials=3, repeats=2)))
+    lists = page.locator("select[data-isolates]")
+    assert lists.count() == 2  # of the settings' lines, and of the learning curves
+    for number, (name, lines) in enumerate({"parallel": 1, "curves": 2}.items()):
+        lists.nth(number).focus()
+        page.keyboard.press("ArrowDown")
+        selected = f"({MODEL})('{name}').selected.indices.map((at) => ({MODEL})('{name}').data.trial[at])"
+        assert page.evaluate(f"() => {selected}") == [lists.nth(number).input_value()] * lines
+        page.keyboard.press("ArrowUp")
+        assert page.evaluate(f"() => {selected}") == []
+    charts = page.get_by_role("figure", name="training loss")
+    assert charts.count() == 1 and not wrong, wrong
+
+
+@pytest.mark.parametrize("task", [SEGMENTATION, DETECTION])
+def test_on_a_phone_tables_scroll_and_the_page_does_not(tmp_path: Path, opened: Any, task: Task) -> None:
+    page, wrong = opened
+    page.set_viewport_size({"width": 400, "height": 800})
+    findings = made_experiment(tmp_path / "made", task, trials=3, repeats=2)
+    open_report(page, report_of(findings))
+    for details in page.locator("details").all():
+        details.locator("summary").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    frame = page.evaluate(f"() => [({MODEL})('pane-errors').inner_width, ({MODEL})('pane-errors').inner_height]")
+    assert 100 < frame[0] < 200 and 100 < frame[1] < 200, "all four panes are seen at once"
+    assert page.evaluate("Math.max(...[...document.querySelectorAll('.wide')].map((one) => one.scrollWidth))") > 400
+    assert not wrong, wrong
+
+
+def test_names_with_dollars_are_text_and_no_mathematics(
+    tmp_path: Path, opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = r"a$x^2$b $$y^2$$ \(z\)"
+    monkeypatch.setattr(sys.modules[made_experiment.__module__], "CLASSES", ["null", name, "other"])
+    page, wrong = opened
+    made = made_experiment(tmp_path / "made", trials=2, repeats=1)
+    runs = [replace(run, values={"model.encoder": f"{name}{n}"}) for n, run in enumerate(made.runs)]
+    for run in runs:
+        history = pd.read_csv(Path(run.model) / "metrics.csv")
+        history.assign(**{f"{name}_f1": 0.5}).to_csv(Path(run.model) / "metrics.csv", index=False)
+    tables = [made.folder / f"{table}.csv" for table in ("trials", "leaderboard", "comparison")]
+    compare(runs, made.metric, *tables)
+    findings = replace(made, runs=runs)
+    open_report(page, report_of(findings))  # bokeh would fetch what draws formulas
+    titles = page.evaluate(
+        """() => Bokeh.documents.flatMap((one) => [...one._all_models.values()])
+        .filter((one) => one.type === 'Title').map((one) => one.text.text)"""
+    )
+    assert f"validation F1, {name}" in titles and not wrong, wrong
+    figure, axis = plt.subplots()
+    draw_confusion(axis, findings.classes, [[0, 0, 0], [0, 1, 2], [0, 3, 4]])
+    axis.set_title(name)
+    assert name in {text.get_text() for text in figure.findobj(Text)}
+    assert not any(text.get_parse_math() for text in figure.findobj(Text))
+    plt.close(figure)
 
 
 def test_fewer_boxes_are_shown_above_a_higher_score(tmp_path: Path, opened: Any) -> None:

@@ -10,11 +10,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from snakemake.cli import parse_config
 from snakemake.jobs import Job
 from snakemake.logging import ColorizingTextHandler, DefaultFilter, LogEvent, logger
 
 from swath.smk import hooks
-from swath.smk.command_line import executor_named, words_after
+from swath.smk.command_line import executor_named, overrides, words_after
 from swath.smk.report_lines import HANDLER, MOST_RUNS, ReportFormatter, report_on_terminal
 
 FAILED = "RuleException:\nCalledProcessError in file \"Snakefile\", line 7:\nCommand 'python x.py' {how}"
@@ -200,3 +201,25 @@ def test_until_a_stage_that_is_not_known_yet_is_refused(
         assert f"{table} in place of `--until`" in capsys.readouterr().err
     else:
         hooks._check_until_or_exit(arguments, context)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train={epochs: 2, learning_rate: 1e-3}", "experiment=a b"],
+        ["experiments=[kampala, entebbe]", "yes=true", "nothing="],
+        ["imagery={bands: ['B 1', B2], normalize: {min: 0, max: 1}}", 'name=it\'s "one": #1'],
+    ],
+)
+def test_what_a_command_overrides_can_be_typed_again(words: list[str]) -> None:
+    config = parse_config(words)
+    assert parse_config(overrides(config)) == config
+
+
+def test_a_page_that_is_there_already_is_named_too() -> None:
+    formatter = ReportFormatter(None, dry_run=False, page="results/experiments/a/preview.html")
+    said = [
+        formatter.format(logging.LogRecord("snakemake", logging.INFO, "", 0, text, None, None))
+        for text in ("Nothing to be done (all requested files are present and up to date).", "Building DAG of jobs...")
+    ]
+    assert said[0].endswith("\nOpen in a browser: results/experiments/a/preview.html") and "browser" not in said[1]

@@ -24,6 +24,7 @@ def test_chips_are_those_of_the_first_epoch(workshop: Workshop, monkeypatch: pyt
     monkeypatch.chdir(workshop.place("preview"))
     job = training_job(flips, "model")
     chips, counts = sample_chips(job, number=1000)
+    assert not any(Path("model").iterdir())  # the training's own folder is left alone
     learner = build_learner(job, describe_training(job), Path("learner"))
     loader = training_loader(learner, 0, job.train.seed, lambda: Position(0, 0), 0, 1)
     seen = 0
@@ -38,10 +39,13 @@ def test_chips_are_those_of_the_first_epoch(workshop: Workshop, monkeypatch: pyt
 
 def test_the_page_shows_scenes_chips_and_balance(project: Project) -> None:
     assert project.jobs("preview") == {"preview": 1}
-    project.snakemake("preview")
+    told = project.snakemake("preview").stdout
+    assert "\nOpen in a browser: results/experiments/small/preview.html\n" in told
+    assert not (project.results / "experiments" / "small" / "architecture").exists()
     page = (project.results / "experiments" / "small" / "preview.html").read_text()
-    assert page.count("<figure>") == 5  # scenes
+    assert page.count('<figure id="') == 5  # scenes
     assert page.count('alt="training chip') == 18
     for word in ("open land", "forest", "train scenes", "test scenes", "B11"):
         assert word in page
     assert project.jobs("preview") == {}
+    assert "Open in a browser: results/experiments/small/preview.html" in project.snakemake("preview").stdout

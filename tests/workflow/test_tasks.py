@@ -21,6 +21,8 @@ from rio_cogeo.cogeo import cog_validate
 from shapely.geometry import box
 
 from swath.files import read_json
+from swath.metrics.box_draws import matched_boxes, precision_of_draws
+from swath.metrics.cells import cells_of_text
 from swath.rv.pipeline import read_config
 
 pytestmark = pytest.mark.workflow
@@ -165,6 +167,15 @@ def test_the_metrics_of_boxes_are_raster_visions(trees: Project) -> None:
     assert ours["f1"]["tree"] == pytest.approx(item.f1) if item.true_pos else ours["f1"]["tree"] == 0
 
 
+def test_average_precision_follows_from_the_boxes_of_every_scene(trees: Project) -> None:
+    metrics = read_json(evaluation(trees))
+    scenes = metrics["scenes"].values()
+    boxes = {"tree": matched_boxes([(one["matches"]["tree"], one["counts"]["tree"][1]) for one in scenes])}
+    for name in ("mAP50", "mAP"):
+        (found,) = precision_of_draws(name, boxes, np.ones((1, len(scenes))))
+        assert found == pytest.approx(metrics["overall"][name], abs=1e-5)
+
+
 def test_average_precision_selects_the_best_epoch_and_trial(trees: Project) -> None:
     metrics = pd.read_csv(next(trees.results.glob("models/*/metrics.csv")))
     assert {"mAP", "mAP50", "train_loss", "loss_classifier"} <= set(metrics.columns)
@@ -230,6 +241,18 @@ def test_cells_of_a_new_image_are_those_of_the_test(cells: Project) -> None:
     assert np.allclose(found["score"], wanted["score"], atol=1e-6) and found.geom_equals(wanted.geometry).all()
     with rasterio.open(folder / "map.tif") as one, rasterio.open(products(cells)["e"] / "prediction.tif") as other:
         assert np.array_equal(one.read(), other.read())
+
+
+def test_the_cells_that_were_evaluated_are_kept_with_what_is_said_of_them(cells: Project) -> None:
+    metrics = read_json(evaluation(cells))
+    for scene, scores in metrics["scenes"].items():
+        kept = cells_of_text(scores["cells"])
+        counted = np.zeros(2 * (len(metrics["classes"]),), int)
+        np.add.at(counted, (kept[:, 4], kept[:, 5]), 1)
+        assert counted[1:].tolist() == scores["confusion"] and len(kept) == scores["labelled"] > 0
+        with rasterio.open(products(cells)[scene] / "prediction.tif") as dataset:
+            said = dataset.read(1)
+        assert all(index in said[top:bottom, left:right] for top, left, bottom, right, _, index in kept)
 
 
 def test_cells_have_a_class_and_a_score_for_each(cells: Project) -> None:

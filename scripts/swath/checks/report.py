@@ -5,32 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader
-
 from swath.checks.context import Survey
 from swath.checks.findings import Finding, grouped, tally
 from swath.checks.labels import class_pixels
 from swath.checks.readings import Reading, Sample
 from swath.files import publish
+from swath.pages.locator import Footprint, locate
+from swath.pages.template import template
 
-TEMPLATE = "validation.html.jinja"
+TEMPLATE = Path(__file__).with_name("validation.html.jinja")
 
 
 def write_page(path: Path, survey: Survey, findings: Sequence[Finding]) -> None:
-    """Write the report: what was found, the scenes, the classes' balance by split.
+    """Write the report: what was found, where the scenes lie and what they are, the classes' balance by split.
 
     Args:
         path: The HTML page.
         survey: The experiment and its scenes.
         findings: Sorted.
     """
-    loader = FileSystemLoader(Path(__file__).parent)
-    template = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template(TEMPLATE)
-    page = template.render(
+    page = template(TEMPLATE).render(
         name=survey.request.experiment,
         tally=tally(findings),
         stops=any(finding.stops for finding in findings),
         groups=grouped(findings),
+        map=locate([Footprint(one.id, one.part, header.footprint) for one, header in survey.with_header()]),
         scenes=[_scene(reading) for reading in survey.readings],
         pending=survey.pending,
         balances=[_balance(survey, key) for key in survey.request.labels],

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from swath.metrics.box_draws import text_of_matches
 from swath.metrics.boxes import Boxes
 from swath.metrics.scores import f1, mean_of_defined
 
@@ -43,6 +44,27 @@ def average_precision(scenes: Sequence[Boxes], classes: Sequence[str]) -> Averag
         scenes: The boxes of every scene.
         classes: Class names by id, the null class first.
     """
+    evaluation = _evaluated(scenes, classes)
+    precision = evaluation.eval["precision"][:, :, :, 0, 0]  # IoU × recall × class; -1 for classes without labels
+    by_class = {name: _mean(precision[0, :, index]) for index, name in enumerate(classes[1:])}
+    return AveragePrecision(_mean(precision), _mean(precision[0]), by_class, _f1_by_threshold(evaluation))
+
+
+def matches_of_scene(boxes: Boxes, classes: Sequence[str]) -> dict[str, str]:
+    """Say of a scene's boxes what they found: class → what :func:`swath.metrics.box_draws.text_of_matches` writes.
+
+    Args:
+        boxes: Of the scene.
+        classes: Class names by id, the null class first.
+    """
+    found = dict.fromkeys(classes[1:], "")
+    for image in filter(None, _evaluated([boxes], classes).evalImgs):
+        name = classes[image["category_id"]]
+        found[name] = text_of_matches(image["dtScores"], np.array(image["dtMatches"]) > 0)
+    return found
+
+
+def _evaluated(scenes: Sequence[Boxes], classes: Sequence[str]) -> COCOeval:
     truth = COCO()
     truth.dataset = {
         "images": [{"id": number} for number in range(len(scenes))],
@@ -60,9 +82,7 @@ def average_precision(scenes: Sequence[Boxes], classes: Sequence[str]) -> Averag
         evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
         evaluation.evaluate()
         evaluation.accumulate()
-    precision = evaluation.eval["precision"][:, :, :, 0, 0]  # IoU × recall × class; -1 for classes without labels
-    by_class = {name: _mean(precision[0, :, index]) for index, name in enumerate(classes[1:])}
-    return AveragePrecision(_mean(precision), _mean(precision[0]), by_class, _f1_by_threshold(evaluation))
+    return evaluation
 
 
 def _f1_by_threshold(evaluation: COCOeval) -> dict[str, float | None]:

@@ -122,7 +122,7 @@ def score_of(metric: str, classes: Sequence[str]) -> ScoreOf:
     """Return what computes a metric from counts, as :mod:`swath.metrics.scores` defines it.
 
     Args:
-        metric: Such as macro_f1, kappa or f1.water; mAP, which does not follow from counts, has none.
+        metric: Such as macro_f1, kappa or f1.water; mAP does not follow from counts, but from boxes: see box_draws.
         classes: Class names by id, the null class first.
 
     Returns:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader
 
 from swath.checks.findings import judged, text_of
 from swath.checks.reference_points import MatchedPoints, match_points
@@ -18,12 +17,13 @@ from swath.config.accuracy import Accuracy
 from swath.errors import Problem, UserError
 from swath.files import write_json
 from swath.metrics.area_adjusted import AreaAdjusted, Estimate, area_adjusted
+from swath.pages.template import template
 from swath.plan.accuracy import check_reference
 from swath.products.class_maps import GREY, ClassMaps, ClassTotals, measure_classes, open_maps
 from swath.scenes.reference_points import read_reference_points
 
 log = logging.getLogger("swath.accuracy")
-TEMPLATE = "accuracy.html.jinja"
+TEMPLATE = Path(__file__).with_name("accuracy.html.jinja")
 HECTARE = 1e4
 
 
@@ -173,9 +173,7 @@ def in_percent(estimate: Estimate) -> str:
 
 def page_of(compared: Comparison, rows: Sequence[Mapping[str, Any]]) -> str:
     """Make a page that needs neither a network nor anything beside it."""
-    loader = FileSystemLoader(Path(__file__).parent)
-    template = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template(TEMPLATE)
-    return template.render(
+    return template(TEMPLATE).render(
         name=compared.name,
         maps=compared.maps.paths,
         reference=compared.reference,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from bokeh.models import ColumnDataSource, HoverTool, Range1d
+from bokeh.models import ColumnDataSource, HoverTool, PlainText, Range1d
 from bokeh.models.annotations import Whisker
 from bokeh.palettes import Category10
 from bokeh.plotting import figure
@@ -29,20 +30,35 @@ MOST_BANDS = 6
 
 
 def plain_figure(**options: Any) -> Any:
-    """Begin a chart that fits into a light and into a dark page."""
-    chosen: dict[str, Any] = {"height": HEIGHT, "width": WIDTH, "toolbar_location": "above"} | options
+    """Begin a chart that fits into a light and into a dark page; what stands in names is text, $$ and all."""
+    chosen: dict[str, Any] = {"height": HEIGHT, "max_width": WIDTH, "toolbar_location": "above"} | options
     chart = figure(
-        background_fill_color=None, border_fill_color=None, outline_line_color=None, sizing_mode="fixed", **chosen
+        background_fill_color=None,
+        border_fill_color=None,
+        outline_line_color=None,
+        sizing_mode="stretch_width",
+        **chosen,
     )
     for axis in (*chart.xaxis, *chart.yaxis):
+        axis.axis_label = PlainText(text=axis.axis_label) if axis.axis_label else None
         axis.axis_line_color = axis.major_tick_line_color = axis.minor_tick_line_color = GREY
         axis.axis_label_text_color = axis.major_label_text_color = GREY
         axis.axis_label_text_font_style = "normal"
     chart.grid.grid_line_color, chart.grid.grid_line_alpha = GREY, 0.2
     chart.toolbar.logo = None
     title: Any = chart.title
-    title.text_color, title.text_font_size = GREY, "13px"
+    title.text, title.text_color, title.text_font_size = PlainText(text=title.text), GREY, "13px"
     return chart
+
+
+def titles_of(charts: Mapping[str, Any]) -> dict[str, str]:
+    """Say what charts show, for who does not see them: their titles, by the same names."""
+    return {name: str(chart.title.text.text) for name, chart in charts.items()}
+
+
+def script_beside_charts() -> str:
+    """Return the script that isolates a trial by keyboard, for pages with charts of trials."""
+    return Path(__file__).with_name("charts.js").read_text(encoding="utf-8")
 
 
 def _source(columns: Mapping[str, Any]) -> ColumnDataSource:
@@ -118,7 +134,7 @@ def parallel_chart(findings: Findings) -> Any | None:
     axes = [*swept, score]
     places = np.column_stack([_from_0_to_1(leaderboard[name]) for name in axes])
     chart = plain_figure(
-        width=WIDTH * 2,
+        max_width=WIDTH * 2,
         height=HEIGHT + 60,
         x_range=[*swept, findings.metric],
         tools="tap,save,reset",
@@ -134,6 +150,7 @@ def parallel_chart(findings: Findings) -> Any | None:
             "colour": shades,
         }
     )
+    source.name = "parallel"
     lines = chart.multi_line(
         "xs", "ys", source=source, color="colour", line_width=2, nonselection_line_alpha=0.08, hover_line_width=4
     )
@@ -149,6 +166,12 @@ def parallel_chart(findings: Findings) -> Any | None:
         "x", "y", "text", source=ColumnDataSource(ends), text_align="center", text_color=GREY, text_font_size="11px"
     )
     return chart
+
+
+def parallel_trials(findings: Findings) -> list[str]:
+    """List the trials that :func:`parallel_chart` draws, the best first."""
+    leaderboard = findings.table("leaderboard")
+    return [] if leaderboard is None else [str(trial) for trial in leaderboard["trial"]]
 
 
 def _marks(column: Any) -> list[tuple[float, str]]:
@@ -186,11 +209,13 @@ class Curves:
 
     Attributes:
         charts: One for each loss or score.
+        trials: Of which trainings are drawn, the best first.
         colours: Trial → its colour; empty where there are more trials than colours.
         left_out: How many runs are not drawn.
     """
 
     charts: Sequence[Any] = ()
+    trials: Sequence[str] = ()
     colours: Mapping[str, str] = field(default_factory=dict)
     left_out: int = 0
 
@@ -208,12 +233,13 @@ def curve_charts(findings: Findings) -> Curves:
     colours = {trial: palette[number % len(palette)] for number, trial in enumerate(trials)}
     columns: dict[str, Any] = {
         "run": [run.name for run in shown],
+        "trial": [run.trial for run in shown],
         "colour": [colours[run.trial] for run in shown],
         "x": [_thinned(history["epoch"], len(histories)) for history in histories],
     }
     for number, name in enumerate(wanted):
         columns[f"y{number}"] = [_thinned(history[name], len(histories)) for history in histories]
-    source = ColumnDataSource(columns)
+    source = ColumnDataSource(columns, name="curves")
     last = max(int(history["epoch"].max()) for history in histories)
     epochs = Range1d(start=0.5, end=last + 0.5)
     charts = []
@@ -226,7 +252,7 @@ def curve_charts(findings: Findings) -> Curves:
         )
         chart.add_tools(HoverTool(renderers=[lines], tooltips=[("run", "@run")]))
         charts.append(chart)
-    return Curves(charts, colours if len(trials) <= len(palette) else {}, len(runs) - len(shown))
+    return Curves(charts, trials, colours if len(trials) <= len(palette) else {}, len(runs) - len(shown))
 
 
 def _thinned(values: Any, curves: int) -> list[float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from swath.files import read_json
+from swath.metrics.box_draws import MatchedBoxes, matched_boxes, precision_of_draws
 from swath.metrics.intervals import (
     CONFIDENCE,
     FEWEST_SCENES,
@@ -31,6 +32,19 @@ MOST = 19
 
 
 @dataclass(frozen=True)
+class Drawable:
+    """A score that can be computed of any draw of whole scenes.
+
+    Attributes:
+        names: The scenes.
+        of: From some of them, in an order, to what computes the score: of how often each is drawn, draws × scenes.
+    """
+
+    names: frozenset[str]
+    of: Callable[[Sequence[str]], ScoreOf]
+
+
+@dataclass(frozen=True)
 class Comparison:
     """The winner against another trial.
 
@@ -39,7 +53,7 @@ class Comparison:
         difference: By how much the winner's mean is higher.
         over_repeats: Interval of the difference between runs with the same seed and fold; None with one, and where
             all differences are the same.
-        over_scenes: Interval of the difference on the same scenes; None where there are too few, and of mAP.
+        over_scenes: Interval of the difference on the same scenes; None where there are too few.
         verdict: Whether the winner is better, as far as can be told.
         why: What that rests on.
     """
@@ -83,12 +97,9 @@ def compare_with_winner(
     folds = table["fold"].nunique() if "fold" in table else 1
     winner, *others = ranked["trial"].head(MOST + 1)
     confidence = 1 - (1 - CONFIDENCE) / max(len(others), 1)
-    counted = {trial: _counts([run for run in runs if run.trial == trial]) for trial in (winner, *others)}
-    score = None if metric.startswith("mAP") or not counted[winner] else score_of(metric, _classes(runs))
+    drawn = {trial: _drawable([run for run in runs if run.trial == trial], metric) for trial in (winner, *others)}
     return [
-        _compared(
-            trial, _differences(table, winner, trial, metric), counted[winner], counted[trial], score, confidence, folds
-        )
+        _compared(trial, _differences(table, winner, trial, metric), drawn[winner], drawn[trial], confidence, folds)
         for trial in others
     ]
 
@@ -102,22 +113,26 @@ def write_comparisons(comparisons: Sequence[Comparison], path: Path) -> None:
 def _compared(
     trial: str,
     differences: Sequence[float],
-    ours: Mapping[str, Numbers],
-    theirs: Mapping[str, Numbers],
-    score: ScoreOf | None,
+    ours: Drawable | None,
+    theirs: Drawable | None,
     confidence: float,
     folds: int,
 ) -> Comparison:
     repeats = of_mean(differences, confidence, folds)
-    shared = sorted(ours.keys() & theirs.keys())
-    scenes = None
-    if score and shared:
-        counts = np.array([[ours[name], theirs[name]] for name in shared])
-        scenes = over_scenes(counts, lambda both: score(both[:, 0]) - score(both[:, 1]), confidence)
+    shared = sorted(ours.names & theirs.names) if ours and theirs else []
+    scenes = difference_over_scenes(ours, theirs, shared, confidence) if ours and theirs and shared else None
     runs = f"{len(differences)} {'repeats' if folds == 1 else 'runs in folds'}"
-    verdict, why = _verdict(repeats, scenes, runs, differences, len(shared), score is not None)
+    verdict, why = _verdict(repeats, scenes, runs, differences, len(shared), bool(shared))
     known = [value for value in differences if np.isfinite(value)]
     return Comparison(trial, float(np.mean(known)) if known else np.nan, repeats, scenes, verdict, why)
+
+
+def difference_over_scenes(
+    ours: Drawable, theirs: Drawable, shared: Sequence[str], confidence: float = CONFIDENCE
+) -> Interval | None:
+    """Return the interval of a difference of scores on the same scenes, by draws of whole ones."""
+    one, other = ours.of(shared), theirs.of(shared)
+    return over_scenes(np.eye(len(shared)), lambda times: one(times) - other(times), confidence)
 
 
 def _verdict(
@@ -126,7 +141,7 @@ def _verdict(
     runs: str,
     differences: Sequence[float],
     shared: int,
-    from_counts: bool,
+    by_scene: bool,
 ) -> tuple[Verdict, str]:
     """Say whether the winner is better, and what that rests on."""
     if repeats is None:
@@ -140,8 +155,8 @@ def _verdict(
         return "cannot tell", f"other scenes than these {shared} could turn it round"
     if scenes is not None:
         return "better", f"beyond the luck of {runs} and of {shared} scenes"
-    if not from_counts:
-        missing = "of scenes nothing is known: they were not counted one by one, or the metric is average precision"
+    if not by_scene:
+        missing = "of scenes nothing is known: they were not counted one by one, or these trials share none"
     elif shared < FEWEST_SCENES:
         missing = f"{shared} validation scenes are too few to say it of others"
     else:
@@ -157,13 +172,51 @@ def _differences(table: pd.DataFrame, winner: str, other: str, metric: str) -> l
     return (both[0][shared] - both[1][shared]).tolist()
 
 
-def _counts(runs: Sequence[FinishedRun]) -> dict[str, Numbers]:
-    """Add up what was counted in each validation scene, over repeats: scene → (hits, actual, predicted) × classes."""
-    found: dict[str, Numbers] = {}
+def _drawable(runs: Sequence[FinishedRun], metric: str) -> Drawable | None:
+    """Say how a trial's score follows from its validation scenes; folds of one seed are taken together."""
+    evaluations: dict[int, list[Mapping[str, Any]]] = {}
     for run in runs:
-        for name, counts in scene_counts(_validation(run)).items():
-            found[name] = found.get(name, np.zeros_like(counts)) + counts
-    return found
+        evaluations.setdefault(run.seed, []).append(_validation(run))
+    return drawable(list(evaluations.values()), metric)
+
+
+def drawable(repeats: Sequence[Sequence[Mapping[str, Any]]], metric: str) -> Drawable | None:
+    """Say how a score follows from scenes; None where they were not counted one by one.
+
+    Args:
+        repeats: Of each repeat its evaluations, whose scenes are different ones: one, or one of every fold.
+        metric: Such as macro_f1 or mAP50.
+    """
+    scenes = [{name: scores for one in folds for name, scores in one.get("scenes", {}).items()} for folds in repeats]
+    names = frozenset.intersection(*(frozenset(of_repeat) for of_repeat in scenes)) if scenes else frozenset()
+    if not names:
+        return None
+    classes = repeats[0][0]["classes"]
+    if not metric.startswith("mAP"):
+        counts = [scene_counts({"classes": classes, "scenes": of_repeat}) for of_repeat in scenes]
+        return Drawable(names, lambda chosen: _of_counts(counts, chosen, score_of(metric, classes)))
+    if any("matches" not in of_repeat[name] for of_repeat in scenes for name in names):
+        return None
+    return Drawable(names, lambda chosen: _of_boxes(scenes, chosen, metric, classes[1:]))
+
+
+def _of_counts(counts: Sequence[Mapping[str, Numbers]], chosen: Sequence[str], score: ScoreOf) -> ScoreOf:
+    """Add up what was counted, over repeats and scenes: the score of all of it."""
+    of_scenes = np.sum([[of_repeat[name] for name in chosen] for of_repeat in counts], axis=0)
+    return lambda times: score(np.tensordot(times, of_scenes, axes=1))
+
+
+def _of_boxes(
+    scenes: Sequence[Mapping[str, Any]], chosen: Sequence[str], metric: str, classes: Sequence[str]
+) -> ScoreOf:
+    """Rank the boxes of all scenes together, repeat by repeat: the mean of the repeats' average precision."""
+
+    def of_class(of_repeat: Mapping[str, Any], one: str) -> MatchedBoxes:
+        scores = [of_repeat[name] for name in chosen]
+        return matched_boxes([(of_scene["matches"][one], of_scene["counts"][one][1]) for of_scene in scores])
+
+    repeats = [{one: of_class(of_repeat, one) for one in classes} for of_repeat in scenes]
+    return lambda times: np.mean([precision_of_draws(metric, boxes, times) for boxes in repeats], axis=0)
 
 
 def scene_counts(evaluation: Mapping[str, Any]) -> dict[str, Numbers]:
@@ -182,21 +235,16 @@ def scene_counts(evaluation: Mapping[str, Any]) -> dict[str, Numbers]:
 
 def interval_of(evaluation: Mapping[str, Any], metric: str) -> tuple[Interval | None, str]:
     """Return the interval of an evaluation's score for other scenes of the same kind; None, and why there is none."""
-    counts = scene_counts(evaluation)
-    if metric.startswith("mAP"):
-        return None, "average precision does not follow from counts"
-    if len(counts) < FEWEST_SCENES:
-        return None, f"{len(counts)} scenes are too few"
-    all_scenes, score = np.array(list(counts.values())), score_of(metric, evaluation["classes"])
-    if not np.isfinite(score(all_scenes.sum(axis=0)[None])[0]):
+    found = drawable([[evaluation]], metric)
+    if found is None:
+        return None, "its scenes were not counted one by one"
+    if len(found.names) < FEWEST_SCENES:
+        return None, f"{len(found.names)} scenes are too few"
+    score = found.of(sorted(found.names))
+    if not np.isfinite(score(np.ones((1, len(found.names))))[0]):
         return None, "it is undefined: the labels have nothing to find, or nothing was predicted"
-    interval = over_scenes(all_scenes, score)
+    interval = over_scenes(np.eye(len(found.names)), score)
     return interval, "" if interval else "a scene alone has what it is about, or all scenes have the same score"
-
-
-def _classes(runs: Sequence[FinishedRun]) -> list[str]:
-    classes: list[str] = _validation(runs[0])["classes"]
-    return classes
 
 
 def _validation(run: FinishedRun) -> dict[str, Any]:

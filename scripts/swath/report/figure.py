@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from PIL import ImageColor
 from rasterio.windows import Window
 
-from swath.config.classes import NULL_CLASS_ID
 from swath.scenes.facts import SceneFacts
 
 matplotlib.use("Agg")
@@ -129,32 +128,6 @@ def shown_bands(names: Sequence[str | None]) -> list[int]:
     if wanted:
         return [known.index(band.lower()) for band in wanted]
     return [0, 1, 2] if len(names) >= 3 else [0, 0, 0]
-
-
-def draw_labels(axis: Axes, facts: SceneFacts, shape: tuple[int, ...], colours: Sequence[str], outlines: bool) -> None:
-    """Draw a scene's labels over its image, which may be shown smaller.
-
-    Args:
-        axis: Shows the image.
-        facts: The scene's facts.
-        shape: Height and width of the image as shown.
-        colours: By class id.
-        outlines: Draw boxes, as object detection has them.
-    """
-    if facts.label_raster is None:
-        return
-    if outlines and facts.labels is not None:
-        labels = gpd.read_file(facts.labels, engine="pyogrio")
-        _outline(axis, labels, facts, colours, shape[0] / facts.height)
-        return
-    lay_over(axis, read_ids(facts.label_raster, shape), colours)
-
-
-def lay_over(axis: Axes, ids: NDArray[Any], colours: Sequence[str]) -> None:
-    """Draw class ids, height × width, over an image: half transparent, the null class not at all."""
-    overlay = np.array([(*np.array(ImageColor.getrgb(colour)[:3]) / 255, 0.55) for colour in colours])
-    overlay[NULL_CLASS_ID, 3] = 0.0
-    axis.imshow(overlay[ids], interpolation="nearest")
 
 
 def label_raster(facts: SceneFacts, shape: Sequence[int]) -> NDArray[np.uint8]:

@@ -14,13 +14,22 @@ import numpy as np
 import pandas as pd
 from bokeh.embed import components
 from bokeh.resources import Resources
-from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 from PIL import Image
 
 from swath.config.tasks import DETECTION, SEGMENTATION
 from swath.files import publish_directory
-from swath.report.charts import curve_charts, parallel_chart, reliability_chart, setting_charts, threshold_chart
+from swath.pages.template import template
+from swath.report.charts import (
+    curve_charts,
+    parallel_chart,
+    parallel_trials,
+    reliability_chart,
+    script_beside_charts,
+    setting_charts,
+    threshold_chart,
+    titles_of,
+)
 from swath.report.comparison import interval_of
 from swath.report.costs import costs_by_stage, shared
 from swath.report.findings import Findings
@@ -28,11 +37,12 @@ from swath.report.methods import CITATIONS, libraries, paragraph
 from swath.report.panes import BOX_COLOURS, MapData, map_data, panes, scenes_worst_first, score_of_scene
 from swath.report.pictures import as_webp
 from swath.report.plots import write_figures, write_pdf
+from swath.report.provenance import MOST_FILES, checksums_of_inputs, checksums_of_models
 from swath.report.results import keep_experiment
 from swath.report.rungs import rung_chart, rung_rows, trials_of_rungs
 from swath.report.worst import MOST_WINDOWS, WrongWindow, reliability, suspicious_labels, window_pictures, wrong_windows
 
-TEMPLATE, SCRIPT = "report.html.jinja", "report.js"
+TEMPLATE, SCRIPT = Path(__file__).with_name("report.html.jinja"), "report.js"
 MOST_ROWS = 100
 """Trials in the leaderboard, and scenes in a table; the rest is in the CSV files."""
 MOST_SUSPICIOUS = 25
@@ -127,11 +137,14 @@ def _page(
         wanted=len(findings.runs),
         board=_leaderboard(findings),
         metric=findings.metric,
+        titles=titles_of({name: chart for name, chart in charts.items() if name != "panes"}),
         charts={name: Markup(division) for name, division in divisions.items()},
         settings=settings,
         rungs=rung_rows(rungs) if rungs is not None else [],
         rung_metric=making.rung_metric,
         curves=[f"curve-{number}" for number in range(len(curves.charts))],
+        curve_trials=curves.trials,
+        parallel_trials=parallel_trials(findings),
         curves_left_out=curves.left_out,
         trial_colours=curves.colours,
         confusion=_confusion(findings, evaluation),
@@ -150,8 +163,10 @@ def _page(
         is_detection=findings.task == DETECTION,
         costs=costs_by_stage(Path(making.logs), making.keys).to_dict("records"),
         shared=shared(making.keys),
+        inputs=_listed(checksums_of_inputs(findings)),
+        models=_listed(checksums_of_models(findings)),
         configs={Path(config).name: without_secrets(Path(config).read_text("utf-8")) for config in making.configs},
-        command=making.command,
+        command=without_secrets(making.command),
         versions=libraries(findings),
         methods=paragraph(findings, making.chip_size),
         citations=CITATIONS,
@@ -159,17 +174,16 @@ def _page(
         kinds=BOX_COLOURS,
         bokeh=Markup(Resources(mode="inline", components=["bokeh"]).render_js()) if charts else "",
         chart_script=Markup(script),
+        chart_keys=Markup(script_beside_charts()),
         map_script=Markup(_beside_this(SCRIPT)),
     )
     return page
 
 
-def template(name: str) -> Any:
-    """Load a page's template; what is put into it is text, unless it is marked as HTML."""
-    loader = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["score"] = lambda value: "" if value is None or not np.isfinite(value) else f"{value:.3f}"
-    return environment.get_template(name)
+def _listed(checksums: Mapping[str, str]) -> dict[str, Any]:
+    """Write checksums as ``sha256sum --check`` takes them, as many as a page has room for."""
+    lines = [f"{checksum}  {without_secrets(file)}" for file, checksum in list(checksums.items())[:MOST_FILES]]
+    return {"text": "\n".join(lines), "number": len(checksums), "left_out": len(checksums) - len(lines)}
 
 
 def _beside_this(name: str) -> str:

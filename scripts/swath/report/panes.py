@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from bokeh.layouts import gridplot
 from bokeh.models import ColumnDataSource, CustomJS, PanTool, Range1d, ResetTool, WheelZoomTool
 from bokeh.plotting import figure
+from numpy.typing import NDArray
 
-from swath.config.tasks import DETECTION, SEGMENTATION
+from swath.config.tasks import CLASSIFICATION, DETECTION
+from swath.metrics.cells import cells_of_text
 from swath.plan.finished import FinishedRun
 from swath.report.charts import GREY
 from swath.report.findings import Findings
@@ -39,6 +42,7 @@ MOST_SCENES = 60
 MOST_TRIALS = 4
 """So many trials' validation maps can be looked at: the best ones."""
 PANE = 420
+"""Pixels of a pane's side at most; on a narrow screen it is less."""
 BOX_COLOURS = {HIT: RIGHT, FALSE: WRONG, MISSED: "#f2b01e"}
 
 log = logging.getLogger("swath.report")
@@ -178,8 +182,14 @@ def _drawn(findings: Findings, run: FinishedRun, split: str, facts: SceneFacts, 
     folder = findings.maps(run, split).get(facts.id)
     if folder is None:
         return None
-    by_pixel = findings.task == SEGMENTATION
-    return map_pictures(facts, folder, side, findings.classes, findings.colours, by_pixel)
+    cells = _cells(findings, run, split, facts.id) if findings.task == CLASSIFICATION else None
+    return map_pictures(facts, folder, side, findings.classes, findings.colours, cells)
+
+
+def _cells(findings: Findings, run: FinishedRun, split: str, scene: str) -> NDArray[np.int64]:
+    """Return the labelled cells of a scene, and what a run says of them; none where they were not evaluated."""
+    evaluation = findings.evaluation(run, split) or {"scenes": {}}
+    return cells_of_text(evaluation["scenes"].get(scene, {}).get("cells", ""))
 
 
 def _scene(facts: SceneFacts, split: str, score: float | None, side: int, findings: Findings) -> ScenePictures:
@@ -205,8 +215,9 @@ def panes() -> Any:
     for name in PANES:
         wheel = WheelZoomTool(zoom_on_axis=False)
         chart = figure(
-            width=PANE,
-            height=PANE,
+            aspect_ratio=1,
+            max_width=PANE,
+            sizing_mode="scale_width",
             x_range=across,
             y_range=down,
             title=name,
@@ -231,7 +242,7 @@ def panes() -> Any:
         chart.js_on_event("mousemove", CustomJS(code="window.swathPointer(cb_obj.x, cb_obj.y)"))
         chart.js_on_event("reset", CustomJS(code="window.swathFit()"))
         charts.append(chart)
-    return gridplot([charts[:2], charts[2:]], merge_tools=True, toolbar_location="above")
+    return gridplot([charts[:2], charts[2:]], merge_tools=True, toolbar_location="above", sizing_mode="scale_width")
 
 
 def _picture_source(name: str) -> ColumnDataSource:

@@ -122,7 +122,12 @@ def shape_of(facts: SceneFacts, side: int) -> tuple[int, int]:
 
 
 def map_pictures(
-    facts: SceneFacts, folder: Path, side: int, classes: Sequence[str], colours: Sequence[str], with_errors: bool = True
+    facts: SceneFacts,
+    folder: Path,
+    side: int,
+    classes: Sequence[str],
+    colours: Sequence[str],
+    cells: NDArray[np.int64] | None = None,
 ) -> MapPictures:
     """Draw a run's map of a scene.
 
@@ -131,17 +136,35 @@ def map_pictures(
         folder: The run's maps of it.
         side: Most pixels of a side.
         classes, colours: By class id.
-        with_errors: Whether pixels of labels and map can be compared one by one: those of cells cannot.
+        cells: Of chip classification, what was evaluated (see :func:`swath.metrics.cells.cells_of_text`): a cell is
+            right or wrong as a whole. None of pixels, which are compared one by one.
     """
     if not (folder / RASTER).exists():
         return found_boxes(facts, folder, classes)
-    predicted = read_ids(folder / RASTER, shape_of(facts, side))
-    errors = None
-    if facts.label_raster and with_errors:
+    shape = shape_of(facts, side)
+    predicted, judged = read_ids(folder / RASTER, shape), None
+    if cells is not None:
+        judged = _judged_cells(cells, facts, shape)
+    elif facts.label_raster:
         labels = _small_labels(facts, side)
-        known = (labels != NULL_CLASS_ID).astype(np.uint8)
-        errors = as_webp(coloured(known * (1 + (labels != predicted)).astype(np.uint8), ["#000000", RIGHT, WRONG]))
+        judged = ((labels != NULL_CLASS_ID) * (1 + (labels != predicted))).astype(np.uint8)
+    errors = None if judged is None else as_webp(coloured(judged, ["#000000", RIGHT, WRONG]))
     return MapPictures(as_webp(coloured(predicted, colours)), errors)
+
+
+def _judged_cells(cells: NDArray[np.int64], facts: SceneFacts, shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """Paint labelled cells into a picture of a scene: 1 for right, 2 for wrong, which is on top."""
+    judged = np.zeros(shape, np.uint8)
+    scale = np.array([shape[0] / facts.height, shape[1] / facts.width] * 2)
+    edges = (cells[:, :4] * scale).round().astype(int).clip(0)
+    wrong = cells[:, 4] != cells[:, 5]
+    for (top, left, bottom, right), is_wrong in sorted(zip(edges.tolist(), wrong.tolist(), strict=True), key=_by_error):
+        judged[top : max(bottom, top + 1), left : max(right, left + 1)] = 1 + is_wrong
+    return judged
+
+
+def _by_error(cell: tuple[Sequence[int], bool]) -> bool:
+    return cell[1]
 
 
 def coloured(ids: NDArray[np.uint8], colours: Sequence[str]) -> NDArray[np.uint8]:

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
-from jinja2 import Environment, FileSystemLoader
-from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
 from numpy.typing import NDArray
+from PIL import Image
 
+from swath.checks.pixels import footprint
 from swath.config.classes import NULL_CLASS
 from swath.config.tasks import DETECTION
 from swath.files import publish
-from swath.report.figure import draw_labels, lay_over, shown_bands, true_colour
+from swath.pages.locator import Footprint, locate
+from swath.pages.template import template
+from swath.report.figure import read_ids, shown_bands
+from swath.report.histograms import band_histograms, evenly
+from swath.report.outlines import outlines_of_areas, outlines_of_boxes
+from swath.report.pictures import as_webp, edges_in_pixels, imagery_picture, shape_of
 from swath.scenes.facts import SceneFacts
+from swath.scenes.scene import SPLITS
 from swath.training.job import TrainingJob
 
-TEMPLATE = "preview.html.jinja"
+TEMPLATE = Path(__file__).with_name("preview.html.jinja")
 MOST_SCENES = 12
 """Scenes shown per split; more are left out evenly."""
+SIDE = 600
+"""Most pixels of a scene's side."""
+CHIP = 256
+"""About so many pixels a chip's side has as it is shown."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,23 @@ class PreviewChip:
 
     image: NDArray[Any]
     target: Any
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Imagery, and what lies over it.
+
+    Attributes:
+        name: What stands below.
+        image: A data URI; None of an image that cannot be read.
+        outlines: The labels as a data URI, transparent where there are none; None without labels.
+        width: Of the picture as it is shown, pixels.
+    """
+
+    name: str
+    image: str | None
+    outlines: str | None
+    width: int
 
 
 def write_preview(
@@ -58,20 +83,24 @@ def write_preview(
         counts: Split → number of chips.
         bands: Names of the bands the model sees.
     """
-    classes, colours = training.classes, training.colours
-    loader = FileSystemLoader(Path(__file__).parent)
-    template = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template(TEMPLATE)
-    outlines = training.options.task == DETECTION
-    parts = {split: [s for s in scenes if s.split == split] for split in ("train", "validation", "test")}
+    classes, colours, options = training.classes, training.colours, training.options
+    parts = {split: [s for s in scenes if s.split == split] for split in SPLITS}
     parts = {split: held for split, held in parts.items() if held}
-    page = template.render(
+    pictures = {
+        split: [scene_picture(facts, colours, options.task == DETECTION) for facts in evenly(held, MOST_SCENES)]
+        for split, held in parts.items()
+    }
+    page = template(TEMPLATE).render(
         name=training.name,
         colours={name: colour for name, colour in zip(classes, colours, strict=True) if name != NULL_CLASS},
         balance={split: _balance(held, classes) for split, held in parts.items()},
         counts=counts,
-        scenes={split: _scene_pictures(held, colours, outlines) for split, held in parts.items()},
+        map=locate([Footprint(facts.id, facts.split, footprint(facts)) for facts in scenes]),
+        links={one.name: f"#{split}-{number}" for split, of in pictures.items() for number, one in enumerate(of)},
+        scenes=pictures,
         numbers={split: len(held) for split, held in parts.items()},
-        chips=[_chip_picture(chip, shown_bands(bands), classes, colours) for chip in chips],
+        chips=[chip_picture(chip, shown_bands(bands), classes, colours) for chip in chips],
+        histograms=band_histograms(parts, options.imagery.bands, bands, options.stats),
         bands=_band_table(chips, bands),
     )
     with publish(path) as temporary:
@@ -89,50 +118,51 @@ def _balance(scenes: Sequence[SceneFacts], classes: Sequence[str]) -> dict[str, 
     return {name: number / total if total else 0.0 for name, number in pixels.items()}
 
 
-def _evenly(scenes: Sequence[SceneFacts]) -> list[SceneFacts]:
-    """Choose at most ``MOST_SCENES``, evenly."""
-    if len(scenes) <= MOST_SCENES:
-        return list(scenes)
-    return [scenes[round(index)] for index in np.linspace(0, len(scenes) - 1, MOST_SCENES)]
+def scene_picture(facts: SceneFacts, colours: Sequence[str], has_boxes: bool) -> Picture:
+    """Draw a scene's image, and its labels as outlines.
+
+    Args:
+        facts: The scene.
+        colours: By class id.
+        has_boxes: Whether its labels are boxes, as object detection has them.
+    """
+    shape, outlines = shape_of(facts, SIDE), None
+    if facts.label_raster is not None and has_boxes and facts.labels is not None:
+        labels = gpd.read_file(facts.labels, engine="pyogrio")
+        edges = edges_in_pixels(labels, facts) * (shape[0] / facts.height)
+        outlines = outlines_of_boxes(edges, labels["class_id"].tolist() if len(labels) else [], shape, colours)
+    elif facts.label_raster is not None:
+        outlines = outlines_of_areas(read_ids(facts.label_raster, shape), colours)
+    drawn = None if outlines is None else as_webp(outlines)
+    return Picture(facts.id, imagery_picture(facts, SIDE), drawn, max(shape[1], 120))
 
 
-def _scene_pictures(scenes: Sequence[SceneFacts], colours: Sequence[str], outlines: bool) -> list[dict[str, str]]:
-    pictures = []
-    for facts in _evenly(scenes):
-        figure, axes = plt.subplots(1, 2, figsize=(7, 3.6), constrained_layout=True)
-        image = true_colour(facts, most=600)
-        for axis in axes:
-            axis.imshow(image, interpolation="nearest")
-            axis.set_axis_off()
-        draw_labels(axes[1], facts, image.shape[:2], colours, outlines)
-        pictures.append({"id": facts.id, "picture": _embedded(figure)})
-    return pictures
+def chip_picture(chip: PreviewChip, shown: Sequence[int], classes: Sequence[str], colours: Sequence[str]) -> Picture:
+    """Draw a chip, with its class below, or its labels as outlines.
 
-
-def _chip_picture(chip: PreviewChip, shown: Sequence[int], classes: Sequence[str], colours: Sequence[str]) -> str:
-    """Draw a chip, with its class above, or beside itself with labels on top."""
+    Args:
+        chip: The chip.
+        shown: Which of its bands are red, green and blue.
+        classes, colours: By class id.
+    """
     target = np.asarray(chip.target)
-    panels = 1 if target.ndim == 0 else 2
-    figure, axes = plt.subplots(1, panels, figsize=(2 * panels, 2.2), constrained_layout=True, squeeze=False)
-    for axis in axes[0]:
-        axis.imshow(np.moveaxis(chip.image[list(shown)], 0, -1), interpolation="nearest", vmin=0, vmax=1)
-        axis.set_axis_off()
+    image = np.moveaxis(chip.image[list(shown)], 0, -1)
+    times = max(1, round(CHIP / image.shape[1]))
+    shape = (image.shape[0] * times, image.shape[1] * times)
+    pixels = Image.fromarray((255 * image.clip(0, 1)).round().astype(np.uint8)).resize(
+        shape[::-1], Image.Resampling.NEAREST
+    )
+    name, outlines = "", None
     if target.ndim == 0:
-        axes[0, 0].set_title(classes[int(target)], fontsize=9)
+        name = classes[int(target)]
     elif target.shape == chip.image.shape[1:]:
-        lay_over(axes[0, 1], target.astype(int), colours)
+        outlines = outlines_of_areas(np.kron(target, np.ones((times, times))).astype(np.uint8), colours)
     else:
-        _draw_boxes(axes[0, 1], target.reshape(-1, 5), colours)
-    return _embedded(figure)
-
-
-def _draw_boxes(axis: Axes, boxes: NDArray[Any], colours: Sequence[str]) -> None:
-    limits = axis.get_xlim(), axis.get_ylim()
-    for top, left, bottom, right, index in boxes:
-        across, down = np.array([left, right, right, left, left]), np.array([top, top, bottom, bottom, top])
-        axis.plot(across - 0.5, down - 0.5, color=colours[int(index)], linewidth=1)
-    axis.set_xlim(limits[0])
-    axis.set_ylim(limits[1])
+        boxes = target.reshape(-1, 5)
+        outlines = outlines_of_boxes(times * boxes[:, [1, 0, 3, 2]], boxes[:, 4].astype(int).tolist(), shape, colours)
+    return Picture(
+        name, as_webp(np.asarray(pixels)), None if outlines is None else as_webp(outlines), min(shape[1], CHIP)
+    )
 
 
 def _band_table(chips: Sequence[PreviewChip], bands: Sequence[str]) -> list[dict[str, str | float]]:
@@ -151,11 +181,3 @@ def _band_table(chips: Sequence[PreviewChip], bands: Sequence[str]) -> list[dict
             }
         )
     return rows
-
-
-def _embedded(figure: Any) -> str:
-    """Turn a figure into what an HTML image takes for its source."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=90, format="png", metadata={"Software": None})
-    plt.close(figure)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

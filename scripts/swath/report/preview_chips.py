@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def sample_chips(job: TrainingJob, number: int) -> tuple[list[PreviewChip], dict
     """Draw training chips as the first epoch will see them.
 
     Args:
-        job: The training.
+        job: The training; nothing is written into its folder.
         number: How many, at most; evenly spread over the chips.
 
     Returns:
@@ -29,6 +30,7 @@ def sample_chips(job: TrainingJob, number: int) -> tuple[list[PreviewChip], dict
     """
     with tempfile.TemporaryDirectory() as temporary:
         chips = Path(temporary) / "chips"
+        job = replace(job, folder=Path(temporary) / "model")  # gets the network's definition, when it is described
         unpack_chips(job, chips)
         config = describe_training(job)
         data = config.backend.get_learner_config(config).data

@@ -162,6 +162,7 @@
     for (const name of ["run", "outlines"]) control(name).addEventListener("change", draw);
     for (const name of ["opacity", "swipe", "score"]) control(name).addEventListener("input", draw);
     document.getElementById("panes").addEventListener("keydown", move);
+    window.addEventListener("resize", () => setTimeout(fit, 200)); // once the panes have their new size
     window.addEventListener("hashchange", () => {
       const name = byAddress();
       if (name) select(name).then(() => document.getElementById("maps").scrollIntoView());

@@ -33,7 +33,10 @@ def rung_chart(trials: pd.DataFrame, metric: str) -> Any:
     """Draw a line per trial through its scores at the rungs; blue for those that went on from their last one."""
     ways = [way.sort_values("epochs") for _, way in trials.groupby("trial")]
     chart = plain_figure(
-        title="From rung to rung", x_axis_label="epochs", y_axis_label=f"validation {metric}, best so far", width=760
+        title="From rung to rung",
+        x_axis_label="epochs",
+        y_axis_label=f"validation {metric}, best so far",
+        max_width=760,
     )
     source = ColumnDataSource(
         {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -15,15 +15,16 @@ from bokeh.resources import Resources
 from markupsafe import Markup
 
 from swath.errors import Problem, UserError
-from swath.metrics.intervals import FEWEST_SCENES, over_scenes, score_of
-from swath.report.charts import curve_charts
-from swath.report.comparison import interval_of, scene_counts
+from swath.metrics.intervals import FEWEST_SCENES
+from swath.pages.template import template
+from swath.report.charts import curve_charts, script_beside_charts, titles_of
+from swath.report.comparison import Drawable, difference_over_scenes, drawable, interval_of
 from swath.report.findings import Findings
-from swath.report.page import headline_of, template
+from swath.report.page import headline_of
 from swath.report.panes import score_of_scene
 from swath.report.results import open_findings
 
-TEMPLATE = "several.html.jinja"
+TEMPLATE = Path(__file__).with_name("several.html.jinja")
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def write_comparison_of(folders: Sequence[str], path: Path) -> None:
     ]
     together = Together(first.folder, first.task, first.metric, first.classes, first.colours, runs, {}, board)
     curves = curve_charts(together)
-    script, divisions = components({f"curve-{number}": chart for number, chart in enumerate(curves.charts)})
+    charts = {f"curve-{number}": chart for number, chart in enumerate(curves.charts)}
+    script, divisions = components(charts)
     page: str = template(TEMPLATE).render(
         names=[one.name for one in experiments],
         metric=first.metric,
@@ -78,6 +80,9 @@ def write_comparison_of(folders: Sequence[str], path: Path) -> None:
         tests=_tests(experiments),
         pairs=[_pair(*pair) for pair in combinations(experiments, 2)],
         charts=[Markup(division) for division in divisions.values()],
+        titles=list(titles_of(charts).values()),
+        curve_trials=curves.trials,
+        chart_keys=Markup(script_beside_charts()),
         trial_colours=curves.colours,
         chart_script=Markup(script),
         bokeh=Markup(Resources(mode="inline", components=["bokeh"]).render_js()),
@@ -127,24 +132,22 @@ def _said(one: Findings, other: Findings) -> str:
     evaluations = [findings.evaluation(findings.best, "test") if findings.best else None for findings in (one, other)]
     if not all(evaluations):
         return "not compared: not both have met test scenes with labels"
-    counts = [scene_counts(evaluation) for evaluation in evaluations if evaluation]
-    shared = sorted(counts[0].keys() & counts[1].keys())
-    if not shared:
-        return "not compared: they have no test scene in common, and scores on different scenes say nothing"
     if list(one.classes) != list(other.classes):
         return "not compared: their classes differ"
-    if one.metric.startswith("mAP"):
-        return f"{len(shared)} test scenes in common; average precision has no interval over scenes"
-    return _difference(one, counts, shared)
+    ours, theirs = (drawable([[evaluation]], one.metric) for evaluation in evaluations if evaluation)
+    if ours is None or theirs is None:
+        return "not compared: not both have scenes that were counted one by one"
+    shared = sorted(ours.names & theirs.names)
+    if not shared:
+        return "not compared: they have no test scene in common, and scores on different scenes say nothing"
+    return _difference(ours, theirs, shared)
 
 
-def _difference(one: Findings, counts: Sequence[Mapping[str, Any]], shared: Sequence[str]) -> str:
-    score = score_of(one.metric, one.classes)
-    both = np.array([[counts[0][name], counts[1][name]] for name in shared])
-    whole = both.sum(axis=0)
-    difference = float(score(whole[None, 0])[0] - score(whole[None, 1])[0])
+def _difference(ours: Drawable, theirs: Drawable, shared: Sequence[str]) -> str:
+    whole = np.ones((1, len(shared)))
+    difference = float(ours.of(shared)(whole)[0] - theirs.of(shared)(whole)[0])
     text = f"a difference of {difference:+.3f} on {len(shared)} test scenes in common"
-    interval = over_scenes(both, lambda draws: score(draws[:, 0]) - score(draws[:, 1]))
+    interval = difference_over_scenes(ours, theirs, shared)
     if interval is None:
         few = "too few of them to say it of others" if len(shared) < FEWEST_SCENES else "it is the same on each"
         return f"{text}; {few}"

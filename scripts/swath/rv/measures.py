@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,19 @@ import pandas as pd
 from rastervision.core.data import Scene
 from rastervision.core.data.label import ObjectDetectionLabels
 
+from swath.config.classes import NULL_CLASS_ID
 from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION, Task
-from swath.metrics.average_precision import AveragePrecision, average_precision
+from swath.metrics.average_precision import AveragePrecision, average_precision, matches_of_scene
 from swath.metrics.boxes import EDGES, Boxes
-from swath.metrics.scores import ClassScores, Metrics, class_scores, confusion_metrics, mean_of_defined
+from swath.metrics.cells import text_of_cells
+from swath.metrics.scores import (
+    ClassScores,
+    ConfusionScores,
+    Metrics,
+    class_scores,
+    confusion_metrics,
+    mean_of_defined,
+)
 from swath.rv.eval_json import Evaluation
 from swath.rv.stores import CANDIDATES
 
@@ -49,6 +58,29 @@ class BoxScoresOfAll(BoxScores):
     mean_count_error: float | None
 
 
+@dataclass(frozen=True)
+class BoxScoresOfScene(BoxScores):
+    """Scores of the boxes of one scene.
+
+    Attributes:
+        matches: Class → its candidates, the best score first, and at which IoU thresholds each found a label: see
+            :func:`swath.metrics.box_draws.text_of_matches`. Average precision of any draw of scenes follows from it.
+    """
+
+    matches: dict[str, str]
+
+
+@dataclass(frozen=True)
+class CellScores(ConfusionScores):
+    """Scores of the cells of one scene.
+
+    Attributes:
+        cells: The labelled cells, with their labels and predictions: see :func:`swath.metrics.cells.text_of_cells`.
+    """
+
+    cells: str
+
+
 def measure(
     task: Task, result: Evaluation, scenes: Sequence[Scene], maps: Mapping[str, Path], classes: Sequence[str]
 ) -> Metrics:
@@ -72,11 +104,34 @@ def _of_confusions(
     return confusion_metrics(confusions, classes)
 
 
+def _of_cells(result: Evaluation, scenes: Sequence[Scene], maps: Mapping[str, Path], classes: Sequence[str]) -> Metrics:
+    """Compute accuracy and F1 over the labelled cells, and keep which of them are right."""
+    metrics = _of_confusions(result, scenes, maps, classes)
+    built = {scene.id: scene for scene in scenes}
+    cells = {name: text_of_cells(_evaluated_cells(built[name])) for name in metrics.scenes}
+    by_scene = {name: CellScores(**vars(scores), cells=cells[name]) for name, scores in metrics.scenes.items()}
+    return replace(metrics, scenes=by_scene)
+
+
+def _evaluated_cells(scene: Scene) -> Iterator[tuple[int, int, int, int, int, int]]:
+    """Go through the cells that Raster Vision's evaluator has compared, but for those without a label."""
+    actual, said = scene.label_source.get_labels(), scene.label_store.get_labels()
+    if scene.aoi_polygons:
+        actual, said = actual.filter_by_aoi(scene.aoi_polygons), said.filter_by_aoi(scene.aoi_polygons)
+    for cell in actual.get_cells():
+        label, predicted = actual.get_cell_class_id(cell), said.get_cell_class_id(cell)
+        if label not in (None, NULL_CLASS_ID) and predicted is not None:
+            yield cell.ymin, cell.xmin, cell.ymax, cell.xmax, label, predicted
+
+
 def _of_boxes(result: Evaluation, scenes: Sequence[Scene], maps: Mapping[str, Path], classes: Sequence[str]) -> Metrics:
     """Compute average precision over all candidates, and F1 and counts of the boxes above the threshold."""
     found = {scene.id: _boxes(scene, maps[scene.id]) for scene in scenes}
     by_scene = {
-        name: BoxScores(**_scores(result.scenes[name], average_precision([boxes], classes), classes))
+        name: BoxScoresOfScene(
+            **_scores(result.scenes[name], average_precision([boxes], classes), classes),
+            matches=matches_of_scene(boxes, classes),
+        )
         for name, boxes in found.items()
     }
     errors = [float(abs(scores.count_error)) for scores in by_scene.values()]
@@ -87,7 +142,7 @@ def _of_boxes(result: Evaluation, scenes: Sequence[Scene], maps: Mapping[str, Pa
 _MEASURES: Mapping[Task, Measure] = {
     SEGMENTATION: _of_confusions,
     DETECTION: _of_boxes,
-    CLASSIFICATION: _of_confusions,
+    CLASSIFICATION: _of_cells,
 }
 
 

@@ -7,8 +7,11 @@ all, has them checked here.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from swath.config.load import read_yaml
 from swath.config.plain_yaml import problems_in
@@ -35,6 +38,26 @@ def words_after(options: Sequence[str], arguments: Sequence[str]) -> list[str]:
         elif reading:
             words.append(argument)
     return words
+
+
+def overrides(config: Mapping[str, Any]) -> list[str]:
+    """Write settings as words that follow ``--config``, which mean the same when they are typed.
+
+    Args:
+        config: What Snakemake has read from ``--config``.
+    """
+    return [f"{name}={_as_yaml(value)}" for name, value in config.items()]
+
+
+def _as_yaml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_as_yaml(name)}: {_as_yaml(of_name)}" for name, of_name in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_as_yaml, value)) + "]"
+    if value is None:
+        return ""
+    text = str(value)
+    return text if re.fullmatch(r"[\w./+*=@~%-]+", text) else json.dumps(text)
 
 
 def executor_named(arguments: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -38,7 +38,7 @@ from swath.smk.command_line import check_config_files, words_after
 from swath.smk.costs import Costs, check_budget, estimate_or_exit, is_estimate, told_in_dry_run
 from swath.smk.folder_sharing import expect_later, share_folder
 from swath.smk.fork_server import fork_scripts
-from swath.smk.report_lines import NameOfRun, report_on_terminal, say_nothing
+from swath.smk.report_lines import NameOfRun, look_at, report_on_terminal, say_nothing
 from swath.smk.run import check_container_or_exit, check_or_exit, describe_run, rules_to_run, runs_in_container
 from swath.smk.watching import STATUS, only_looks, tell_of_trainings, tell_status
 from swath.status.watched import Watched
@@ -46,6 +46,8 @@ from swath.versions import results_without_versions
 
 TRAININGS = {"train", "train_rung"}
 """Rules that train."""
+PAGES = {"preview": "preview.html", "report": "report-so-far.html", "validate": "validation.html"}
+"""Rules that are asked for to look at a page."""
 UNCHECKED = {
     *("all", "doctor", "verify", "clean_up", "splits", "weights", "status", "estimate"),
     *("encoder_weights", "havel", "havel_chips", "neon_trees"),
@@ -166,7 +168,8 @@ def after_planning(workflow: Any, context: RunContext) -> None:
         if Path(workflow.main_snakefile).resolve().parent in (repository, repository / "workflow"):
             # another workflow's lines are its own affair
             told = partial(told_in_dry_run, workflow, context.costs)
-            report_on_terminal(workflow, context.name_of_run, told, costs_alone=is_estimate())
+            page = _page_of(sys.argv[1:], context)
+            report_on_terminal(workflow, context.name_of_run, told, costs_alone=is_estimate(), page=page)
             _check_until_or_exit(sys.argv[1:], context)  # Snakemake keeps the option to itself until it has parsed
     if workflow.is_main_process and ExecutorPluginRegistry().is_installed("slurm"):
         from swath.smk.executor import use_for  # where the plugin is not installed, there is nothing to derive from
@@ -238,16 +241,24 @@ def _link_trainings(context: RunContext) -> None:
 
 
 def on_success(workflow: Any, context: RunContext) -> None:
-    """Say on the terminal what won, or what a map shows, and where everything lies."""
+    """Say on the terminal where the page lies that was asked for; else what won, or what a map shows, and where."""
     made = {job.rule.name for job in workflow.dag.jobs}
     if "estimate" in made:
         estimate_or_exit(context.request)
         return
     if context.costs:
         context.costs.write()
+    if page := _page_of(made, context):
+        print(f"\n{look_at(page)}", file=sys.stderr)
+        return
     summary = Path(context.folder) / ("map/summary.txt" if "assemble" in made else "summary.txt")
     if summary.exists() and made - {"sample", "accuracy"}:  # these say themselves what they have found
         print(f"\n{summary.read_text(errors='replace')}", file=sys.stderr)
+
+
+def _page_of(rules: Collection[str], context: RunContext) -> str:
+    """Return the page that one of some rules makes, if any does."""
+    return next((f"{context.folder}/{page}" for rule, page in PAGES.items() if rule in rules), "")
 
 
 def on_error(workflow: Any, context: RunContext) -> None:

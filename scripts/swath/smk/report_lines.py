@@ -50,11 +50,16 @@ PLAIN = (None, LogEvent.ERROR)
 HOW_IT_ENDED = re.compile(r"CalledProcessError in file[\s\S]*(?:non-zero exit status (\d+)|died with <Signals\.(\w+))")
 """What Snakemake says of a script that has failed, before it says which."""
 THE_END = "At least one job did not complete successfully"
+NOTHING = "Nothing to be done"
 NameOfRun = Callable[[str, Mapping[str, str]], str | None]
 
 
 def report_on_terminal(
-    workflow: Any, name_of_run: NameOfRun | None, costs: Callable[[], str] = str, costs_alone: bool = False
+    workflow: Any,
+    name_of_run: NameOfRun | None,
+    costs: Callable[[], str] = str,
+    costs_alone: bool = False,
+    page: str = "",
 ) -> None:
     """Have the terminal show a report, unless the user asks for details or for less.
 
@@ -64,17 +69,23 @@ def report_on_terminal(
             that trials share, or instead of the function where runs are not known before a job has run.
         costs: Says at the end of a dry run what its jobs will take.
         costs_alone: Whether a dry run says nothing else.
+        page: What was asked for to be looked at, to be named where it is there already.
     """
     output = workflow.output_settings
     if output.verbose or output.printshellcmds or output.quiet or output.debug_dag:
         return
     for handler in logger.handlers:
         if handler.name == HANDLER and not isinstance(handler.formatter, ReportFormatter):
-            formatter = ReportFormatter(name_of_run, dry_run=output.dryrun, costs=costs, costs_alone=costs_alone)
+            formatter = ReportFormatter(name_of_run, output.dryrun, costs, costs_alone, page)
             handler.setFormatter(formatter)
             handler.addFilter(Chosen(handler, formatter))
             if output.dryrun and len(logger.handlers) == 1:
                 replace(Job, "log_info", _count)
+
+
+def look_at(page: str) -> str:
+    """Say where a page lies."""
+    return f"Open in a browser: {page}"
 
 
 def say_nothing() -> None:
@@ -94,14 +105,19 @@ class ReportFormatter(DefaultFormatter):
     Args:
         name_of_run: As for :func:`report_on_terminal`.
         dry_run: Whether nothing is done but told.
-        costs, costs_alone: As for :func:`report_on_terminal`.
+        costs, costs_alone, page: As for :func:`report_on_terminal`.
     """
 
     def __init__(
-        self, name_of_run: NameOfRun | None, dry_run: bool, costs: Callable[[], str] = str, costs_alone: bool = False
+        self,
+        name_of_run: NameOfRun | None,
+        dry_run: bool,
+        costs: Callable[[], str] = str,
+        costs_alone: bool = False,
+        page: str = "",
     ):
         super().__init__(quiet=(), show_failed_logs=False)
-        self.name_of_run, self.dry_run, self.costs = name_of_run, dry_run, costs
+        self.name_of_run, self.dry_run, self.costs, self.page = name_of_run, dry_run, costs, page
         self.planned: dict[str, Counter[str]] = {}
         self.costs_alone, self.told_of_costs = costs_alone, ""
         self.words: dict[int, str] = {}
@@ -114,6 +130,8 @@ class ReportFormatter(DefaultFormatter):
         """Find words for a record."""
         if getattr(record, "event", None) in PLAIN and THE_END in str(record.msg):
             return self.clear + self.farewell()
+        if self.page and str(record.msg).startswith(NOTHING):
+            return f"{self.clear}{super().format(record)}\n{look_at(self.page)}"
         return self.clear + super().format(record)
 
     def farewell(self) -> str:

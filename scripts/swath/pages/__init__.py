@@ -1,0 +1,1 @@
+"""Pages that need neither a network nor anything beside them, and look alike."""
