@@ -1,3 +1,9 @@
+wildcard_constraints:
+    rung=r"(\d+-)?\d+",
+    round=r"\d+",
+    epochs=r"\d+",
+
+
 # The trials of a search's next round, from what those of all earlier ones have come to.
 checkpoint propose:
     input:

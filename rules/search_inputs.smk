@@ -1,10 +1,8 @@
 # Which runs there are: all of the sweep; with rungs, those of the trials that have got so far; with a search, those that
 # have been proposed by now. `waits` says whether to ask for the decisions (an input's business: Snakemake makes them and
 # asks again), or to go by what is there.
-from itertools import cycle, islice
-
 from swath.plan.proposed import made_for, proposals_file, proposals_of
-from swath.search.rungs import metric_of_rungs, number_promoted, promoted, rungs_of
+from swath.search.rungs import metric_of_rungs, promoted, rungs_of
 
 SWEEP = PLAN.experiment.sweep
 RUNGS = rungs_of(SWEEP.halving, PLAN.experiment.train.epochs)
@@ -27,12 +25,6 @@ def table_of_rung(round, number):
 TABLES_OF_RUNGS = [table_of_rung(round, number + 1) for round in ROUNDS for number in range(len(RUNGS))]
 PROPOSALS = [proposals_file(NAME, round) for round in ROUNDS if SWEEP.search]
 KNOWN_AFTER = {"rung": TABLES_OF_RUNGS[-1]} if RUNGS else {"propose": PROPOSALS[-1]} if PROPOSALS else {}
-
-
-wildcard_constraints:
-    rung=r"(\d+-)?\d+",
-    round=r"\d+",
-    epochs=r"\d+",
 
 
 def runs_of_round(round, waits):
@@ -137,47 +129,3 @@ def final_runs(waits=True):
 
 def keys_by_run_by_now():
     return keys_by_run(runs_by_now())
-
-
-def trials_to_come(round, number):
-    """How many trials get to a rung, whether that is decided or not."""
-    count = len(runs_of_round(round, waits=False)) or SWEEP.search.per_round
-    for _ in range(1, number):
-        count = number_promoted(count, SWEEP.halving.factor)
-    return count
-
-
-def jobs_of_search():
-    """The jobs that decisions will bring: of any runs, as many; none once all is decided."""
-    end = len(RUNGS) + 1
-    undecided = [
-        (round, number) for round in ROUNDS for number in range(1, end + 1) if not trials_at(round, number, False)
-    ]
-    any_runs, jobs = cycle(PLAN.runs), {"train_rung": [], "train": [], "predict": [], "eval": [], "bundle": []}
-    for round, number in undecided:
-        for run in islice(any_runs, trials_to_come(round, number) * (REPEATS if number == end else 1)):
-            if number == end:
-                jobs["train"].append({"key": run.models})
-            else:
-                jobs["train_rung"].append({"key": run.models, "epochs": str(RUNGS[number - 1])})
-    final = sum(trials_to_come(round, end) for round in ROUNDS) * REPEATS if undecided else 0
-    for run in islice(any_runs, final):
-        jobs["predict"] += [{"key": run.predictions, "shard": Path(file).stem} for file in maps_of(run, "validation")]
-        jobs["eval"].append({"key": run.evals["validation"], "split": "validation"})
-        jobs["bundle"].append({"key": run.bundles})
-    return [(rule, wildcards) for rule, of_rule in jobs.items() for wildcards in of_rule]
-
-
-def jobs_known_later():
-    return {"rung" if RUNGS else "propose": jobs_of_search(), "select": jobs_of_winner()}
-
-
-def left_out():
-    """Name of a run that was stopped early, by a decision → what it says of its epochs."""
-    found = {}
-    for round in ROUNDS:
-        for number in range(1, len(RUNGS) + 1):
-            gone_on = trials_at(round, number + 1, waits=False)
-            at = trials_at(round, number, waits=False).items() if gone_on else ()
-            found |= {run.name: metrics_at(run, number) for name, run in at if name not in gone_on}
-    return found

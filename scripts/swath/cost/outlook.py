@@ -42,7 +42,8 @@ class Outlook:
         results, logs: Folders.
         scenes_behind: The scenes that a job of a stage works on.
         chips_of: The files of a model's chips.
-        later: Checkpoint → jobs that are known once it has run, of any runs, as many: rule and wildcards.
+        later: Checkpoint → jobs that are known once it has run, of any runs, as many: rule and wildcards; of trainings
+            also ``begun``, epochs that will be behind them.
         kept: Chips key and split → which share of the windows that are looked at becomes chips, where that was tried.
         sizes: Scene → its size, as far as it is known.
     """
@@ -116,8 +117,8 @@ class Outlook:
     def work(self, job: PlannedJob) -> Work:
         """Say how much work a job is."""
         if job.rule in TRAININGS:
-            until = job.wildcards.get("epochs")
-            return self.training_work(self.plan.run_with("models", job.wildcards["key"]), int(until) if until else None)
+            until, begun = (int(job.wildcards[name]) if name in job.wildcards else None for name in ("epochs", "begun"))
+            return self.training_work(self.plan.run_with("models", job.wildcards["key"]), until, begun)
         stages = {"scenes": "scenes", "analyze": "stats", "chip": "chips", "predict": "predictions", "eval": "evals"}
         if job.rule not in stages:
             return Work()
@@ -134,13 +135,19 @@ class Outlook:
         assert job.rule in BY_NUMBER
         return Work(pixels_of(sizes))
 
-    def training_work(self, run: Run, until: int | None = None) -> Work:
-        """Say how much work a training is, to its end or to an epoch: at most so much, where it can stop early."""
+    def training_work(self, run: Run, until: int | None = None, begun: int | None = None) -> Work:
+        """Say how much work a training is: at most so much, where it can stop early.
+
+        Args:
+            run: The run.
+            until: To this epoch, if not to the end.
+            begun: From this epoch, of one that is to come; if not said, from where the run's training is.
+        """
         train: Train = run.trial.settings.train
         pixels = run.trial.settings.chips.size**2
         training, validation, is_most = self.chips(run)
         stops = bool(train.patience or train.max_gpu_hours)
-        left = max((until or train.epochs) - self._epochs_done(run), 0)
+        left = max((until or train.epochs) - (self._epochs_done(run) if begun is None else begun), 0)
         return Work(training * pixels, validation * pixels, left, is_most=is_most or stops)
 
     def _epochs_done(self, run: Run) -> int:
