@@ -25,6 +25,7 @@ checkpoint propose:
         made_for=made_for_search,
         outcomes=outcomes_before_round,
         metric=metric_of_rungs(PLAN.experiment),
+        room=room_for_round,
         version=VERSIONS["propose"],
     message:
         "Proposing the trials of round {wildcards.round}"
@@ -63,6 +64,9 @@ checkpoint rung:
         trials=trials_of_rung,
         metric=metric_of_rungs(PLAN.experiment),
         factor=factor_of_rungs,
+        room=room_for_trials,
+        is_first=is_first_round,
+        configs=configs_of_search,
         version=VERSIONS["rung"],
     message:
         "Deciding who goes on from rung {wildcards.rung}"

@@ -2,7 +2,8 @@
 # have been proposed by now. `waits` says whether to ask for the decisions (an input's business: Snakemake makes them and
 # asks again), or to go by what is there.
 from swath.plan.proposed import made_for, proposals_file, proposals_of
-from swath.search.rungs import metric_of_rungs, promoted, rungs_of
+from swath.search.room import ended_before, is_larger
+from swath.search.rungs import cut_short, metric_of_rungs, promoted, rungs_of
 
 SWEEP = PLAN.experiment.sweep
 RUNGS = rungs_of(SWEEP.halving, PLAN.experiment.train.epochs)
@@ -24,11 +25,43 @@ def table_of_rung(round, number):
 
 TABLES_OF_RUNGS = [table_of_rung(round, number + 1) for round in ROUNDS for number in range(len(RUNGS))]
 PROPOSALS = [proposals_file(NAME, round) for round in ROUNDS if SWEEP.search]
-KNOWN_AFTER = {"rung": TABLES_OF_RUNGS[-1]} if RUNGS else {"propose": PROPOSALS[-1]} if PROPOSALS else {}
+
+
+def ends_in(round):
+    """The decisions of a round that the budget has cut short, as far as they are there: file → room that it left."""
+    found = {}
+    if SWEEP.search:
+        proposals = proposals_file(NAME, round)
+        found[proposals] = ended_before(Path(proposals), made_for(SWEEP.search))
+    for number in range(len(RUNGS)):
+        table = table_of_rung(round, number + 1)
+        found[table] = cut_short(Path(table))
+    return {file: room for file, room in found.items() if room}
+
+
+def is_over_before(round):
+    """Whether the budget has ended the search in an earlier round."""
+    return any(ends_in(earlier) for earlier in range(1, round))
+
+
+def decided_by_less():
+    """Decisions that a budget has cut short which is larger now."""
+    rooms = {file: room for round in ROUNDS for file, room in ends_in(round).items()}
+    return [file for file, room in rooms.items() if is_larger(PLAN.experiment.budget, room.limits)]
+
+
+def last_decision():
+    """The rule that decides last, and its file: after it, all runs are known."""
+    for round in ROUNDS:
+        for file in ends_in(round):
+            return {"rung" if file.endswith(".csv") else "propose": file}
+    return {"rung": TABLES_OF_RUNGS[-1]} if RUNGS else {"propose": PROPOSALS[-1]} if PROPOSALS else {}
 
 
 def runs_of_round(round, waits):
     """Name → run of a round's trials; the first fold and seed stand for a trial."""
+    if is_over_before(round):
+        return {}
     if SWEEP.search and waits:
         checkpoints.propose.get(round=round)
         PLAN.take_up(proposals_of(PLAN.experiment))
@@ -47,6 +80,27 @@ def trials_at(round, number, waits):
     before = name_of_rung(round, number - 1)
     table = checkpoints.rung.get(rung=before).output.table if waits else table_of_rung(round, number - 1)
     return {name: runs[name] for name in promoted(Path(table)) or () if name in runs}
+
+
+def tables_of_rungs(waits):
+    """Where it is said who goes on, of all rungs that trials get to."""
+    rungs = [(round, number + 1) for round in ROUNDS for number in range(len(RUNGS))]
+    return [table_of_rung(round, number) for round, number in rungs if trials_at(round, number, waits)]
+
+
+def tables_of_all_rungs(wildcards):
+    return tables_of_rungs(waits=True)
+
+
+def proposals_of_rounds(waits):
+    """What is proposed in all rounds, the last of which can be one that the budget has ended the search before."""
+    last = len(RUNGS) + 1
+    reached = [round for round in ROUNDS if SWEEP.search and (round == 1 or trials_at(round - 1, last, waits))]
+    return [proposals_file(NAME, round) for round in reached if not is_over_before(round)]
+
+
+def proposals_of_all_rounds(wildcards):
+    return proposals_of_rounds(waits=True)
 
 
 def parts_of_rung(wildcards):
@@ -72,6 +126,14 @@ def trials_of_rung(wildcards):
 def rung_of_training(wildcards, input):
     """Epochs after which a training ends for now; none for one that goes on to its end."""
     return int(wildcards["epochs"]) if "epochs" in wildcards.keys() else None
+
+
+def is_first_round(wildcards, input):
+    return parts_of_rung(wildcards)[0] == 1
+
+
+def configs_of_search(wildcards, input):
+    return [str(config) for config in workflow.configfiles]
 
 
 def factor_of_rungs(wildcards):
@@ -103,7 +165,8 @@ def number_of_round(wildcards):
 
 
 def search_of_round(wildcards):
-    return SWEEP.search.model_dump(mode="json")
+    """What is searched, whatever the number of rounds: more of them leave those before as they are."""
+    return {**SWEEP.search.model_dump(mode="json"), "rounds": int(wildcards.round)}
 
 
 def made_for_search(wildcards):

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+from swath.config.records import of_json
 from swath.job.run_script import job
+from swath.search.room import Room, check_room
 from swath.search.rungs import decide
 
 with job(snakemake) as (inputs, output, params):
-    decide(
-        {trial: Path(path) for trial, path in zip(params.trials, inputs.metrics, strict=True)},
-        params.metric,
-        params.factor,
-        output.table,
-    )
+    room = of_json(Room, params.room) if params.room else None
+    if params.is_first:
+        check_room(room, params.configs)
+    histories = {trial: Path(path) for trial, path in zip(params.trials, inputs.metrics, strict=True)}
+    decide(histories, params.metric, params.factor, output.table, room)

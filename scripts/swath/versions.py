@@ -36,7 +36,7 @@ OWN_MODULE = {
 EXPERIMENT = {
     "splits": 1,
     "propose": 1,
-    "rung": 1,
+    "rung": 2,
     "leaderboard": 3,
     "select": 2,
     "summary": 3,

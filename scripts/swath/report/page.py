@@ -31,6 +31,7 @@ from swath.report.plots import write_figures, write_pdf
 from swath.report.results import keep_experiment
 from swath.report.rungs import rung_chart, rung_rows, trials_of_rungs
 from swath.report.worst import MOST_WINDOWS, WrongWindow, reliability, suspicious_labels, window_pictures, wrong_windows
+from swath.search.rungs import how_the_budget_ended_it
 
 TEMPLATE, SCRIPT = "report.html.jinja", "report.js"
 MOST_ROWS = 100
@@ -54,6 +55,7 @@ class Making:
         logs: Folder of logs, and of what jobs took.
         manifests: Where its scenes are described.
         rungs: Tables of who went on from each, if trials were stopped early.
+        rounds: What a search has proposed, by round.
         rung_metric: The metric that decided there.
     """
 
@@ -65,6 +67,7 @@ class Making:
     logs: str
     manifests: Sequence[str]
     rungs: Sequence[str] = ()
+    rounds: Sequence[str] = ()
     rung_metric: str = ""
 
 
@@ -125,6 +128,7 @@ def _page(
         picture=_headline_picture(findings),
         finished=len(findings.finished),
         wanted=len(findings.runs),
+        ended=how_the_budget_ended_it(map(Path, making.rungs), map(Path, making.rounds)),
         board=_leaderboard(findings),
         metric=findings.metric,
         charts={name: Markup(division) for name, division in divisions.items()},
