@@ -8,10 +8,7 @@ from swath.config.base import Section
 
 
 class Budget(Section):
-    """What the experiment may take: more does not start, and a search ends in time.
-
-    A run is compared with it before its first job, with what was taken before; a search, before each round and rung.
-    """
+    """What the experiment may take: a run that is expected to take more does not start, and a search ends in time."""
 
     gpu_hours: PositiveFloat | None = None
     """Hours × GPUs, of all jobs together, whatever became of them."""
