@@ -39,5 +39,5 @@ def _read(experiment: str, number: int, search: Search) -> list[dict[str, Any]]:
     content = read_state(Path(proposals_file(experiment, number)))
     if not isinstance(content, dict) or content.get("made_for") != made_for(search):
         return []
-    points = [point for point in content["points"] if set(point) == set(search.settings)]
-    return [{setting: point[setting] for setting in search.settings} for point in points]
+    points = [point for point in content["points"] if point and set(point) <= set(search.settings)]
+    return [{setting: point[setting] for setting in search.settings if setting in point} for point in points]

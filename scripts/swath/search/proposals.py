@@ -20,10 +20,11 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from swath.config.sweep import Distribution, Search
+from swath.config.conditions import assembled, range_in_use, ranges_of
+from swath.config.sweep import Distribution, Search, Settings
 from swath.files import short_hash
 from swath.metrics.history import monitored
-from swath.plan.trials import draw, readable_number, value_at
+from swath.plan.trials import drawn, readable_number, value_at
 from swath.search.rungs import best_so_far
 
 Point = dict[str, JsonValue]
@@ -64,54 +65,57 @@ def propose(search: Search, number: int, outcomes: Sequence[Outcome], metric: st
 def _random(search: Search, number: int) -> list[Point]:
     """Draw a round's points, the same whatever was drawn before."""
     generator = random.Random(short_hash([search.seed, number]))
-    return [
-        {setting: draw(generator, distribution) for setting, distribution in search.settings.items()}
-        for _ in range(search.per_round)
-    ]
+    return [drawn(generator, search.settings) for _ in range(search.per_round)]
 
 
 def _sobol(search: Search, number: int) -> list[Point]:
-    """Take a round's stretch of Sobol's sequence."""
+    """Take a round's stretch of Sobol's sequence, in which every setting has a dimension, whichever range holds."""
     from scipy.stats import qmc
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a stretch need not be a power of two
         sequence = qmc.Sobol(len(search.settings), rng=search.seed).random(number * search.per_round)
-    return [
-        {
-            setting: value_at(float(share), distribution)
-            for (setting, distribution), share in zip(search.settings.items(), row, strict=True)
-        }
-        for row in sequence[-search.per_round :]
-    ]
+
+    def point(row: Sequence[float]) -> Point:
+        shares = dict(zip(search.settings, map(float, row), strict=True))
+        return assembled(search.settings, lambda setting, _, distribution: value_at(shares[setting], distribution))
+
+    return [point(row) for row in sequence[-search.per_round :]]
 
 
 def _tpe(search: Search, number: int, outcomes: Sequence[Outcome], metric: str) -> list[Point]:
-    """Ask a tree-structured Parzen estimator that knows all outcomes."""
+    """Ask a tree-structured Parzen estimator that knows all outcomes.
+
+    Every range of a setting is a parameter of its own, which a trial has if the range holds: with conditions, those
+    parameters are looked at together that trials have together.
+    """
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     seed = int(short_hash([search.seed, number], 8), 16)
+    settings = search.settings
+    has_conditions = any(isinstance(ranges, list) or ranges.when for ranges in settings.values())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=0, multivariate=True, constant_liar=True)
+        sampler = optuna.samplers.TPESampler(
+            seed=seed, n_startup_trials=0, multivariate=True, group=has_conditions, constant_liar=True
+        )
     study = optuna.create_study(sampler=sampler, direction="minimize" if metric.endswith("loss") else "maximize")
-    spaces = {setting: _space(distribution) for setting, distribution in search.settings.items()}
-    known = [(outcome, *_score(outcome, metric)) for outcome in outcomes]
-    for outcome, epochs, score in known:
-        values = {
-            name: _inner(outcome.values[name], search.settings[name]) for name in spaces if name in outcome.values
-        }
-        if math.isnan(score) or len(values) < len(spaces) or None in values.values():
+    for outcome in outcomes:
+        epochs, score = _score(outcome, metric)
+        known = _parameters(settings, outcome.values)
+        if math.isnan(score) or not known:
             continue
         told = {"value": score} if outcome.finished else {"intermediate_values": {epochs: score}}
         state = optuna.trial.TrialState.COMPLETE if outcome.finished else optuna.trial.TrialState.PRUNED
-        study.add_trial(optuna.trial.create_trial(params=values, distributions=spaces, state=state, **told))
-    asked = [study.ask(spaces).params for _ in range(search.per_round)]
-    return [
-        {setting: _outer(params[setting], distribution) for setting, distribution in search.settings.items()}
-        for params in asked
-    ]
+        params, spaces = ({name: pair[part] for name, pair in known.items()} for part in (0, 1))
+        study.add_trial(optuna.trial.create_trial(params=params, distributions=spaces, state=state, **told))
+
+    def asked() -> Point:
+        trial = study.ask()
+        return assembled(settings, lambda *one: _suggested(trial, *one))
+
+    return [asked() for _ in range(search.per_round)]
 
 
 def _score(outcome: Outcome, metric: str) -> tuple[int, float]:
@@ -133,6 +137,37 @@ def _space(distribution: Distribution) -> Any:
     if distribution.integer:
         return IntDistribution(round(distribution.min), round(distribution.max), log=distribution.log)
     return FloatDistribution(distribution.min, distribution.max, log=distribution.log)
+
+
+def _parameters(settings: Settings, values: Point) -> dict[str, tuple[Any, Any]] | None:
+    """Say what a trial is to Optuna: parameter → value and where it can lie; None for one that lies outside."""
+    found: dict[str, tuple[Any, Any]] = {}
+    for setting in settings:
+        number = range_in_use(settings, setting, values)
+        if number is None:
+            continue
+        distribution = ranges_of(settings, setting)[number]
+        value = _inner(values[setting], distribution) if setting in values else None
+        if value is None:
+            return None
+        found[_parameter(setting, number)] = value, _space(distribution)
+    return found
+
+
+def _parameter(setting: str, number: int) -> str:
+    return f"{setting} {number}" if number else setting
+
+
+def _suggested(trial: Any, setting: str, number: int, distribution: Distribution) -> JsonValue:
+    """Ask Optuna for a value."""
+    name = _parameter(setting, number)
+    if distribution.choices is not None:
+        return _outer(trial.suggest_categorical(name, range(len(distribution.choices))), distribution)
+    assert distribution.min is not None and distribution.max is not None
+    if distribution.integer:
+        low, high = round(distribution.min), round(distribution.max)
+        return _outer(trial.suggest_int(name, low, high, log=distribution.log), distribution)
+    return _outer(trial.suggest_float(name, distribution.min, distribution.max, log=distribution.log), distribution)
 
 
 def _inner(value: JsonValue, distribution: Distribution) -> Any:
