@@ -37,7 +37,7 @@ EXPERIMENT = {
     "splits": 1,
     "propose": 1,
     "rung": 2,
-    "leaderboard": 3,
+    "leaderboard": 4,
     "select": 2,
     "summary": 3,
     "own_module_summary": 2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,7 @@ import pytest
 from swath.config.records import of_json
 from swath.files import read_json
 from swath.plan.finished import FinishedRun, Winner
-from swath.report.leaderboard import rank, select_winner
+from swath.report.leaderboard import on_front, rank, select_winner
 
 TRAINED = [
     ("epochs=3", 3, 0, 0, 0.9, None),
@@ -93,3 +94,15 @@ def test_a_single_run_has_no_standard_deviation_nor_has_a_class_that_one_fold_al
     rare["f1.water"] = [0.3 if index == 0 else None for index in range(len(rare))]
     ranked = rank(rare, RUNS, "macro_f1").set_index("trial").loc[rare["trial"][0]]
     assert ranked["f1.water_mean"] == 0.3 and pd.isna(ranked["f1.water_std"])
+
+
+def test_trials_are_marked_that_no_other_beats_in_score_or_cost() -> None:
+    assert on_front([0.9, 0.8, 0.7, 0.8, 0.6], [100, 20, 20, 30, 10]) == [True, True, False, False, True]
+    assert on_front([0.9, 0.9, 0.9], [10, 10, 20]) == [True, True, False]  # equals are in it together
+    assert on_front([float("nan"), 0.1], [1, 2]) == [False, True]
+    assert rank(table(), RUNS, "macro_f1")["pareto"].tolist() == [True, False]  # as many seconds, another score
+
+
+def test_a_second_on_two_gpus_counts_twice() -> None:
+    runs = [replace(run, values={"train.gpus": 2 if run.trial == "epochs=5" else 1}) for run in RUNS]
+    assert rank(table(), runs, "macro_f1")["pareto"].tolist() == [True, True]

@@ -19,6 +19,7 @@ from swath.report.comparison import compare_with_winner, write_comparisons
 SCORES = ("macro_f1", "accuracy", "balanced_accuracy", "kappa", "mean_iou", "mAP50", "mAP")
 """Metrics, as far as the task has them."""
 BY_CLASS = ("f1", "iou", "precision", "recall")
+GPUS = "train.gpus"
 OF_CLASS = tuple(f"{kind}." for kind in BY_CLASS)
 
 
@@ -32,7 +33,8 @@ def compare(runs: Sequence[FinishedRun], metric: str, trials: Path, leaderboard:
             validation metrics, folders.
         leaderboard: CSV to write, a row per trial, the best first: rank, trial, swept values, folds (if there are
             any), repeats, mean and standard deviation over folds and repeats of every metric, the 95 % interval of the
-            mean of the one that decides, epochs, mean seconds of training.
+            mean of the one that decides, epochs, mean seconds of training, and whether no other trial is as good for
+            less (``pareto``).
         comparison: CSV to write, a row per trial that is compared with the winner: see
             :class:`swath.report.comparison.Comparison`.
     """
@@ -84,7 +86,24 @@ def rank(table: pd.DataFrame, runs: Sequence[FinishedRun], metric: str) -> pd.Da
         rows.append({**row, "epochs": group["epochs"].max(), "seconds": round(group["seconds"].mean(), 1)})
     ranked = pd.DataFrame(rows).sort_values(f"{metric}_mean", ascending=False, kind="stable")
     ranked.insert(0, "rank", range(1, len(ranked) + 1))
+    gpus = ranked[GPUS].fillna(1) if GPUS in ranked else 1  # equal for all trials, if they are not swept
+    ranked["pareto"] = on_front(ranked[f"{metric}_mean"].tolist(), (ranked["seconds"] * gpus).tolist())
     return ranked
+
+
+def on_front(scores: Sequence[float], costs: Sequence[float]) -> list[bool]:
+    """Mark the Pareto set: trials that no other one beats in score or cost without being behind in the other.
+
+    Args:
+        scores: The larger, the better; a trial without one (NaN) is not in it.
+        costs: The smaller, the better.
+    """
+    pairs = list(zip(scores, costs, strict=True))
+    return [
+        not math.isnan(score)
+        and not any(other >= score and less <= cost and (other > score or less < cost) for other, less in pairs)
+        for score, cost in pairs
+    ]
 
 
 def _with_zeros(group: pd.DataFrame, score: str) -> Any:

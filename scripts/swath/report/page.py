@@ -20,7 +20,14 @@ from PIL import Image
 
 from swath.config.tasks import DETECTION, SEGMENTATION
 from swath.files import publish_directory
-from swath.report.charts import curve_charts, parallel_chart, reliability_chart, setting_charts, threshold_chart
+from swath.report.charts import (
+    cost_chart,
+    curve_charts,
+    parallel_chart,
+    reliability_chart,
+    setting_charts,
+    threshold_chart,
+)
 from swath.report.comparison import interval_of
 from swath.report.costs import costs_by_stage, shared
 from swath.report.findings import Findings
@@ -107,6 +114,9 @@ def _page(
     settings, parallel = list(charts), parallel_chart(findings)
     if parallel is not None:
         charts["parallel"] = parallel
+    costs = cost_chart(findings)
+    if costs is not None:
+        charts["costs"] = costs
     rungs = trials_of_rungs([Path(table) for table in making.rungs])
     if rungs is not None:
         charts["rungs"] = rung_chart(rungs, making.rung_metric)
@@ -258,6 +268,7 @@ def _leaderboard(findings: Findings) -> dict[str, Any] | None:
                 "others": [row[f"{name}_mean"] for name in others],
                 "epochs": row["epochs"],
                 "seconds": row["seconds"],
+                "pareto": bool(row.get("pareto")),
                 "verdict": "the winner" if row["rank"] == 1 else _said(verdict),
                 "why": verdict["why"] if verdict else "",
                 "together": row["rank"] == 1 or (verdict is not None and verdict["winner_is"] != "better"),
