@@ -8,6 +8,7 @@ wildcard_constraints:
 checkpoint propose:
     input:
         metrics=metrics_before_round,
+        scenes=scenes_of_limits,
     output:
         proposals=proposals_file(NAME, "{round}"),
     log:
@@ -25,6 +26,8 @@ checkpoint propose:
         made_for=made_for_search,
         outcomes=outcomes_before_round,
         metric=metric_of_rungs(PLAN.experiment),
+        limits=limits_of_sweep,
+        network=own_network,
         room=room_for_round,
         version=VERSIONS["propose"],
     message:
@@ -49,6 +52,7 @@ use rule train as train_rung with:
 checkpoint rung:
     input:
         metrics=metrics_of_rung,
+        scenes=scenes_of_limits,
     output:
         table=f"{EXPERIMENT}/rungs/{{rung}}.csv",
     log:
@@ -61,9 +65,11 @@ checkpoint rung:
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
-        trials=trials_of_rung,
+        points=values_of_rung,
         metric=metric_of_rungs(PLAN.experiment),
         factor=factor_of_rungs,
+        limits=limits_of_sweep,
+        network=own_network,
         room=room_for_trials,
         is_first=is_first_round,
         configs=configs_of_search,

@@ -119,8 +119,13 @@ def metrics_of_rung(wildcards):
     return [metrics_at(run, number) for run in trials_at(round, number, waits=True).values()]
 
 
-def trials_of_rung(wildcards):
-    return list(trials_at(*parts_of_rung(wildcards), waits=False))
+def values_of(runs):
+    """Trial → its values, where limits ask for them."""
+    return {run.trial.name: run.trial.values if SWEEP.limits.are_set else {} for run in runs}
+
+
+def values_of_rung(wildcards):
+    return values_of(trials_at(*parts_of_rung(wildcards), waits=False).values())
 
 
 def rung_of_training(wildcards, input):
@@ -148,7 +153,8 @@ def outcomes_before(round, waits):
             for name, run in trials_at(earlier, number, waits).items():
                 finished = number > len(RUNGS)
                 metrics = f"{RESULTS}/models/{run.models}/metrics.csv" if finished else metrics_at(run, number)
-                furthest[name] = {"values": run.trial.values, "metrics": metrics, "finished": finished}
+                gpus = run.trial.settings.train.gpus
+                furthest[name] = {"values": run.trial.values, "metrics": metrics, "finished": finished, "gpus": gpus}
     return list(furthest.values())
 
 

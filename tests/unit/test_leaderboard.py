@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from swath.config.records import of_json
+from swath.config.sweep import Limits
+from swath.errors import UserError
 from swath.files import read_json
 from swath.plan.finished import FinishedRun, Winner
 from swath.report.leaderboard import on_front, rank, select_winner
@@ -41,10 +42,22 @@ RUNS = [
 ]
 
 
+HOURS = {"gpu_hours": 1.5}
+
+
 def table(*leave_out: str) -> pd.DataFrame:
     scores = [dict(zip(("macro_f1", "f1.water"), trained[-2:], strict=True)) for trained in TRAINED]
     rows = [
-        {"run": run.name, "trial": run.trial, "fold": run.fold, "seed": run.seed, **score, "epochs": 3, "seconds": 2.0}
+        {
+            "run": run.name,
+            "trial": run.trial,
+            "fold": run.fold,
+            "seed": run.seed,
+            **score,
+            "epochs": 3,
+            "seconds": 2.0,
+            **HOURS,
+        }
         for run, score in zip(RUNS, scores, strict=True)
     ]
     return pd.DataFrame(rows).drop(columns=list(leave_out))
@@ -103,6 +116,17 @@ def test_trials_are_marked_that_no_other_beats_in_score_or_cost() -> None:
     assert rank(table(), RUNS, "macro_f1")["pareto"].tolist() == [True, False]  # as many seconds, another score
 
 
-def test_a_second_on_two_gpus_counts_twice() -> None:
-    runs = [replace(run, values={"train.gpus": 2 if run.trial == "epochs=5" else 1}) for run in RUNS]
-    assert rank(table(), runs, "macro_f1")["pareto"].tolist() == [True, True]
+def test_a_trial_over_the_limits_comes_last_and_never_wins(tmp_path: Path) -> None:
+    limits, over = Limits(parameters=1000, gpu_hours=1.0), {"epochs=5": "2,000 parameters, 1,000 allowed"}
+    trials, board = tmp_path / "trials.csv", tmp_path / "leaderboard.csv"
+    hours = table().assign(gpu_hours=0.5)
+    hours.to_csv(trials, index=False)
+    ranked = rank(hours, RUNS, "macro_f1", limits, over)
+    assert ranked["trial"].tolist() == ["epochs=3", "epochs=5"] and ranked["rank"].tolist() == [1, 2]
+    assert ranked["over_limits"].tolist() == ["", over["epochs=5"]] and ranked.columns[-1] == "over_limits"
+    ranked.to_csv(board, index=False)
+    select_winner(trials, board, "macro_f1", tmp_path / "winner.json")
+    assert of_json(Winner, read_json(tmp_path / "winner.json")).trial == "epochs=3"
+    rank(table(), RUNS, "macro_f1", limits, over).to_csv(board, index=False)
+    with pytest.raises(UserError, match=r"limits_too_small[\s\S]*1\.5 GPU hours, 1 allowed"):
+        select_winner(trials, board, "macro_f1", tmp_path / "winner.json")

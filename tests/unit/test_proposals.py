@@ -16,7 +16,7 @@ from experiment import REPOSITORY, SMALL, with_setting
 from swath.config.experiment import Experiment
 from swath.config.load import load_experiment
 from swath.config.pipeline import PipelineExperiment
-from swath.config.sweep import Search
+from swath.config.sweep import Limits, Search
 from swath.errors import UserError
 from swath.files import write_json
 from swath.plan.plan import make_plan
@@ -281,3 +281,50 @@ def test_the_ends_of_a_range_are_checked_with_the_values_that_it_is_for() -> Non
     wrong = with_setting(wanted, "sweep.search.settings", {**stages, "train.freeze_stages": {**depth, "when": None}})
     with pytest.raises(UserError, match=r"train\.freeze_stages"):
         make_plan(load_experiment(wrong), [], wrong)
+
+
+# --- limits -------------------------------------------------------------------------------------------------
+
+
+def too_large(point: Point) -> str:
+    """Says that batches of more than 16 are over the limits."""
+    size = point["train.batch_size"]
+    return f"{size} parameters, 16 allowed" if float(str(size)) > 16 else ""
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "qmc", "random"])
+def test_what_is_known_to_be_too_large_is_not_proposed(sampler: str, tmp_path: Path) -> None:
+    wanted, limits = search(sampler=sampler), Limits(parameters=16)
+    first = propose(wanted, 1, [], "macro_f1", limits, too_large)
+    outcomes = outcomes_of(first, tmp_path)
+    second = propose(wanted, 2, outcomes, "macro_f1", limits, too_large)
+    assert len(first) == len(second) == 8 and not any(map(too_large, [*first, *second]))
+    assert not {json.dumps(point) for point in first} & {json.dumps(point) for point in second}
+    assert second == propose(wanted, 2, outcomes, "macro_f1", limits, too_large)
+
+
+def test_limits_that_nothing_keeps_to_are_told() -> None:
+    with pytest.raises(UserError, match=r"limits_too_small[\s\S]*none of 400 proposals[\s\S]*9 parameters"):
+        propose(search(), 1, [], "macro_f1", Limits(parameters=1), lambda point: "9 parameters, 1 allowed")
+
+
+def test_tpe_avoids_what_has_taken_too_long(tmp_path: Path) -> None:
+    """The score is the best at 0.001, where trainings take two hours; others take half an hour."""
+    wanted = search(rounds=5, settings={"train.learning_rate": RATE})
+
+    def last_rates(limits: Limits) -> list[float]:
+        outcomes: list[Outcome] = []
+        for number in range(1, 6):
+            points = propose(wanted, number, outcomes, "macro_f1", limits)
+            for point in points:
+                rate = float(str(point["train.learning_rate"]))
+                folder = tmp_path / f"{len(list(tmp_path.iterdir()))}"
+                folder.mkdir()
+                (folder / "metrics.csv").write_text(f"epoch,macro_f1\n1,{-abs(math.log10(rate) + 3)}\n")
+                seconds = 7200 if 3e-4 < rate < 3e-3 else 1800
+                (folder / "timing.csv").write_text(f"epoch,seconds,peak_gpu_memory_mb\n1,{seconds},100\n")
+                outcomes.append(Outcome(point, str(folder / "metrics.csv"), True))
+        return [float(str(point["train.learning_rate"])) for point in points]
+
+    free, limited = last_rates(Limits()), last_rates(Limits(gpu_hours=1.0))
+    assert sum(3e-4 < rate < 3e-3 for rate in free) >= 6 > 3 >= sum(3e-4 < rate < 3e-3 for rate in limited)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from swath.config.base import Section, mistake
 from swath.config.conditions import check_conditions
@@ -112,6 +112,24 @@ class Repeats(Section):
     """How often each of them is trained, with seeds counting up from `train.seed`."""
 
 
+class Limits(Section):
+    """What a trial may need. One that needs more is never the winner, and a search proposes others."""
+
+    parameters: PositiveInt | None = None
+    """Most numbers that a network may learn. A search proposes no larger one, and none goes on from a rung."""
+
+    model_mb: PositiveFloat | None = None
+    """Most megabytes that a model may have, which is what its bundle has. As with `parameters`."""
+
+    gpu_hours: PositiveFloat | None = None
+    """Most hours × GPUs that a training may take, in the mean of a trial's folds and repeats; known once it is done."""
+
+    @property
+    def are_set(self) -> bool:
+        """Whether there are any."""
+        return any(limit is not None for limit in (self.parameters, self.model_mb, self.gpu_hours))
+
+
 class Select(Section):
     """How the winner is found."""
 
@@ -142,6 +160,9 @@ class Sweep(Section):
     repeats: PositiveInt | Repeats = 1
     """How often each trial is trained, with seeds counting up from `train.seed`; with `halving`, `{final: 3}` repeats
     those that reach the last rung."""
+
+    limits: Limits = Limits()
+    """What a trial may need."""
 
     select: Select = Select()
     """How the winner is found."""

@@ -31,6 +31,7 @@ from swath.report.charts import (
 from swath.report.comparison import interval_of
 from swath.report.costs import costs_by_stage, shared
 from swath.report.findings import Findings
+from swath.report.leaderboard import OVER
 from swath.report.methods import CITATIONS, libraries, paragraph
 from swath.report.panes import BOX_COLOURS, MapData, map_data, panes, scenes_worst_first, score_of_scene
 from swath.report.pictures import as_webp
@@ -256,6 +257,7 @@ def _leaderboard(findings: Findings) -> dict[str, Any] | None:
     rows = []
     for row in table.head(MOST_ROWS).to_dict("records"):
         verdict = verdicts.get(row["trial"])
+        over = f"over the limits: {row[OVER]}" if isinstance(row.get(OVER), str) else ""
         rows.append(
             {
                 "rank": row["rank"],
@@ -269,7 +271,7 @@ def _leaderboard(findings: Findings) -> dict[str, Any] | None:
                 "epochs": row["epochs"],
                 "seconds": row["seconds"],
                 "pareto": bool(row.get("pareto")),
-                "verdict": "the winner" if row["rank"] == 1 else _said(verdict),
+                "verdict": "the winner" if row["rank"] == 1 else over or _said(verdict),
                 "why": verdict["why"] if verdict else "",
                 "together": row["rank"] == 1 or (verdict is not None and verdict["winner_is"] != "better"),
             }

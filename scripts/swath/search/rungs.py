@@ -22,6 +22,7 @@ from swath.config.experiment import Experiment
 from swath.config.sweep import Halving
 from swath.config.tasks import MONITORS, MONITORS_BY_CLASS
 from swath.metrics.history import monitored
+from swath.search.limits import nothing_within
 from swath.search.room import Room, ended_before, read_limits, written
 
 GOES_ON, STOPPED, OVER = "goes on", "stopped", "over budget"
@@ -83,7 +84,14 @@ class Standing:
     score: float
 
 
-def decide(histories: Mapping[str, Path], metric: str, factor: int, table: Path, room: Room | None = None) -> None:
+def decide(
+    histories: Mapping[str, Path],
+    metric: str,
+    factor: int,
+    table: Path,
+    room: Room | None = None,
+    over: Mapping[str, str] | None = None,
+) -> None:
     """Write who goes on from a rung, the best first, and why.
 
     Args:
@@ -93,15 +101,25 @@ def decide(histories: Mapping[str, Path], metric: str, factor: int, table: Path,
         table: CSV to write: rank, trial, epochs, score, decision, reason; of those that would go on but for the budget,
             the budget.
         room: For how many the budget leaves room; without it, for all.
+        over: Trial → the limits that its network is over; none of these goes on.
+
+    Raises:
+        UserError: If all trials are over the limits.
     """
-    standings = standings_of(histories, metric)
-    wanted = number_promoted(len(standings), factor)
+    over = over or {}
+    standings = sorted(standings_of(histories, metric), key=lambda standing: bool(over.get(standing.trial)))
+    within = sum(not over.get(trial) for trial in histories)
+    if histories and not within:
+        raise nothing_within(f"none of {len(histories)} trials", list(over.values()))
+    wanted = min(number_promoted(len(standings), factor), within)
     with table.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(FIELDS)
         for rank, standing in enumerate(standings, 1):
             decision, reason, budget = *_decision(rank, standing, wanted, len(standings), metric), ""
-            if room and room.number < rank <= wanted:
+            if said := over.get(standing.trial):
+                decision, reason = STOPPED, f"over the limits: {said}"
+            elif room and room.number < rank <= wanted:
                 decision, reason, budget = OVER, room.reason, written(room.limits)
             writer.writerow([rank, standing.trial, standing.epochs, repr(standing.score), decision, reason, budget])
 
