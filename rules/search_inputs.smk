@@ -51,7 +51,7 @@ def decided_by_less():
 
 
 def last_decision():
-    """The rule that decides last, and its file: after it, all runs are known."""
+    """What is decided last, and in which file; then all runs are known."""
     for round in ROUNDS:
         for file in ends_in(round):
             return {"rung" if file.endswith(".csv") else "propose": file}
