@@ -171,9 +171,12 @@ def test_a_search_that_could_propose_what_the_config_forbids_is_refused(
     assert words in str(told.value)
 
 
-def test_modules_of_ones_own_are_not_searched(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="take `random`"):
-        PipelineExperiment.model_validate({"experiment": "own", "pipeline": "own.py", "sweep": config()["sweep"]})
+@pytest.mark.parametrize(
+    ("sweep", "words"), [(config()["sweep"], "take `random`"), ({"limits": {"parameters": 9}}, "is not known")]
+)
+def test_modules_of_ones_own_are_not_searched(sweep: object, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        PipelineExperiment.model_validate({"experiment": "own", "pipeline": "own.py", "sweep": sweep})
 
 
 # --- settings that hold for some trials alone ------------------------------------------------------------

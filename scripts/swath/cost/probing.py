@@ -13,6 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from swath.config.records import of_json, to_json
 from swath.config.train import available_cores
 from swath.cost.outlook import Outlook
@@ -95,8 +97,11 @@ def probe_runs(outlook: Outlook, runs: Sequence[Run], known: Collection[str], ha
 
 
 def remembered() -> dict[str, Price]:
-    """Return what earlier probes have found: kind → price."""
-    return {kind: of_json(Price, price) for kind, price in (read_state(PRICES) or {}).items()}
+    """Return what earlier probes have found: kind → price; nothing of what another version of Swath has written."""
+    try:
+        return {kind: of_json(Price, price) for kind, price in (read_state(PRICES) or {}).items()}
+    except ValidationError:
+        return {}
 
 
 def _sample(outlook: Outlook, run: Run) -> dict[str, Any]:
