@@ -171,6 +171,22 @@ def test_a_search_that_could_propose_what_the_config_forbids_is_refused(
     assert words in str(told.value)
 
 
+def test_a_proposed_mapping_is_named_as_it_stands_in_the_config(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    depths = [{"encoder_depth": 3, "decoder_channels": [8, 8, channels]} for channels in (8, 16)]
+    wanted = config(settings={"model.arguments": {"choices": depths}})
+    experiment = load_experiment(wanted)
+    assert experiment.sweep.search
+    place = Path(proposals_file("small", 1))
+    place.parent.mkdir(parents=True)
+    made = {"made_for": made_for(experiment.sweep.search), "points": [{"model.arguments": one} for one in depths]}
+    write_json(place, made)  # which sorts keys
+    names = [trial.name for trial in make_plan(experiment, [], wanted).trials][1:]
+    assert names == [f"arguments=encoder_depth-3+decoder_channels-8+8+{channels}" for channels in (8, 16)]
+
+
 @pytest.mark.parametrize(
     ("sweep", "words"), [(config()["sweep"], "take `random`"), ({"limits": {"parameters": 9}}, "is not known")]
 )

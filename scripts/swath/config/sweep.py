@@ -119,7 +119,7 @@ class Limits(Section):
     """Most numbers that a network may learn. A search proposes no larger one, and none goes on from a rung."""
 
     model_mb: PositiveFloat | None = None
-    """Most megabytes that a model may have, which is what its bundle has. As with `parameters`."""
+    """Most megabytes that a model may have, in 32-bit numbers; its bundle is a little smaller. As with `parameters`."""
 
     gpu_hours: PositiveFloat | None = None
     """Most hours × GPUs that a training may take, in the mean of a trial's folds and repeats; known once it is done."""
