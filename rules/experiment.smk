@@ -1,6 +1,7 @@
 # The stages of an experiment, in their order.
 include: "common.smk"
 include: "search_inputs.smk"
+include: "search_outlook.smk"
 include: "targets.smk"
 include: "params.smk"
 include: "validate.smk"

@@ -3,6 +3,7 @@ rule leaderboard:
     input:
         evals=EVALS,
         models=MODELS,
+        scenes=scenes_of_limits,
     output:
         trials=f"{EXPERIMENT}/trials.csv",
         leaderboard=report(
@@ -26,6 +27,9 @@ rule leaderboard:
         runtime=minutes(10),
     params:
         runs=RUNS,
+        points=values_of_final_trials,
+        limits=limits_of_sweep,
+        network=own_network,
         metric=PLAN.experiment.sweep.select.metric,
         version=VERSIONS["leaderboard"],
     message:

@@ -114,7 +114,8 @@ def making_of_report(wildcards, input):
         "keys": keys_by_rule(runs_by_now()),
         "logs": LOGS,
         "manifests": manifests_of_experiment(wildcards),
-        "rungs": TABLES_OF_RUNGS,
+        "rungs": tables_of_rungs(waits=False),
+        "rounds": proposals_of_rounds(waits=False),
         "rung_metric": metric_of_rungs(PLAN.experiment),
     }
 
@@ -185,9 +186,10 @@ CONTEXT = RunContext(
     weights=WEIGHTS_OF_ALL,
     request=request,
     validation=VALIDATION,
-    known_after=KNOWN_AFTER,
-    unknown_stages={checkpoint: ["train", "predict", "eval", "bundle"] for checkpoint in KNOWN_AFTER},
+    known_after=last_decision(),
+    unknown_stages={checkpoint: ["train", "predict", "eval", "bundle"] for checkpoint in ("propose", "rung")},
     read_while_planning=READ_WHILE_PLANNING,
+    overtaken=decided_by_less,
     confirmed=CONFIRMED,
     made_later=made_later,
 )

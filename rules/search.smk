@@ -1,7 +1,14 @@
+wildcard_constraints:
+    rung=r"(\d+-)?\d+",
+    round=r"\d+",
+    epochs=r"\d+",
+
+
 # The trials of a search's next round, from what those of all earlier ones have come to.
 checkpoint propose:
     input:
         metrics=metrics_before_round,
+        scenes=scenes_of_limits,
     output:
         proposals=proposals_file(NAME, "{round}"),
     log:
@@ -19,6 +26,9 @@ checkpoint propose:
         made_for=made_for_search,
         outcomes=outcomes_before_round,
         metric=metric_of_rungs(PLAN.experiment),
+        limits=limits_of_sweep,
+        network=own_network,
+        room=room_for_round,
         version=VERSIONS["propose"],
     message:
         "Proposing the trials of round {wildcards.round}"
@@ -42,6 +52,7 @@ use rule train as train_rung with:
 checkpoint rung:
     input:
         metrics=metrics_of_rung,
+        scenes=scenes_of_limits,
     output:
         table=f"{EXPERIMENT}/rungs/{{rung}}.csv",
     log:
@@ -54,9 +65,14 @@ checkpoint rung:
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
-        trials=trials_of_rung,
+        points=values_of_rung,
         metric=metric_of_rungs(PLAN.experiment),
         factor=factor_of_rungs,
+        limits=limits_of_sweep,
+        network=own_network,
+        room=room_for_trials,
+        is_first=is_first_round,
+        configs=configs_of_search,
         version=VERSIONS["rung"],
     message:
         "Deciding who goes on from rung {wildcards.rung}"

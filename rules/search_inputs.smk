@@ -1,10 +1,9 @@
 # Which runs there are: all of the sweep; with rungs, those of the trials that have got so far; with a search, those that
 # have been proposed by now. `waits` says whether to ask for the decisions (an input's business: Snakemake makes them and
 # asks again), or to go by what is there.
-from itertools import cycle, islice
-
 from swath.plan.proposed import made_for, proposals_file, proposals_of
-from swath.search.rungs import metric_of_rungs, number_promoted, promoted, rungs_of
+from swath.search.room import ended_before, is_larger
+from swath.search.rungs import cut_short, metric_of_rungs, promoted, rungs_of
 
 SWEEP = PLAN.experiment.sweep
 RUNGS = rungs_of(SWEEP.halving, PLAN.experiment.train.epochs)
@@ -26,17 +25,43 @@ def table_of_rung(round, number):
 
 TABLES_OF_RUNGS = [table_of_rung(round, number + 1) for round in ROUNDS for number in range(len(RUNGS))]
 PROPOSALS = [proposals_file(NAME, round) for round in ROUNDS if SWEEP.search]
-KNOWN_AFTER = {"rung": TABLES_OF_RUNGS[-1]} if RUNGS else {"propose": PROPOSALS[-1]} if PROPOSALS else {}
 
 
-wildcard_constraints:
-    rung=r"(\d+-)?\d+",
-    round=r"\d+",
-    epochs=r"\d+",
+def ends_in(round):
+    """The decisions of a round that the budget has cut short, as far as they are there: file → room that it left."""
+    found = {}
+    if SWEEP.search:
+        proposals = proposals_file(NAME, round)
+        found[proposals] = ended_before(Path(proposals), made_for(SWEEP.search))
+    for number in range(len(RUNGS)):
+        table = table_of_rung(round, number + 1)
+        found[table] = cut_short(Path(table))
+    return {file: room for file, room in found.items() if room}
+
+
+def is_over_before(round):
+    """Whether the budget has ended the search in an earlier round."""
+    return any(ends_in(earlier) for earlier in range(1, round))
+
+
+def decided_by_less():
+    """Decisions that a budget has cut short which is larger now."""
+    rooms = {file: room for round in ROUNDS for file, room in ends_in(round).items()}
+    return [file for file, room in rooms.items() if is_larger(PLAN.experiment.budget, room.limits)]
+
+
+def last_decision():
+    """What is decided last, and in which file; then all runs are known."""
+    for round in ROUNDS:
+        for file in ends_in(round):
+            return {"rung" if file.endswith(".csv") else "propose": file}
+    return {"rung": TABLES_OF_RUNGS[-1]} if RUNGS else {"propose": PROPOSALS[-1]} if PROPOSALS else {}
 
 
 def runs_of_round(round, waits):
     """Name → run of a round's trials; the first fold and seed stand for a trial."""
+    if is_over_before(round):
+        return {}
     if SWEEP.search and waits:
         checkpoints.propose.get(round=round)
         PLAN.take_up(proposals_of(PLAN.experiment))
@@ -57,6 +82,27 @@ def trials_at(round, number, waits):
     return {name: runs[name] for name in promoted(Path(table)) or () if name in runs}
 
 
+def tables_of_rungs(waits):
+    """Where it is said who goes on, of all rungs that trials get to."""
+    rungs = [(round, number + 1) for round in ROUNDS for number in range(len(RUNGS))]
+    return [table_of_rung(round, number) for round, number in rungs if trials_at(round, number, waits)]
+
+
+def tables_of_all_rungs(wildcards):
+    return tables_of_rungs(waits=True)
+
+
+def proposals_of_rounds(waits):
+    """What is proposed in all rounds, the last of which can be one that the budget has ended the search before."""
+    last = len(RUNGS) + 1
+    reached = [round for round in ROUNDS if SWEEP.search and (round == 1 or trials_at(round - 1, last, waits))]
+    return [proposals_file(NAME, round) for round in reached if not is_over_before(round)]
+
+
+def proposals_of_all_rounds(wildcards):
+    return proposals_of_rounds(waits=True)
+
+
 def parts_of_rung(wildcards):
     """Round and number of a rung."""
     round, _, number = wildcards.rung.rpartition("-")
@@ -73,13 +119,26 @@ def metrics_of_rung(wildcards):
     return [metrics_at(run, number) for run in trials_at(round, number, waits=True).values()]
 
 
-def trials_of_rung(wildcards):
-    return list(trials_at(*parts_of_rung(wildcards), waits=False))
+def values_of(runs):
+    """Trial → its values, where limits ask for them."""
+    return {run.trial.name: run.trial.values if SWEEP.limits.are_set else {} for run in runs}
+
+
+def values_of_rung(wildcards):
+    return values_of(trials_at(*parts_of_rung(wildcards), waits=False).values())
 
 
 def rung_of_training(wildcards, input):
     """Epochs after which a training ends for now; none for one that goes on to its end."""
     return int(wildcards["epochs"]) if "epochs" in wildcards.keys() else None
+
+
+def is_first_round(wildcards, input):
+    return parts_of_rung(wildcards)[0] == 1
+
+
+def configs_of_search(wildcards, input):
+    return [str(config) for config in workflow.configfiles]
 
 
 def factor_of_rungs(wildcards):
@@ -94,7 +153,8 @@ def outcomes_before(round, waits):
             for name, run in trials_at(earlier, number, waits).items():
                 finished = number > len(RUNGS)
                 metrics = f"{RESULTS}/models/{run.models}/metrics.csv" if finished else metrics_at(run, number)
-                furthest[name] = {"values": run.trial.values, "metrics": metrics, "finished": finished}
+                gpus = run.trial.settings.train.gpus
+                furthest[name] = {"values": run.trial.values, "metrics": metrics, "finished": finished, "gpus": gpus}
     return list(furthest.values())
 
 
@@ -111,7 +171,8 @@ def number_of_round(wildcards):
 
 
 def search_of_round(wildcards):
-    return SWEEP.search.model_dump(mode="json")
+    """What is searched, whatever the number of rounds: more of them leave those before as they are."""
+    return {**SWEEP.search.model_dump(mode="json"), "rounds": int(wildcards.round)}
 
 
 def made_for_search(wildcards):
@@ -137,47 +198,3 @@ def final_runs(waits=True):
 
 def keys_by_run_by_now():
     return keys_by_run(runs_by_now())
-
-
-def trials_to_come(round, number):
-    """How many trials get to a rung, whether that is decided or not."""
-    count = len(runs_of_round(round, waits=False)) or SWEEP.search.per_round
-    for _ in range(1, number):
-        count = number_promoted(count, SWEEP.halving.factor)
-    return count
-
-
-def jobs_of_search():
-    """The jobs that decisions will bring: of any runs, as many; none once all is decided."""
-    end = len(RUNGS) + 1
-    undecided = [
-        (round, number) for round in ROUNDS for number in range(1, end + 1) if not trials_at(round, number, False)
-    ]
-    any_runs, jobs = cycle(PLAN.runs), {"train_rung": [], "train": [], "predict": [], "eval": [], "bundle": []}
-    for round, number in undecided:
-        for run in islice(any_runs, trials_to_come(round, number) * (REPEATS if number == end else 1)):
-            if number == end:
-                jobs["train"].append({"key": run.models})
-            else:
-                jobs["train_rung"].append({"key": run.models, "epochs": str(RUNGS[number - 1])})
-    final = sum(trials_to_come(round, end) for round in ROUNDS) * REPEATS if undecided else 0
-    for run in islice(any_runs, final):
-        jobs["predict"] += [{"key": run.predictions, "shard": Path(file).stem} for file in maps_of(run, "validation")]
-        jobs["eval"].append({"key": run.evals["validation"], "split": "validation"})
-        jobs["bundle"].append({"key": run.bundles})
-    return [(rule, wildcards) for rule, of_rule in jobs.items() for wildcards in of_rule]
-
-
-def jobs_known_later():
-    return {"rung" if RUNGS else "propose": jobs_of_search(), "select": jobs_of_winner()}
-
-
-def left_out():
-    """Name of a run that was stopped early, by a decision → what it says of its epochs."""
-    found = {}
-    for round in ROUNDS:
-        for number in range(1, len(RUNGS) + 1):
-            gone_on = trials_at(round, number + 1, waits=False)
-            at = trials_at(round, number, waits=False).items() if gone_on else ()
-            found |= {run.name: metrics_at(run, number) for name, run in at if name not in gone_on}
-    return found

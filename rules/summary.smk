@@ -8,7 +8,8 @@ rule summary:
         bundles=BUNDLES,
         test=test_of_winner,
         scenes=manifests_of_experiment,
-        rungs=TABLES_OF_RUNGS,
+        rungs=tables_of_all_rungs,
+        rounds=proposals_of_all_rounds,
     output:
         summary=f"{EXPERIMENT}/summary.txt",
         picture=report(

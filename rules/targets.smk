@@ -2,6 +2,8 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+from swath.search.limits import Network
+
 FIRST = SimpleNamespace(key=PLAN.runs[0].models)  # stands for wildcards where any training will do
 EXAMPLES = {"train": vars(FIRST), "predict": {}, "leaderboard": {}}  # of jobs of rules
 EXAMPLES |= {"train_rung": {**vars(FIRST), "epochs": RUNGS[0]}} if RUNGS else {}
@@ -67,6 +69,28 @@ def made_later():
 def described_runs(wildcards):
     """The runs that are trained to their end, as far as they are known."""
     return [to_json(run) for run in describe_runs(final_runs(waits=False), RESULTS)]
+
+
+def values_of_final_trials(wildcards):
+    return values_of(final_runs(waits=False))
+
+
+def limits_of_sweep(wildcards):
+    return SWEEP.limits.model_dump()
+
+
+def own_network(wildcards):
+    """What the size of a network follows from, of the config's own values; where no limits ask for it, any will do."""
+    experiment = PLAN.experiment
+    model = experiment.model.model_dump(mode="json") if SWEEP.limits.are_set else {}
+    bands, size = experiment.imagery.bands, experiment.chips.size
+    return to_json(Network(experiment.task, model, bands, size, len(CLASSES)))
+
+
+def scenes_of_limits(wildcards):
+    """Where it is said how many bands images have, on which the size of a network depends."""
+    is_asked = SWEEP.limits.parameters or SWEEP.limits.model_mb
+    return manifests_of_experiment(wildcards) if is_asked else []
 
 
 def jobs_of_winner():

@@ -20,6 +20,7 @@ with job(snakemake) as (inputs, output, params):
         params.metric,
         read_manifests(inputs.scenes),
         list(map(Path, inputs.rungs)),
+        list(map(Path, inputs.rounds)),
         params.colours,
         vars(output),
     )

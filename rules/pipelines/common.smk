@@ -67,6 +67,17 @@ def all_results(wildcards):
     return targets(table(), RESULTS)
 
 
+def no_limits(wildcards):
+    """What a module's trials need is not known: the config refuses limits."""
+    return {}
+
+
+def no_scenes(wildcards):
+    return []
+
+
+limits_of_sweep = own_network = values_of_final_trials = no_limits
+scenes_of_limits = no_scenes
 RUNS = runs_of_experiment
 EVALS, MODELS = made_by_all("eval"), made_by_all("train")
 TARGETS = [all_results, *(f"{EXPERIMENT}/{file}" for file in ("leaderboard.csv", "trials.csv", "summary.txt"))]

@@ -65,6 +65,7 @@ MEANING: dict[Level, dict[str, str]] = {
         "unknown_setting": "The sweep moves a setting that does not exist.",
         "unknown_trial": "A training is to start with the weights of a trial that does not exist.",
         "circular_start": "Trials are to start with each other's weights.",
+        "limits_too_small": "No trial of the sweep, or of a search's proposals, keeps to `sweep.limits`.",
         "trial_not_trained": "A training is to start with a trial that has not been trained yet.",
         # the scene table
         "table_empty": "The scene table has no rows.",

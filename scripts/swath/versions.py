@@ -36,8 +36,8 @@ OWN_MODULE = {
 EXPERIMENT = {
     "splits": 1,
     "propose": 1,
-    "rung": 1,
-    "leaderboard": 4,
+    "rung": 2,
+    "leaderboard": 5,
     "select": 2,
     "summary": 4,
     "own_module_summary": 2,

@@ -111,7 +111,8 @@ def compared(folder: Path, scores: dict[str, list[float]], scenes: int) -> list[
             write_json(place / "validation.json", {"classes": CLASSES, "scenes": by_scene})
             evals = {"validation": str(place)}
             runs.append(FinishedRun(str(place), trial, {}, None, seed, "", "", "", evals, ""))
-            rows.append({"trial": trial, "seed": seed, "macro_f1": metrics.overall.macro_f1, "epochs": 1, "seconds": 1})
+            taken = {"epochs": 1, "seconds": 1, "gpu_hours": 0}
+            rows.append({"trial": trial, "seed": seed, "macro_f1": metrics.overall.macro_f1, **taken})
     table = pd.DataFrame(rows)
     return compare_with_winner(runs, table, rank(table, runs, "macro_f1"), "macro_f1")
 

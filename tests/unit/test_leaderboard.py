@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 
 from swath.config.records import of_json
+from swath.config.sweep import Limits
+from swath.errors import UserError
 from swath.files import read_json
 from swath.plan.finished import FinishedRun, Winner
-from swath.report.leaderboard import rank, select_winner
+from swath.report.leaderboard import on_front, rank, select_winner
 
 TRAINED = [
     ("epochs=3", 3, 0, 0, 0.9, None),
@@ -40,10 +42,22 @@ RUNS = [
 ]
 
 
+HOURS = {"gpu_hours": 1.5}
+
+
 def table(*leave_out: str) -> pd.DataFrame:
     scores = [dict(zip(("macro_f1", "f1.water"), trained[-2:], strict=True)) for trained in TRAINED]
     rows = [
-        {"run": run.name, "trial": run.trial, "fold": run.fold, "seed": run.seed, **score, "epochs": 3, "seconds": 2.0}
+        {
+            "run": run.name,
+            "trial": run.trial,
+            "fold": run.fold,
+            "seed": run.seed,
+            **score,
+            "epochs": 3,
+            "seconds": 2.0,
+            **HOURS,
+        }
         for run, score in zip(RUNS, scores, strict=True)
     ]
     return pd.DataFrame(rows).drop(columns=list(leave_out))
@@ -93,3 +107,26 @@ def test_a_single_run_has_no_standard_deviation_nor_has_a_class_that_one_fold_al
     rare["f1.water"] = [0.3 if index == 0 else None for index in range(len(rare))]
     ranked = rank(rare, RUNS, "macro_f1").set_index("trial").loc[rare["trial"][0]]
     assert ranked["f1.water_mean"] == 0.3 and pd.isna(ranked["f1.water_std"])
+
+
+def test_trials_are_marked_that_no_other_beats_in_score_or_cost() -> None:
+    assert on_front([0.9, 0.8, 0.7, 0.8, 0.6], [100, 20, 20, 30, 10]) == [True, True, False, False, True]
+    assert on_front([0.9, 0.9, 0.9], [10, 10, 20]) == [True, True, False]  # equals are in it together
+    assert on_front([float("nan"), 0.1], [1, 2]) == [False, True]
+    assert rank(table(), RUNS, "macro_f1")["pareto"].tolist() == [True, False]  # as many seconds, another score
+
+
+def test_a_trial_over_the_limits_comes_last_and_never_wins(tmp_path: Path) -> None:
+    limits, over = Limits(parameters=1000, gpu_hours=1.0), {"epochs=5": "2,000 parameters, 1,000 allowed"}
+    trials, board = tmp_path / "trials.csv", tmp_path / "leaderboard.csv"
+    hours = table().assign(gpu_hours=0.5)
+    hours.to_csv(trials, index=False)
+    ranked = rank(hours, RUNS, "macro_f1", limits, over)
+    assert ranked["trial"].tolist() == ["epochs=3", "epochs=5"] and ranked["rank"].tolist() == [1, 2]
+    assert ranked["over_limits"].tolist() == ["", over["epochs=5"]] and ranked.columns[-1] == "over_limits"
+    ranked.to_csv(board, index=False)
+    select_winner(trials, board, "macro_f1", tmp_path / "winner.json")
+    assert of_json(Winner, read_json(tmp_path / "winner.json")).trial == "epochs=3"
+    rank(table(), RUNS, "macro_f1", limits, over).to_csv(board, index=False)
+    with pytest.raises(UserError, match=r"limits_too_small[\s\S]*1\.5 GPU hours, 1 allowed"):
+        select_winner(trials, board, "macro_f1", tmp_path / "winner.json")

@@ -127,6 +127,7 @@ REACH: dict[str, tuple[Any, frozenset[str]]] = {
     "checks.allow": (["class_rare"], NOTHING),
     "sweep.repeats": (2, NOTHING),
     "sweep.search": ({"rounds": 2, "per_round": 2, "settings": {"train.epochs": {"choices": [2]}}}, NOTHING),
+    "sweep.limits": ({"parameters": 1}, NOTHING),
     "sweep.select": ({"metric": "accuracy"}, NOTHING),
     "apply": ({"images": ["new.tif"]}, NOTHING),
     "accuracy": ({"reference": "points.gpkg"}, NOTHING),

@@ -8,6 +8,7 @@ import math
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from experiment import REPOSITORY, SMALL, with_setting
@@ -15,7 +16,7 @@ from experiment import REPOSITORY, SMALL, with_setting
 from swath.config.experiment import Experiment
 from swath.config.load import load_experiment
 from swath.config.pipeline import PipelineExperiment
-from swath.config.sweep import Search
+from swath.config.sweep import Limits, Search
 from swath.errors import UserError
 from swath.files import write_json
 from swath.plan.plan import make_plan
@@ -170,6 +171,179 @@ def test_a_search_that_could_propose_what_the_config_forbids_is_refused(
     assert words in str(told.value)
 
 
-def test_modules_of_ones_own_are_not_searched(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="take `random`"):
-        PipelineExperiment.model_validate({"experiment": "own", "pipeline": "own.py", "sweep": config()["sweep"]})
+def test_a_proposed_mapping_is_named_as_it_stands_in_the_config(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    depths = [{"encoder_depth": 3, "decoder_channels": [8, 8, channels]} for channels in (8, 16)]
+    wanted = config(settings={"model.arguments": {"choices": depths}})
+    experiment = load_experiment(wanted)
+    assert experiment.sweep.search
+    place = Path(proposals_file("small", 1))
+    place.parent.mkdir(parents=True)
+    made = {"made_for": made_for(experiment.sweep.search), "points": [{"model.arguments": one} for one in depths]}
+    write_json(place, made)  # which sorts keys
+    names = [trial.name for trial in make_plan(experiment, [], wanted).trials][1:]
+    assert names == [f"arguments=encoder_depth-3+decoder_channels-8+8+{channels}" for channels in (8, 16)]
+
+
+@pytest.mark.parametrize(
+    ("sweep", "words"), [(config()["sweep"], "take `random`"), ({"limits": {"parameters": 9}}, "is not known")]
+)
+def test_modules_of_ones_own_are_not_searched(sweep: object, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        PipelineExperiment.model_validate({"experiment": "own", "pipeline": "own.py", "sweep": sweep})
+
+
+# --- settings that hold for some trials alone ------------------------------------------------------------
+
+BY_ENCODER = {
+    "train.learning_rate": [
+        {"min": 1.0e-3, "max": 1.0e-1, "log": True, "when": {"model.encoder": "resnet18"}},
+        {"min": 1.0e-5, "max": 1.0e-3, "log": True, "when": {"model.encoder": ["resnet34", "resnet50"]}},
+        {"min": 0.5, "max": 0.6},
+    ],
+    "model.encoder": {"choices": ["resnet18", "resnet34", "resnet50", "resnet101"]},
+    "train.freeze_stages": {"choices": [0, 1, 2], "when": {"model.encoder": "resnet50"}},
+}
+
+
+def fits(point: Point) -> bool:
+    """Whether a trial has the settings that its encoder asks for, in their ranges."""
+    encoder, rate = point["model.encoder"], float(str(point["train.learning_rate"]))
+    low, high = {"resnet18": (1e-3, 1e-1), "resnet101": (0.5, 0.6)}.get(str(encoder), (1e-5, 1e-3))
+    return low <= rate <= high and ("train.freeze_stages" in point) == (encoder == "resnet50")
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "qmc", "random"])
+def test_a_range_can_depend_on_another_setting(sampler: str, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in "ab"]
+    for folder in folders:
+        folder.mkdir()
+    one, other = (rounds(search(settings=BY_ENCODER, sampler=sampler), folder) for folder in folders)
+    assert one == other
+    points = [point for round_ in one for point in round_]
+    assert all(fits(point) for point in points)
+    assert {point["model.encoder"] for point in points} == set(BY_ENCODER["model.encoder"]["choices"])
+    assert [name for name in points[0] if name != "train.freeze_stages"] == list(BY_ENCODER)[:2]
+
+
+def test_tpe_learns_in_the_range_that_holds(tmp_path: Path) -> None:
+    made = rounds(search(settings=BY_ENCODER, rounds=6), tmp_path)  # the best rate is 0.001, at the end of two ranges
+    last = [point for round_ in made[-2:] for point in round_]
+    assert sum(point["model.encoder"] == "resnet101" for point in last) <= 4
+    near = [abs(math.log10(float(str(point["train.learning_rate"]))) + 3) for point in last]
+    assert sorted(near)[len(near) // 2] < 0.7
+
+
+def test_a_trial_without_a_setting_that_it_should_have_is_passed_over(tmp_path: Path) -> None:
+    wanted = search(settings=BY_ENCODER)
+    outcomes = outcomes_of(propose(wanted, 1, [], "macro_f1"), tmp_path)
+    lacking = [
+        Outcome({"model.encoder": "resnet50", "train.learning_rate": 0.0001}, outcomes[0].metrics, True),
+        Outcome({"model.encoder": "resnet18", "train.learning_rate": 0.0001}, outcomes[0].metrics, True),
+    ]
+    assert propose(wanted, 2, [*outcomes, *lacking], "macro_f1") == propose(wanted, 2, outcomes, "macro_f1")
+
+
+def test_the_plan_has_trials_with_the_settings_that_hold_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    wanted = {**config(settings=BY_ENCODER), "model": {"encoder": "resnet34", "weights": "imagenet"}}
+    (own,) = make_plan(load_experiment(wanted), [], wanted).trials
+    assert own.name == "learning_rate=0.001,encoder=resnet34"
+    drawn = {**wanted, "sweep": {"random": {"samples": 12, "settings": BY_ENCODER}}}
+    trials = make_plan(load_experiment(drawn), [], drawn).trials
+    assert len(trials) == 12 and all(fits(trial.values) for trial in trials)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"when": {"model.encodr": "resnet18"}}, "did you mean 'model.encoder'?"),
+        ({"when": {"train.batch_size": 8}}, "unknown setting 'train.batch_size'"),
+        ({"when": {"model.encoder": "resnet19"}}, "did you mean 'resnet18'?"),
+        ({"when": {"model.encoder": ["resnet18", "vgg"]}}, "one of the choices of model.encoder: resnet18"),
+        ({"when": {"train.epochs": 3}}, "give `choices` to train.epochs"),
+        ({"when": {"train.weight_decay": 0.1}}, "conditions that do not go in a circle"),
+        ({"when": {"train.learning_rate": 0.1}}, "the setting itself"),
+        ({"when": {}}, "1 or more entries"),
+        ([{}, {"when": {"model.encoder": "resnet18"}}], "put it last"),
+    ],
+)
+def test_a_condition_that_cannot_hold_is_told(settings: Any, words: str) -> None:
+    ranges = [{**RATE, **one} for one in settings] if isinstance(settings, list) else {**RATE, **settings}
+    others = {
+        "model.encoder": BY_ENCODER["model.encoder"],
+        "train.epochs": {"min": 1, "max": 9, "integer": True},
+        "train.weight_decay": {"choices": [0.1, 0.2], "when": {"train.learning_rate": 0.1}},
+    }
+    if "circle" in words:
+        ranges = {"choices": [0.1], **settings}
+    else:
+        del others["train.weight_decay"]
+    for kind in ({"search": {"rounds": 2, "per_round": 2}}, {"random": {"samples": 2}}):
+        ((name, values),) = kind.items()
+        sweep = {name: {**values, "settings": {"train.learning_rate": ranges, **others}}}
+        with pytest.raises(UserError, match=rf"sweep\.{name}\.settings\.train\.learning_rate") as told:
+            load_experiment({**CONFIG, "sweep": sweep})
+        assert words in str(told.value) and len(told.value.problems) == 1, told.value
+
+
+def test_the_ends_of_a_range_are_checked_with_the_values_that_it_is_for() -> None:
+    depth = {"choices": [1, 3], "when": {"model.encoder": "resnet18"}}
+    stages = {"model.encoder": {"choices": ["resnet18", "vgg11"]}, "train.freeze_stages": depth}
+    wanted = config(settings=stages)
+    wanted["model"] = {"encoder": "vgg11", "weights": "imagenet"}
+    make_plan(load_experiment(wanted), [], wanted)
+    wrong = with_setting(wanted, "sweep.search.settings", {**stages, "train.freeze_stages": {**depth, "when": None}})
+    with pytest.raises(UserError, match=r"train\.freeze_stages"):
+        make_plan(load_experiment(wrong), [], wrong)
+
+
+# --- limits -------------------------------------------------------------------------------------------------
+
+
+def too_large(point: Point) -> str:
+    """Says that batches of more than 16 are over the limits."""
+    size = point["train.batch_size"]
+    return f"{size} parameters, 16 allowed" if float(str(size)) > 16 else ""
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "qmc", "random"])
+def test_what_is_known_to_be_too_large_is_not_proposed(sampler: str, tmp_path: Path) -> None:
+    wanted, limits = search(sampler=sampler), Limits(parameters=16)
+    first = propose(wanted, 1, [], "macro_f1", limits, too_large)
+    outcomes = outcomes_of(first, tmp_path)
+    second = propose(wanted, 2, outcomes, "macro_f1", limits, too_large)
+    assert len(first) == len(second) == 8 and not any(map(too_large, [*first, *second]))
+    assert not {json.dumps(point) for point in first} & {json.dumps(point) for point in second}
+    assert second == propose(wanted, 2, outcomes, "macro_f1", limits, too_large)
+
+
+def test_limits_that_nothing_keeps_to_are_told() -> None:
+    with pytest.raises(UserError, match=r"limits_too_small[\s\S]*none of 400 proposals[\s\S]*9 parameters"):
+        propose(search(), 1, [], "macro_f1", Limits(parameters=1), lambda point: "9 parameters, 1 allowed")
+
+
+def test_tpe_avoids_what_has_taken_too_long(tmp_path: Path) -> None:
+    """The score is the best at 0.001, where trainings take two hours; others take half an hour."""
+    wanted = search(rounds=5, settings={"train.learning_rate": RATE})
+
+    def last_rates(limits: Limits) -> list[float]:
+        outcomes: list[Outcome] = []
+        for number in range(1, 6):
+            points = propose(wanted, number, outcomes, "macro_f1", limits)
+            for point in points:
+                rate = float(str(point["train.learning_rate"]))
+                folder = tmp_path / f"{len(list(tmp_path.iterdir()))}"
+                folder.mkdir()
+                (folder / "metrics.csv").write_text(f"epoch,macro_f1\n1,{-abs(math.log10(rate) + 3)}\n")
+                seconds = 7200 if 3e-4 < rate < 3e-3 else 1800
+                (folder / "timing.csv").write_text(f"epoch,seconds,peak_gpu_memory_mb\n1,{seconds},100\n")
+                outcomes.append(Outcome(point, str(folder / "metrics.csv"), True))
+        return [float(str(point["train.learning_rate"])) for point in points]
+
+    free, limited = last_rates(Limits()), last_rates(Limits(gpu_hours=1.0))
+    assert sum(3e-4 < rate < 3e-3 for rate in free) >= 6 > 3 >= sum(3e-4 < rate < 3e-3 for rate in limited)

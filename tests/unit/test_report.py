@@ -39,6 +39,7 @@ from swath.report.pictures import FALSE, HIT, found_boxes, map_pictures
 from swath.report.plots import draw_confusion
 from swath.report.provenance import checksums_of_models
 from swath.report.worst import reliability, suspicious_labels, wrong_windows
+from swath.search.room import Room
 from swath.search.rungs import decide
 
 MOST_BYTES = 20_000_000
@@ -238,6 +239,7 @@ def test_a_report_has_everything_in_it_and_names_are_text(tmp_path: Path, task: 
     assert not re.findall(r'(?:src|href)="(?!data:|#)', text[text.index("<header>") :])
     data = map_json(page)
     assert len(data["scenes"]) == 6 and {scene["split"] for scene in data["scenes"]} == {"test", "validation"}
+    assert "<td>yes</td>" in text and "What a score costs" in text
     scores = [scene["score"] for scene in data["scenes"] if scene["split"] == "test"]
     assert scores == sorted(scores), "the worst first"
     assert set(data["maps"]["v000"]) == {winner_of(findings).run, "rate=1,seed=0", "rate=2,seed=0"}
@@ -256,7 +258,7 @@ def test_trials_that_were_stopped_early_are_shown_with_their_reasons(tmp_path: P
         histories[f"<i>{number}</i>"] = tmp_path / f"{number}.csv"
         histories[f"<i>{number}</i>"].write_text(f"epoch,macro_f1\n1,0.1\n2,{score}\n")
     tables = [tmp_path / f"{number}.csv" for number in ("first", "second")]
-    decide(histories, "macro_f1", 2, tables[0])
+    decide(histories, "macro_f1", 2, tables[0], Room(1, "39 GPU hours spent", {"gpu_hours": 40.0}))
     outputs = {name: tmp_path / name for name in ("page", "pdf", "suspicious", "experiment")}
     rungs = [str(table) for table in tables]  # the second is not there yet
     write_report(findings, making(tmp_path, rungs=rungs, rung_metric="macro_f1"), outputs)
@@ -264,6 +266,7 @@ def test_trials_that_were_stopped_early_are_shown_with_their_reasons(tmp_path: P
     assert "Stopped early" in text and "From rung to rung" in text
     assert text.index("&lt;i&gt;1&lt;/i&gt;") < text.index("&lt;i&gt;3&lt;/i&gt;") < text.index("&lt;i&gt;2&lt;/i&gt;")
     assert text.count("not among the best 2 of 4 by macro_f1") == 2
+    assert "1 of those that were to went on from rung first (39 GPU hours spent)." in text
 
 
 def test_a_report_of_an_experiment_that_has_only_begun_says_so(tmp_path: Path) -> None:

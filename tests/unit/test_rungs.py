@@ -100,6 +100,15 @@ def test_the_best_go_on_and_equals_by_name(tmp_path: Path) -> None:
     }
 
 
+def test_who_is_over_the_limits_never_goes_on(tmp_path: Path) -> None:
+    histories = {name: history(tmp_path, name, [score]) for name, score in {"a": 0.9, "b": 0.5, "c": 0.4}.items()}
+    decide(histories, "macro_f1", 2, tmp_path / "1.csv", over={"a": "9 parameters, 1 allowed"})
+    assert promoted(tmp_path / "1.csv") == ["b", "c"]
+    assert "stopped,over the limits" in (tmp_path / "1.csv").read_text().replace('"', "")
+    with pytest.raises(UserError, match="none of 3 trials"):
+        decide(histories, "macro_f1", 2, tmp_path / "2.csv", over=dict.fromkeys("abc", "9 parameters, 1 allowed"))
+
+
 def test_a_class_and_a_loss_decide_by_their_columns(tmp_path: Path) -> None:
     of_class = {name: history(tmp_path, name, values, "water_f1") for name, values in {"a": [0.1], "b": [0.9]}.items()}
     decide(of_class, "f1.water", 2, tmp_path / "class.csv")

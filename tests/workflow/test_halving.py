@@ -10,8 +10,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from experiment import ONE_SHARD, Project
+from made_records import record
 
+from swath.cost.measured import MOST
 from swath.files import sha256
+from swath.job.attempts import ENDING
 
 pytestmark = [pytest.mark.workflow, pytest.mark.long]
 
@@ -19,9 +22,16 @@ KNOWN = 0.001
 """A learning rate of the finished experiment, beside those that learn next to nothing."""
 
 
+SAID: dict[str, str] = {}
+"""What was said on the way, and what files held."""
+
+
 @pytest.fixture(scope="module")
 def halved(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A search of four trials on the finished experiment's chips, of which two are trained to the end."""
+    """A search of four trials on the finished experiment's chips, of which two are trained to the end.
+
+    The budget leaves room for one of them at first; when it is larger, the other goes on.
+    """
     folder = tmp_path_factory.mktemp("halved") / "project"
     ignored = shutil.ignore_patterns("models", "experiments", "predictions", "evals", "bundles")
     shutil.copytree(finished.folder, folder, symlinks=True, ignore=ignored)
@@ -30,8 +40,18 @@ def halved(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Proje
         "grid": {"train.learning_rate": [KNOWN, 1.0e-7, 1.0e-8, 1.0e-9]},
         "halving": {"first": 1, "factor": 2},
     }
-    project.snakemake(*ONE_SHARD)
+    for number in range(MOST):  # bundling is said to take an hour, so that one trial fits and two do not
+        record(project.results / "logs" / "bundle" / f"{number:012}{ENDING}", cpu=3600)
+    project.config["budget"] = {"cpu_hours": 1.5}
+    SAID["small budget"] = project.snakemake(*ONE_SHARD).stdout
+    SAID["its table"], SAID["its summary"] = (text_of(project, file) for file in ("rungs/1.csv", "summary.txt"))
+    project.config["budget"] = {"cpu_hours": 2.5}
+    SAID["larger budget"] = project.snakemake(*ONE_SHARD).stdout
     return project
+
+
+def text_of(project: Project, file: str) -> str:
+    return (project.results / "experiments" / "small" / file).read_text()
 
 
 def rung(project: Project) -> list[dict[str, str]]:
@@ -63,6 +83,16 @@ def test_the_best_go_on_to_the_models_of_uninterrupted_trainings(halved: Project
     assert len(common) == 1 and len(models(halved)) == 2
     assert all(models(halved)[key] == models(finished)[key] for key in common)
     assert len(stopped(halved)) == 2  # who was stopped has kept its checkpoint
+
+
+def test_a_budget_ends_it_in_time_and_a_larger_one_goes_on(halved: Project) -> None:
+    assert "The search is expected to end before its last trial" in SAID["small budget"]
+    rows = list(csv.DictReader(SAID["its table"].splitlines()))
+    assert [row["decision"] for row in rows] == ["goes on", "over budget", "stopped", "stopped"]
+    assert rows[1]["budget"] == "cpu_hours=1.5" and "CPU hours spent, about 2" in rows[1]["reason"]
+    assert "The budget ended the search: 1 of those that were to went on from rung 1" in SAID["its summary"]
+    assert "1.csv: the budget is larger now, it is decided anew" in SAID["larger budget"]
+    assert "The budget ended" not in text_of(halved, "summary.txt")
 
 
 def test_what_is_lost_or_damaged_of_a_rung_is_written_again_and_nothing_else(halved: Project) -> None:

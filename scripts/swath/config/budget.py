@@ -8,7 +8,7 @@ from swath.config.base import Section
 
 
 class Budget(Section):
-    """What the experiment may take; a run that is expected to take more, with what was taken before, does not start."""
+    """What the experiment may take: a run that is expected to take more does not start, and a search ends in time."""
 
     gpu_hours: PositiveFloat | None = None
     """Hours × GPUs, of all jobs together, whatever became of them."""

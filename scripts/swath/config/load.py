@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -262,16 +262,20 @@ def dotted(place: Location) -> str:
 
 
 def _known_keys(place: Location) -> list[str]:
-    """List the keys that the section at ``place`` knows."""
-    section: type[BaseModel] = Experiment
+    """List the keys that the section at ``place`` knows; keys of mappings and numbers of list entries lead into it."""
+    sections: list[type[BaseModel]] = [Experiment]
     for part in place:
-        field = keys_of(section).get(str(part))
-        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
-        sections = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
-        if not sections:
-            return []
-        section = sections[0]
-    return list(keys_of(section))
+        fields = [field for section in sections if (field := keys_of(section).get(str(part)))]
+        if fields:
+            sections = [section for field in fields for section in _sections_within(field.annotation)]
+    return list(keys_of(sections[0])) if sections else []
+
+
+def _sections_within(annotation: Any) -> list[type[BaseModel]]:
+    """List the sections that a field can hold, at any depth of unions, lists and mappings."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [section for inner in get_args(annotation) for section in _sections_within(inner)]
 
 
 def where(files: Sequence[str | Path], place: Location) -> str:

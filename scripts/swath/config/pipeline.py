@@ -36,6 +36,9 @@ class PipelineExperiment(Section):
         if self.sweep.search:
             expected = "nothing: what a module is to be called with has to be known before it is called"
             raise mistake("settings_conflict", expected, "take `random`", field=("sweep", "search"))
+        if self.sweep.limits.are_set:
+            expected = "nothing: what a module's trials need is not known"
+            raise mistake("settings_conflict", expected, "leave it out", field=("sweep", "limits"))
         return self
 
     @model_validator(mode="after")

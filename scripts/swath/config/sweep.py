@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from swath.config.base import Section, mistake
+from swath.config.conditions import check_conditions
 
 
 class Distribution(Section):
@@ -27,6 +28,10 @@ class Distribution(Section):
     choices: Annotated[list[Any], Field(min_length=1)] | None = None
     """Instead of a range: draw one of these."""
 
+    when: Annotated[dict[str, Any], Field(min_length=1)] | None = None
+    """Only for trials in which other settings have these values, such as `{model.encoder: resnet50}`, or one of several
+    in a list. Without, for all; a trial for which nothing holds keeps the config's own value."""
+
     @model_validator(mode="after")
     def _range_or_choices(self) -> Self:
         has_range = self.min is not None and self.max is not None
@@ -42,6 +47,10 @@ class Distribution(Section):
         return self
 
 
+Settings = Annotated[dict[str, Distribution | Annotated[list[Distribution], Field(min_length=1)]], Field(min_length=1)]
+"""Dotted setting → where its values lie: a range, or several, of which the first counts whose `when` holds."""
+
+
 class RandomSearch(Section):
     """Trials drawn at random."""
 
@@ -51,8 +60,13 @@ class RandomSearch(Section):
     seed: NonNegativeInt = 0
     """The same seed draws the same trials."""
 
-    settings: Annotated[dict[str, Distribution], Field(min_length=1)]
-    """Dotted setting → where its values are drawn from."""
+    settings: Settings
+    """Dotted setting → where its values are drawn from; a list of such ranges, where they have conditions (`when`)."""
+
+    @model_validator(mode="after")
+    def _conditions_can_hold(self) -> Self:
+        check_conditions(self.settings)
+        return self
 
 
 class Search(Section):
@@ -71,8 +85,13 @@ class Search(Section):
     seed: NonNegativeInt = 0
     """The same seed and the same results give the same proposals."""
 
-    settings: Annotated[dict[str, Distribution], Field(min_length=1)]
-    """Dotted setting → where its values are looked for."""
+    settings: Settings
+    """Dotted setting → where its values are looked for; a list of such ranges, where they have conditions (`when`)."""
+
+    @model_validator(mode="after")
+    def _conditions_can_hold(self) -> Self:
+        check_conditions(self.settings)
+        return self
 
 
 class Halving(Section):
@@ -91,6 +110,24 @@ class Repeats(Section):
 
     final: PositiveInt
     """How often each of them is trained, with seeds counting up from `train.seed`."""
+
+
+class Limits(Section):
+    """What a trial may need. One that needs more is never the winner, and a search proposes others."""
+
+    parameters: PositiveInt | None = None
+    """Most numbers that a network may learn. A search proposes no larger one, and none goes on from a rung."""
+
+    model_mb: PositiveFloat | None = None
+    """Most megabytes that a model may have, in 32-bit numbers; its bundle is a little smaller. As with `parameters`."""
+
+    gpu_hours: PositiveFloat | None = None
+    """Most hours × GPUs that a training may take, in the mean of a trial's folds and repeats; known once it is done."""
+
+    @property
+    def are_set(self) -> bool:
+        """Whether there are any."""
+        return any(limit is not None for limit in (self.parameters, self.model_mb, self.gpu_hours))
 
 
 class Select(Section):
@@ -123,6 +160,9 @@ class Sweep(Section):
     repeats: PositiveInt | Repeats = 1
     """How often each trial is trained, with seeds counting up from `train.seed`; with `halving`, `{final: 3}` repeats
     those that reach the last rung."""
+
+    limits: Limits = Limits()
+    """What a trial may need."""
 
     select: Select = Select()
     """How the winner is found."""

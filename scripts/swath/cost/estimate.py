@@ -7,13 +7,12 @@ from dataclasses import dataclass, field, replace
 from statistics import mean
 
 from swath.cost.measured import measured_prices
-from swath.cost.outlook import Outlook
-from swath.cost.prices import NOTHING, TRAININGS, TYPICAL, Price, Source, Time
+from swath.cost.outlook import Later, Outlook
+from swath.cost.prices import NEEDS_GPU, NOTHING, TRAININGS, TYPICAL, Price, Source, Time
 from swath.cost.probing import Probed, probe_runs
 from swath.cost.schedule import Place, PlannedJob, elapsed
 from swath.plan.keys import Run
 
-NEEDS_GPU = (*TRAININGS, "predict")
 ORDER = (
     *("havel", "havel_chips", "neon_trees", "splits", "encoder_weights", "scenes", "analyze", "chip", "propose"),
     *("train_rung", "rung", "train", "predict", "eval", "bundle", "leaderboard", "select", "summary", "final_report"),
@@ -89,7 +88,7 @@ class Estimate:
 
 
 def estimate(jobs: Sequence[PlannedJob], outlook: Outlook, place: Place, probes: bool) -> Estimate:
-    """Say what jobs will take.
+    """Say what jobs will take, with those that are not known yet.
 
     Args:
         jobs: What is to be done.
@@ -97,30 +96,43 @@ def estimate(jobs: Sequence[PlannedJob], outlook: Outlook, place: Place, probes:
         place: Where the jobs run.
         probes: Whether to try out what no earlier job tells.
     """
+    return estimates(jobs, outlook, place, probes)[0]
+
+
+def estimates(jobs: Sequence[PlannedJob], outlook: Outlook, place: Place, probes: bool) -> tuple[Estimate, Estimate]:
+    """Say what jobs will take with all that a search can bring, and with the least.
+
+    Args:
+        jobs, outlook, place, probes: As of :func:`estimate`.
+    """
     outlook.look()
-    jobs = _with_later(jobs, outlook)
-    rules = list(dict.fromkeys(job.rule for job in jobs))
+    all_jobs = _with_later(jobs, outlook.later())
+    rules = list(dict.fromkeys(job.rule for job in all_jobs))
     prices = dict(measured_prices(outlook.results, outlook.logs, rules))
     probed = Probed()
-    runs = _unknown_runs(jobs, outlook, prices, place.has_gpus) if probes else []
+    runs = _unknown_runs(all_jobs, outlook, prices, place.has_gpus) if probes else []
     if runs:
         probed = probe_runs(outlook, runs, set(prices), place.has_gpus)
     prices = {**{rule: price.on_machine(probed.imports) for rule, price in TYPICAL.items()}, **probed.prices, **prices}
-    lines, seconds = _lines(jobs, outlook, prices, place)
     foreign = bool(probed.prices) and place.has_gpus and not probed.on_gpu
-    return Estimate(
-        lines,
-        elapsed(jobs, seconds, place),
-        place,
-        [*probed.notes, *_notes(jobs, outlook, probed, foreign)],
-        foreign and any(rule in lines and "probed" in lines[rule].sources for rule in NEEDS_GPU),
-    )
+
+    def estimate_of(some: Sequence[PlannedJob]) -> Estimate:
+        lines, seconds = _lines(some, outlook, prices, place)
+        return Estimate(
+            lines,
+            elapsed(some, seconds, place),
+            place,
+            [*probed.notes, *_notes(some, outlook, probed, foreign)],
+            foreign and any(rule in lines and "probed" in lines[rule].sources for rule in NEEDS_GPU),
+        )
+
+    return estimate_of(all_jobs), estimate_of(_with_later(jobs, outlook.later(least=True)))
 
 
-def _with_later(jobs: Sequence[PlannedJob], outlook: Outlook) -> list[PlannedJob]:
+def _with_later(jobs: Sequence[PlannedJob], later: Later) -> list[PlannedJob]:
     """Add the jobs that are known once a checkpoint has run: what waits for it waits for them, too."""
     known = list(jobs)
-    for rule, unknown in outlook.later().items():
+    for rule, unknown in later.items():
         checkpoint = next((job for job in reversed(known) if job.rule == rule), None)
         if checkpoint is not None:
             known = _after(known, checkpoint, unknown)

@@ -69,7 +69,12 @@ def _by_kind(prices: Iterator[tuple[str, Price]]) -> dict[str, Price]:
     kinds: dict[str, list[Price]] = {}
     for kind, price in prices:
         kinds.setdefault(kind, []).append(price)
-    return {kind: sorted(found, key=lambda price: price.unit)[len(found) // 2] for kind, found in kinds.items()}
+    return {kind: middle(found) for kind, found in kinds.items()}
+
+
+def middle(prices: Sequence[Price]) -> Price:
+    """Return the middle one of some prices, by what a unit of work takes."""
+    return sorted(prices, key=lambda price: price.unit)[len(prices) // 2]
 
 
 def _trainings(results: Path, logs: Path) -> Iterator[tuple[str, Price]]:

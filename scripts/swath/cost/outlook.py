@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Protocol
 
 from swath.checks.context import REMEMBERED
 from swath.config.predict import Window
 from swath.config.train import Train
-from swath.cost.prices import BY_NUMBER, TRAININGS, Work, kind_of_prediction, kind_of_training
+from swath.cost.prices import BY_NUMBER, NEEDS_GPU, TRAININGS, Work, kind_of_prediction, kind_of_training
 from swath.cost.schedule import PlannedJob
 from swath.cost.work import chip_work, pixels_of, prediction_work, windows_for_chips
 from swath.files import read_state
@@ -21,8 +21,17 @@ from swath.plan.keys import Run
 from swath.plan.plan import LEARNED, Plan
 from swath.scenes.scene import Scene
 
+Later = Mapping[str, Sequence[tuple[str, dict[str, str]]]]
+"""Checkpoint → rule and wildcards of the jobs that are known once it has run."""
 IMAGES = {"semantic_segmentation": "img", "object_detection": "img"}
 """Task → the folder of images within a split's chips; of others, all files are images."""
+
+
+class AskLater(Protocol):
+    """Tells which jobs are known later."""
+
+    def __call__(self, least: bool = False) -> Later:
+        """Tell all that a search can bring, or the least."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +51,8 @@ class Outlook:
         results, logs: Folders.
         scenes_behind: The scenes that a job of a stage works on.
         chips_of: The files of a model's chips.
-        later: Checkpoint → jobs that are known once it has run, of any runs, as many: rule and wildcards.
+        later: Checkpoint → jobs that are known once it has run, of any runs, as many: rule and wildcards; of trainings
+            also ``begun``, epochs that will be behind them. Asked with ``least``, those that any budget leaves.
         kept: Chips key and split → which share of the windows that are looked at becomes chips, where that was tried.
         sizes: Scene → its size, as far as it is known.
     """
@@ -52,7 +62,7 @@ class Outlook:
     logs: Path
     scenes_behind: Callable[[str, Any], Sequence[Scene]]
     chips_of: Callable[[Any], Sequence[str]]
-    later: Callable[[], Mapping[str, Sequence[tuple[str, dict[str, str]]]]]
+    later: AskLater
     kept: dict[tuple[str, str], float] = field(default_factory=dict)
     sizes: dict[str, Size] = field(default_factory=dict)
     _chips: dict[tuple[str, int | None], tuple[float, float, bool]] = field(default_factory=dict)
@@ -116,8 +126,8 @@ class Outlook:
     def work(self, job: PlannedJob) -> Work:
         """Say how much work a job is."""
         if job.rule in TRAININGS:
-            until = job.wildcards.get("epochs")
-            return self.training_work(self.plan.run_with("models", job.wildcards["key"]), int(until) if until else None)
+            until, begun = (int(job.wildcards[name]) if name in job.wildcards else None for name in ("epochs", "begun"))
+            return self.training_work(self.plan.run_with("models", job.wildcards["key"]), until, begun)
         stages = {"scenes": "scenes", "analyze": "stats", "chip": "chips", "predict": "predictions", "eval": "evals"}
         if job.rule not in stages:
             return Work()
@@ -134,16 +144,28 @@ class Outlook:
         assert job.rule in BY_NUMBER
         return Work(pixels_of(sizes))
 
-    def training_work(self, run: Run, until: int | None = None) -> Work:
-        """Say how much work a training is, to its end or to an epoch: at most so much, where it can stop early."""
+    def gpus(self, rule: str, wildcards: Mapping[str, str]) -> int:
+        """Say how many GPUs a job asks for."""
+        if rule in TRAININGS:
+            return self.plan.run_with("models", wildcards["key"]).trial.settings.train.gpus
+        return int(rule in NEEDS_GPU)
+
+    def training_work(self, run: Run, until: int | None = None, begun: int | None = None) -> Work:
+        """Say how much work a training is: at most so much, where it can stop early.
+
+        Args:
+            run: The run.
+            until: To this epoch, if not to the end.
+            begun: From this epoch, of one that is to come; if not said, from where the run's training is.
+        """
         train: Train = run.trial.settings.train
         pixels = run.trial.settings.chips.size**2
         training, validation, is_most = self.chips(run)
         stops = bool(train.patience or train.max_gpu_hours)
-        left = max((until or train.epochs) - self._epochs_done(run), 0)
+        left = max((until or train.epochs) - (self.epochs_done(run) if begun is None else begun), 0)
         return Work(training * pixels, validation * pixels, left, is_most=is_most or stops)
 
-    def _epochs_done(self, run: Run) -> int:
+    def epochs_done(self, run: Run) -> int:
         """Tell how many epochs an interrupted training has behind it, by the names of its checkpoints."""
         folders = [*(self.results / "models" / run.models / "checkpoints").glob("*")]
         if not folders:

@@ -14,6 +14,8 @@ BY_NUMBER = ("scenes", "analyze", "chip", "eval")
 """Rules whose jobs say how much work they are, and whose kind is the rule."""
 TRAININGS = ("train", "train_rung")
 """Rules that train: to the end, or for some epochs."""
+NEEDS_GPU = (*TRAININGS, "predict")
+"""Rules that compute on a GPU, if there is one."""
 NOT_OF_SPEED = ("weights",)
 """Settings of a network that say nothing of how fast it is."""
 OF_SPEED = (

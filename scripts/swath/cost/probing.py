@@ -13,10 +13,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from swath.config.records import of_json, to_json
 from swath.config.train import available_cores
 from swath.cost.outlook import Outlook
 from swath.cost.prices import IMPORTS, Price, Time
-from swath.files import short_hash
+from swath.files import read_state, short_hash, write_json
 from swath.plan.keys import Run
 from swath.plan.plan import LEARNED
 from swath.scenes.paths import local_paths_of
@@ -28,6 +31,8 @@ MOST_TRAININGS, MOST_SAMPLES = 6, 12
 MOST_SCENES = {"train": 6, "validation": 2}
 """Scenes of which chips are cut for that."""
 LOG = Path(".snakemake/swath-probe.log")
+PRICES = Path(".snakemake/swath-probed.json")
+"""What was found: asked where a search decides what a budget leaves room for, and nothing is measured yet."""
 
 
 @dataclass
@@ -80,6 +85,7 @@ def probe_runs(outlook: Outlook, runs: Sequence[Run], known: Collection[str], ha
     if isinstance(answer, str):
         return Probed(notes=[answer])
     probed = _read(outlook, answer, chosen, has_gpus)
+    write_json(PRICES, {kind: to_json(price) for kind, price in {**remembered(), **probed.prices}.items()})
     if busy > available_cores():
         probed.notes.append(
             f"others were computing here (a load of {busy:.0f} on {available_cores()} cores): times by the clock are "
@@ -88,6 +94,14 @@ def probe_runs(outlook: Outlook, runs: Sequence[Run], known: Collection[str], ha
     if left := len(kinds) - len(chosen):
         probed.notes.append(f"{left} kinds of trainings were not probed: they are taken for the mean of the others")
     return probed
+
+
+def remembered() -> dict[str, Price]:
+    """Return what earlier probes have found: kind → price; nothing of what another version of Swath has written."""
+    try:
+        return {kind: of_json(Price, price) for kind, price in (read_state(PRICES) or {}).items()}
+    except ValidationError:
+        return {}
 
 
 def _sample(outlook: Outlook, run: Run) -> dict[str, Any]:

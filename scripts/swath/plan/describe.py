@@ -39,6 +39,7 @@ def describe_runs(runs: Sequence[Run], results: str) -> list[FinishedRun]:
             maps=f"{results}/predictions/{run.predictions}",
             evals={split: f"{results}/evals/{key}" for split, key in run.evals.items()},
             log=f"{results}/logs/train/{run.models}.log",
+            gpus=run.trial.settings.train.gpus,
         )
         for run in runs
     ]

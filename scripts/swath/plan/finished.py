@@ -20,6 +20,7 @@ class FinishedRun:
         model, bundle, maps: Folders of results.
         evals: Split (validation, test) → folder of its metrics, where it is evaluated.
         log: What its training has to say.
+        gpus: How many its training uses, where there are some.
     """
 
     name: str
@@ -32,6 +33,7 @@ class FinishedRun:
     maps: str
     evals: dict[str, str]
     log: str
+    gpus: int = 1
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from swath.config.conditions import ranges_of
 from swath.config.experiment import Experiment
 from swath.config.sweep import Search
 from swath.files import read_state, short_hash
@@ -39,5 +40,14 @@ def _read(experiment: str, number: int, search: Search) -> list[dict[str, Any]]:
     content = read_state(Path(proposals_file(experiment, number)))
     if not isinstance(content, dict) or content.get("made_for") != made_for(search):
         return []
-    points = [point for point in content["points"] if set(point) == set(search.settings)]
-    return [{setting: point[setting] for setting in search.settings} for point in points]
+    points = [point for point in content["points"] if point and set(point) <= set(search.settings)]
+    return [
+        {setting: _as_listed(search, setting, point[setting]) for setting in search.settings if setting in point}
+        for point in points
+    ]
+
+
+def _as_listed(search: Search, setting: str, value: Any) -> Any:
+    """Return the choice that a value is: the order of a mapping's keys, which names trials, is lost in JSON."""
+    choices = (choice for ranges in ranges_of(search.settings, setting) for choice in ranges.choices or ())
+    return next((choice for choice in choices if choice == value), value)

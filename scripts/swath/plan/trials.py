@@ -14,9 +14,10 @@ from typing import Any
 from pydantic import JsonValue, ValidationError
 
 from swath.config.base import Section
+from swath.config.conditions import assembled, ranges_of, ways_to
 from swath.config.experiment import Experiment
 from swath.config.load import Config, Location, problems_of, where, without_empty_sections
-from swath.config.sweep import Distribution, Search, Sweep
+from swath.config.sweep import Distribution, Search, Settings, Sweep
 from swath.errors import Problem, UserError, did_you_mean
 from swath.files import cut_to_bytes, short_hash
 
@@ -67,7 +68,7 @@ def trials_of(
         raise UserError(problems)
     if search:
         _check_limits(experiment, config, files, search)
-        own = {name: _value_of(experiment, name) for name in search.settings}
+        own = assembled(search.settings, lambda name, *_: _value_of(experiment, name))
         first = [(place, values or own) for place, values in first]
     points = [(place, values, 1) for place, values in first]
     points += [(SEARCHED, values, number) for number, round_ in enumerate(proposed, 1) for values in round_]
@@ -100,19 +101,24 @@ def sweep_points(sweep: Sweep) -> Iterator[tuple[Location, dict[str, JsonValue]]
     if sweep.random:
         generator = random.Random(sweep.random.seed)
         for _ in range(sweep.random.samples):
-            yield (
-                ("sweep", "random", "settings"),
-                {setting: draw(generator, distribution) for setting, distribution in sweep.random.settings.items()},
-            )
+            yield ("sweep", "random", "settings"), drawn(generator, sweep.random.settings)
     if not (sweep.grid or sweep.trials or sweep.random):
         yield ("sweep",), {}
 
 
 def _check_limits(experiment: Experiment, config: Config, files: Sequence[str | Path], search: Search) -> None:
     """Make sure that the config allows what a search can propose: the ends of every range, and every choice."""
-    for setting, distribution in search.settings.items():
-        for value in distribution.choices or [value_at(0.0, distribution), value_at(1.0, distribution)]:
-            _with_values(experiment, config, files, SEARCHED, {setting: value})
+    for setting in search.settings:
+        for distribution in ranges_of(search.settings, setting):
+            ends = distribution.choices or [value_at(0.0, distribution), value_at(1.0, distribution)]
+            for others in ways_to(search.settings, distribution):
+                for value in ends:
+                    _with_values(experiment, config, files, SEARCHED, {**others, setting: value})
+
+
+def drawn(generator: random.Random, settings: Settings) -> dict[str, JsonValue]:
+    """Draw a trial."""
+    return assembled(settings, lambda setting, number, distribution: draw(generator, distribution))
 
 
 def draw(generator: random.Random, distribution: Distribution) -> JsonValue:

@@ -174,6 +174,25 @@ def parallel_trials(findings: Findings) -> list[str]:
     return [] if leaderboard is None else [str(trial) for trial in leaderboard["trial"]]
 
 
+def cost_chart(findings: Findings) -> Any | None:
+    """Draw every trial's score over what its training took; blue are those of the Pareto set. None with few trials."""
+    leaderboard, score = findings.table("leaderboard"), f"{findings.metric}_mean"
+    if leaderboard is None or len(leaderboard) < 3 or not {score, "pareto"} <= set(leaderboard):
+        return None
+    front = leaderboard["pareto"].astype(bool)
+    chart = plain_figure(
+        title="What a score costs", x_axis_label="seconds of training", y_axis_label=f"validation {findings.metric}"
+    )
+    line = leaderboard[front].sort_values("seconds")
+    chart.line(line["seconds"], line[score], color=BLUE, alpha=0.4)
+    columns = {"x": leaderboard["seconds"], "y": leaderboard[score], "trial": leaderboard["trial"]}
+    source = _source({**columns, "colour": np.where(front, BLUE, GREY)})
+    dots = chart.scatter("x", "y", source=source, size=8, color="colour", alpha=0.8)
+    tooltips = [("trial", "@trial"), (findings.metric, "@y{0.0000}"), ("seconds", "@x{0.0}")]
+    chart.add_tools(HoverTool(renderers=[dots], tooltips=tooltips))
+    return chart
+
+
 def _marks(column: Any) -> list[tuple[float, str]]:
     """Say what stands where on an axis: the ends of numbers, and each of other values."""
     if pd.api.types.is_numeric_dtype(column):

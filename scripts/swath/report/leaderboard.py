@@ -3,42 +3,57 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from swath.config.records import to_json
+from swath.config.sweep import Limits
 from swath.errors import Problem, UserError
 from swath.files import read_json, write_json
 from swath.metrics.intervals import of_mean
 from swath.plan.finished import FinishedRun, Winner
 from swath.report.comparison import compare_with_winner, write_comparisons
+from swath.search.limits import gpu_hours, nothing_within, over_limits
 
 SCORES = ("macro_f1", "accuracy", "balanced_accuracy", "kappa", "mean_iou", "mAP50", "mAP")
 """Metrics, as far as the task has them."""
 BY_CLASS = ("f1", "iou", "precision", "recall")
+OVER = "over_limits"
+"""Column of the limits that a trial is over; there is one where there are limits."""
 OF_CLASS = tuple(f"{kind}." for kind in BY_CLASS)
 
 
-def compare(runs: Sequence[FinishedRun], metric: str, trials: Path, leaderboard: Path, comparison: Path) -> None:
+def compare(
+    runs: Sequence[FinishedRun],
+    metric: str,
+    trials: Path,
+    leaderboard: Path,
+    comparison: Path,
+    limits: Limits | None = None,
+    over: Mapping[str, str] | None = None,
+) -> None:
     """Write the tables of runs, of trials, and of the winner against the others.
 
     Args:
         runs: The runs.
         metric: The metric that decides.
         trials: CSV to write, a row per run: trial, swept values, fold (if there are folds), seed, epochs, seconds,
-            validation metrics, folders.
+            GPU hours of training, validation metrics, folders.
         leaderboard: CSV to write, a row per trial, the best first: rank, trial, swept values, folds (if there are
             any), repeats, mean and standard deviation over folds and repeats of every metric, the 95 % interval of the
-            mean of the one that decides, epochs, mean seconds of training.
+            mean of the one that decides, epochs, mean seconds and GPU hours of training, whether no other trial is as
+            good for less (``pareto``), and with limits, which the trial is over; those that are over some come last.
         comparison: CSV to write, a row per trial that is compared with the winner: see
             :class:`swath.report.comparison.Comparison`.
+        limits: What a trial may need.
+        over: Trial → which of them its network is over.
     """
     table = pd.DataFrame([_row(run) for run in runs])
     table.to_csv(trials, index=False)
-    ranked = rank(table, runs, metric)
+    ranked = rank(table, runs, metric, limits, over)
     ranked.to_csv(leaderboard, index=False)
     write_comparisons(compare_with_winner(runs, table, ranked, metric), comparison)
 
@@ -54,6 +69,7 @@ def _row(run: FinishedRun) -> dict[str, Any]:
         "seed": run.seed,
         "epochs": len(timing),
         "seconds": round(float(timing["seconds"].sum()), 1),
+        "gpu_hours": round(gpu_hours(timing.to_dict("records"), run.gpus), 5),
         **{name: metrics[name] for name in SCORES if name in metrics},
         **{f"{kind}.{name}": value for kind in BY_CLASS for name, value in metrics.get(kind, {}).items()},
         "model": run.model,
@@ -61,7 +77,13 @@ def _row(run: FinishedRun) -> dict[str, Any]:
     }
 
 
-def rank(table: pd.DataFrame, runs: Sequence[FinishedRun], metric: str) -> pd.DataFrame:
+def rank(
+    table: pd.DataFrame,
+    runs: Sequence[FinishedRun],
+    metric: str,
+    limits: Limits | None = None,
+    over: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
     """Average over folds and repeats and sort, the best trial first; ties go to the trial listed first.
 
     A metric that is undefined in a fold, such as F1 of a class that does not occur in it, is left out of the mean; but
@@ -81,10 +103,33 @@ def rank(table: pd.DataFrame, runs: Sequence[FinishedRun], metric: str) -> pd.Da
                 interval = of_mean(known.tolist(), folds=folds.get("folds", 1))
                 row |= {f"{score}_low": interval.low if interval else math.nan}
                 row |= {f"{score}_high": interval.high if interval else math.nan}
-        rows.append({**row, "epochs": group["epochs"].max(), "seconds": round(group["seconds"].mean(), 1)})
+        taken = {name: group[name].mean() for name in ("seconds", "gpu_hours")}
+        rows.append({**row, "epochs": group["epochs"].max(), **{name: round(one, 5) for name, one in taken.items()}})
+        if limits and limits.are_set:
+            said = (over or {}).get(str(trial)), over_limits(limits, {"gpu_hours": taken["gpu_hours"]})
+            rows[-1][OVER] = "; ".join(filter(None, said))
     ranked = pd.DataFrame(rows).sort_values(f"{metric}_mean", ascending=False, kind="stable")
+    if OVER in ranked:
+        ranked = ranked.sort_values(OVER, key=lambda column: column != "", kind="stable")
     ranked.insert(0, "rank", range(1, len(ranked) + 1))
+    cost = "gpu_hours" if ranked["gpu_hours"].any() else "seconds"
+    ranked.insert(len(ranked.columns) - (OVER in ranked), "pareto", on_front(ranked[f"{metric}_mean"], ranked[cost]))
     return ranked
+
+
+def on_front(scores: Iterable[float], costs: Iterable[float]) -> list[bool]:
+    """Mark the Pareto set: trials that no other one beats in score or cost without being behind in the other.
+
+    Args:
+        scores: The larger, the better; a trial without one (NaN) is not in it.
+        costs: The smaller, the better.
+    """
+    pairs = list(zip(scores, costs, strict=True))
+    return [
+        not math.isnan(score)
+        and not any(other >= score and less <= cost and (other > score or less < cost) for other, less in pairs)
+        for score, cost in pairs
+    ]
 
 
 def _with_zeros(group: pd.DataFrame, score: str) -> Any:
@@ -103,8 +148,13 @@ def select_winner(trials: str | Path, leaderboard: str | Path, metric: str, winn
         trials, leaderboard: The tables that :func:`compare` wrote.
         metric: The metric that decides.
         winner: JSON to write: the fields of :class:`swath.plan.finished.Winner`.
+
+    Raises:
+        UserError: If the metric is undefined in every run, or every trial is over the limits.
     """
     best = pd.read_csv(leaderboard).iloc[0]
+    if isinstance(said := best.get(OVER), str):
+        raise nothing_within("no trial", [f"{best['trial']}, {said}"])
     runs = pd.read_csv(trials)
     runs = runs[runs["trial"] == best["trial"]]
     known = runs[metric].astype(float)

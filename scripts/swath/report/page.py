@@ -21,6 +21,7 @@ from swath.config.tasks import DETECTION, SEGMENTATION
 from swath.files import publish_directory
 from swath.pages.template import template
 from swath.report.charts import (
+    cost_chart,
     curve_charts,
     parallel_chart,
     parallel_trials,
@@ -33,6 +34,7 @@ from swath.report.charts import (
 from swath.report.comparison import interval_of
 from swath.report.costs import costs_by_stage, shared
 from swath.report.findings import Findings
+from swath.report.leaderboard import OVER
 from swath.report.methods import CITATIONS, libraries, paragraph
 from swath.report.panes import BOX_COLOURS, MapData, map_data, panes, scenes_worst_first, score_of_scene
 from swath.report.pictures import as_webp
@@ -41,6 +43,7 @@ from swath.report.provenance import MOST_FILES, checksums_of_inputs, checksums_o
 from swath.report.results import keep_experiment
 from swath.report.rungs import rung_chart, rung_rows, trials_of_rungs
 from swath.report.worst import MOST_WINDOWS, WrongWindow, reliability, suspicious_labels, window_pictures, wrong_windows
+from swath.search.rungs import how_the_budget_ended_it
 
 TEMPLATE, SCRIPT = Path(__file__).with_name("report.html.jinja"), "report.js"
 MOST_ROWS = 100
@@ -64,6 +67,7 @@ class Making:
         logs: Folder of logs, and of what jobs took.
         manifests: Where its scenes are described.
         rungs: Tables of who went on from each, if trials were stopped early.
+        rounds: What a search has proposed, by round.
         rung_metric: The metric that decided there.
     """
 
@@ -75,6 +79,7 @@ class Making:
     logs: str
     manifests: Sequence[str]
     rungs: Sequence[str] = ()
+    rounds: Sequence[str] = ()
     rung_metric: str = ""
 
 
@@ -114,6 +119,9 @@ def _page(
     settings, parallel = list(charts), parallel_chart(findings)
     if parallel is not None:
         charts["parallel"] = parallel
+    costs = cost_chart(findings)
+    if costs is not None:
+        charts["costs"] = costs
     rungs = trials_of_rungs([Path(table) for table in making.rungs])
     if rungs is not None:
         charts["rungs"] = rung_chart(rungs, making.rung_metric)
@@ -135,6 +143,7 @@ def _page(
         picture=_headline_picture(findings),
         finished=len(findings.finished),
         wanted=len(findings.runs),
+        ended=how_the_budget_ended_it(map(Path, making.rungs), map(Path, making.rounds)),
         board=_leaderboard(findings),
         metric=findings.metric,
         titles=titles_of({name: chart for name, chart in charts.items() if name != "panes"}),
@@ -256,6 +265,7 @@ def _leaderboard(findings: Findings) -> dict[str, Any] | None:
     rows = []
     for row in table.head(MOST_ROWS).to_dict("records"):
         verdict = verdicts.get(row["trial"])
+        over = f"over the limits: {row[OVER]}" if isinstance(row.get(OVER), str) else ""
         rows.append(
             {
                 "rank": row["rank"],
@@ -268,7 +278,8 @@ def _leaderboard(findings: Findings) -> dict[str, Any] | None:
                 "others": [row[f"{name}_mean"] for name in others],
                 "epochs": row["epochs"],
                 "seconds": row["seconds"],
-                "verdict": "the winner" if row["rank"] == 1 else _said(verdict),
+                "pareto": bool(row.get("pareto")),
+                "verdict": "the winner" if row["rank"] == 1 else over or _said(verdict),
                 "why": verdict["why"] if verdict else "",
                 "together": row["rank"] == 1 or (verdict is not None and verdict["winner_is"] != "better"),
             }

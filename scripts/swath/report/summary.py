@@ -19,7 +19,7 @@ from swath.report.leaderboard import OF_CLASS
 from swath.report.links import link_run, link_runs, metrics_file
 from swath.scenes.facts import SceneFacts
 from swath.scenes.splits import read_split
-from swath.search.rungs import who_went_on
+from swath.search.rungs import how_the_budget_ended_it, who_went_on
 
 THINGS = {SEGMENTATION: "pixels", DETECTION: "boxes", CLASSIFICATION: "cells"}
 
@@ -35,6 +35,7 @@ def sum_up(
     metric: str,
     scenes: Sequence[SceneFacts],
     rungs: Sequence[Path],
+    rounds: Sequence[Path],
     colours: Sequence[str],
     outputs: Mapping[str, Path],
 ) -> None:
@@ -48,6 +49,7 @@ def sum_up(
         metric: The metric that decided.
         scenes: Facts of all scenes.
         rungs: Tables of who went on from each, in their order, if trials were stopped early.
+        rounds: What a search has proposed, by round.
         colours: By class id.
         outputs: Files to write: ``summary`` (text) and ``picture`` (PNG).
     """
@@ -68,7 +70,8 @@ def sum_up(
     draw_prediction(scene, prediction, metrics["classes"], colours, title, outputs["picture"])
     unlabelled = sum(by_id[name].label_raster is None for name in maps(run, "test"))
     tables = pd.read_csv(leaderboard), pd.read_csv(comparison)
-    text = _text(folder, task, runs, run, chosen, *tables, metric, unlabelled, who_went_on(rungs))
+    early = who_went_on(rungs), how_the_budget_ended_it(rungs, rounds)
+    text = _text(folder, task, runs, run, chosen, *tables, metric, unlabelled, *early)
     outputs["summary"].write_text(text)
 
 
@@ -105,12 +108,13 @@ def _text(
     metric: str,
     unlabelled: int,
     rungs: Sequence[str],
+    ended: Sequence[str],
 ) -> str:
     trials = leaderboard["trial"].nunique()
     what = (
         f"{trials} trials and {len(runs)} trainings to the end" if rungs else f"{trials} trials, {len(runs)} trainings"
     )
-    lines = [f"{folder.name}: {what}", *rungs, ""]
+    lines = [f"{folder.name}: {what}", *rungs, *ended, ""]
     shown = [
         column for column in leaderboard.columns if not column.startswith(OF_CLASS) or column.startswith(f"{metric}_")
     ]

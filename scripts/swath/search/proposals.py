@@ -13,18 +13,25 @@ import csv
 import math
 import random
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from pydantic import JsonValue
 
-from swath.config.sweep import Distribution, Search
+from swath.config.conditions import assembled, range_in_use, ranges_of
+from swath.config.sweep import Distribution, Limits, Search, Settings
 from swath.files import short_hash
 from swath.metrics.history import monitored
-from swath.plan.trials import draw, readable_number, value_at
+from swath.plan.trials import drawn, readable_number, value_at
+from swath.search.limits import gpu_hours, nothing_within, over_limits
 from swath.search.rungs import best_so_far
+
+LIMITS = "limits"
+"""What the constraint is called to Optuna: above 0 for a trial that is over them."""
 
 Point = dict[str, JsonValue]
 """Dotted setting → value."""
@@ -38,80 +45,149 @@ class Outcome:
         values: Dotted setting → value.
         metrics: CSV with a row per epoch that it was trained for.
         finished: Whether it was trained to its end, not stopped at a rung.
+        gpus: How many it was trained on.
     """
 
     values: Point
     metrics: str
     finished: bool
+    gpus: int = 1
 
 
-def propose(search: Search, number: int, outcomes: Sequence[Outcome], metric: str) -> list[Point]:
-    """Propose the trials of a round.
+MOST_TRIES = 50
+"""Points that are looked at for one that keeps to the limits, on average."""
+Judge = Callable[[Point], str]
+"""Says which limits a trial's network is over; nothing of one that keeps to them."""
+
+
+def propose(
+    search: Search,
+    number: int,
+    outcomes: Sequence[Outcome],
+    metric: str,
+    limits: Limits | None = None,
+    judge: Judge = lambda point: "",
+) -> list[Point]:
+    """Propose the trials of a round, fewer where not as many are found that keep to the limits.
 
     Args:
         search: The setting.
         number: Of the round, from 1.
         outcomes: What has come of the trials of all earlier rounds.
         metric: Of the epochs' metrics, the one that decides; of a loss, the smallest value is the best.
+        limits: What a trial may need.
+        judge: Says which of the limits a network is over, which is known before it is trained.
+
+    Raises:
+        UserError: If no point is found that keeps to the limits.
     """
+    limits = limits or Limits()
     if search.sampler == "random":
-        return _random(search, number)
-    if search.sampler == "qmc" or number == 1 or not outcomes:
-        return _sobol(search, number)
-    return _tpe(search, number, outcomes, metric)
+        points = _random(search, number)
+    elif search.sampler == "qmc" or number == 1 or not outcomes:
+        return _sobol(search, number, judge)
+    else:
+        points = _tpe(search, number, outcomes, metric, limits, judge)
+    return _within(points, search.per_round, search.per_round * MOST_TRIES, judge)
 
 
-def _random(search: Search, number: int) -> list[Point]:
+def _within(points: Iterator[Point], wanted: int, tries: int, judge: Judge) -> list[Point]:
+    """Take the first points that keep to the limits."""
+    found: list[Point] = []
+    over: list[str] = []
+    for point in islice(points, tries):
+        if said := judge(point):
+            over.append(said)
+        else:
+            found.append(point)
+        if len(found) == wanted:
+            return found
+    if not found:
+        raise nothing_within(f"none of {tries} proposals", over)
+    return found
+
+
+def _random(search: Search, number: int) -> Iterator[Point]:
     """Draw a round's points, the same whatever was drawn before."""
     generator = random.Random(short_hash([search.seed, number]))
-    return [
-        {setting: draw(generator, distribution) for setting, distribution in search.settings.items()}
-        for _ in range(search.per_round)
-    ]
+    while True:
+        yield drawn(generator, search.settings)
 
 
-def _sobol(search: Search, number: int) -> list[Point]:
-    """Take a round's stretch of Sobol's sequence."""
+def _sobol(search: Search, number: int, judge: Judge) -> list[Point]:
+    """Take a round's stretch of Sobol's sequence, in which every setting has a dimension, whichever range holds."""
     from scipy.stats import qmc
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a stretch need not be a power of two
-        sequence = qmc.Sobol(len(search.settings), rng=search.seed).random(number * search.per_round)
-    return [
-        {
-            setting: value_at(float(share), distribution)
-            for (setting, distribution), share in zip(search.settings.items(), row, strict=True)
-        }
-        for row in sequence[-search.per_round :]
-    ]
+    sequence = qmc.Sobol(len(search.settings), rng=search.seed)
+
+    def points() -> Iterator[Point]:
+        while True:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # a stretch need not be a power of two
+                (row,) = sequence.random(1)
+            shares = dict(zip(search.settings, map(float, row), strict=True))
+            yield assembled(search.settings, partial(_at, shares))
+
+    before = (number - 1) * search.per_round
+    wanted = before + search.per_round
+    found = _within(points(), wanted, wanted * MOST_TRIES, judge)
+    return found[before:] or found[-search.per_round :]
 
 
-def _tpe(search: Search, number: int, outcomes: Sequence[Outcome], metric: str) -> list[Point]:
-    """Ask a tree-structured Parzen estimator that knows all outcomes."""
+def _at(shares: Mapping[str, float], setting: str, number: int, distribution: Distribution) -> JsonValue:
+    return value_at(shares[setting], distribution)
+
+
+def _tpe(
+    search: Search, number: int, outcomes: Sequence[Outcome], metric: str, limits: Limits, judge: Judge
+) -> Iterator[Point]:
+    """Ask a tree-structured Parzen estimator that knows all outcomes.
+
+    Every range of a setting is a parameter of its own, which a trial has if the range holds: with conditions, those
+    parameters are looked at together that trials have together.
+    """
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     seed = int(short_hash([search.seed, number], 8), 16)
+    settings = search.settings
+    has_conditions = any(isinstance(ranges, list) or ranges.when for ranges in settings.values())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=0, multivariate=True, constant_liar=True)
+        sampler = optuna.samplers.TPESampler(
+            seed=seed, n_startup_trials=0, multivariate=True, group=has_conditions, constant_liar=True
+        )
     study = optuna.create_study(sampler=sampler, direction="minimize" if metric.endswith("loss") else "maximize")
-    spaces = {setting: _space(distribution) for setting, distribution in search.settings.items()}
-    known = [(outcome, *_score(outcome, metric)) for outcome in outcomes]
-    for outcome, epochs, score in known:
-        values = {
-            name: _inner(outcome.values[name], search.settings[name]) for name in spaces if name in outcome.values
-        }
-        if math.isnan(score) or len(values) < len(spaces) or None in values.values():
+    for outcome in outcomes:
+        epochs, score = _score(outcome, metric)
+        known = _parameters(settings, outcome.values)
+        if math.isnan(score) or not known:
             continue
-        told = {"value": score} if outcome.finished else {"intermediate_values": {epochs: score}}
+        told: dict[str, Any] = {"value": score} if outcome.finished else {"intermediate_values": {epochs: score}}
+        if limits.are_set:
+            over = judge(outcome.values) or over_limits(limits, _needed(outcome))
+            told["constraints"] = {LIMITS: 1.0 if over else 0.0}
         state = optuna.trial.TrialState.COMPLETE if outcome.finished else optuna.trial.TrialState.PRUNED
-        study.add_trial(optuna.trial.create_trial(params=values, distributions=spaces, state=state, **told))
-    asked = [study.ask(spaces).params for _ in range(search.per_round)]
-    return [
-        {setting: _outer(params[setting], distribution) for setting, distribution in search.settings.items()}
-        for params in asked
-    ]
+        params, spaces = ({name: pair[part] for name, pair in known.items()} for part in (0, 1))
+        study.add_trial(optuna.trial.create_trial(params=params, distributions=spaces, state=state, **told))
+
+    while True:
+        trial = study.ask()
+        point = assembled(settings, partial(_suggested, trial))
+        if judge(point):
+            trial.set_constraint(LIMITS, 1.0)
+            study.tell(trial, 0.0)  # it is known to be over, whatever its score would be
+        yield point
+
+
+def _needed(outcome: Outcome) -> dict[str, float]:
+    """Say what a training took, where that is known."""
+    timing = Path(outcome.metrics).with_name("timing.csv")
+    if not outcome.finished or not timing.is_file():
+        return {}
+    with timing.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {"gpu_hours": gpu_hours(rows, outcome.gpus)}
 
 
 def _score(outcome: Outcome, metric: str) -> tuple[int, float]:
@@ -133,6 +209,37 @@ def _space(distribution: Distribution) -> Any:
     if distribution.integer:
         return IntDistribution(round(distribution.min), round(distribution.max), log=distribution.log)
     return FloatDistribution(distribution.min, distribution.max, log=distribution.log)
+
+
+def _parameters(settings: Settings, values: Point) -> dict[str, tuple[Any, Any]] | None:
+    """Say what a trial is to Optuna: parameter → value and where it can lie; None for one that lies outside."""
+    found: dict[str, tuple[Any, Any]] = {}
+    for setting in settings:
+        number = range_in_use(settings, setting, values)
+        if number is None:
+            continue
+        distribution = ranges_of(settings, setting)[number]
+        value = _inner(values[setting], distribution) if setting in values else None
+        if value is None:
+            return None
+        found[_parameter(setting, number)] = value, _space(distribution)
+    return found
+
+
+def _parameter(setting: str, number: int) -> str:
+    return f"{setting} {number}" if number else setting
+
+
+def _suggested(trial: Any, setting: str, number: int, distribution: Distribution) -> JsonValue:
+    """Ask Optuna for a value."""
+    name = _parameter(setting, number)
+    if distribution.choices is not None:
+        return _outer(trial.suggest_categorical(name, range(len(distribution.choices))), distribution)
+    assert distribution.min is not None and distribution.max is not None
+    if distribution.integer:
+        low, high = round(distribution.min), round(distribution.max)
+        return _outer(trial.suggest_int(name, low, high, log=distribution.log), distribution)
+    return _outer(trial.suggest_float(name, distribution.min, distribution.max, log=distribution.log), distribution)
 
 
 def _inner(value: JsonValue, distribution: Distribution) -> Any:

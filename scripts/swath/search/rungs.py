@@ -22,9 +22,11 @@ from swath.config.experiment import Experiment
 from swath.config.sweep import Halving
 from swath.config.tasks import MONITORS, MONITORS_BY_CLASS
 from swath.metrics.history import monitored
+from swath.search.limits import nothing_within
+from swath.search.room import Room, ended_before, read_limits, written
 
-GOES_ON, STOPPED = "goes on", "stopped"
-FIELDS = ("rank", "trial", "epochs", "score", "decision", "reason")
+GOES_ON, STOPPED, OVER = "goes on", "stopped", "over budget"
+FIELDS = ("rank", "trial", "epochs", "score", "decision", "reason", "budget")
 
 
 def rungs_of(halving: Halving | None, epochs: int) -> list[int]:
@@ -82,23 +84,53 @@ class Standing:
     score: float
 
 
-def decide(histories: Mapping[str, Path], metric: str, factor: int, table: Path) -> None:
+def decide(
+    histories: Mapping[str, Path],
+    metric: str,
+    factor: int,
+    table: Path,
+    room: Room | None = None,
+    over: Mapping[str, str] | None = None,
+) -> None:
     """Write who goes on from a rung, the best first, and why.
 
     Args:
         histories: Trial → CSV with a row per epoch, as ``metrics.csv``.
         metric: The metric that decides; of a loss, the smallest value is the best.
         factor: One in so many goes on.
-        table: CSV to write: rank, trial, epochs, score, decision, reason.
+        table: CSV to write: rank, trial, epochs, score, decision, reason; of those that would go on but for the budget,
+            the budget.
+        room: For how many the budget leaves room; without it, for all.
+        over: Trial → the limits that its network is over; none of these goes on.
+
+    Raises:
+        UserError: If all trials are over the limits.
     """
-    standings = ranked([_standing(trial, path, metric) for trial, path in histories.items()], metric)
-    wanted = number_promoted(len(standings), factor)
+    over = over or {}
+    standings = sorted(standings_of(histories, metric), key=lambda standing: bool(over.get(standing.trial)))
+    within = sum(not over.get(trial) for trial in histories)
+    if histories and not within:
+        raise nothing_within(f"none of {len(histories)} trials", list(over.values()))
+    wanted = min(number_promoted(len(standings), factor), within)
     with table.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(FIELDS)
         for rank, standing in enumerate(standings, 1):
-            decision, reason = _decision(rank, standing, wanted, len(standings), metric)
-            writer.writerow([rank, standing.trial, standing.epochs, repr(standing.score), decision, reason])
+            decision, reason, budget = *_decision(rank, standing, wanted, len(standings), metric), ""
+            if said := over.get(standing.trial):
+                decision, reason = STOPPED, f"over the limits: {said}"
+            elif room and room.number < rank <= wanted:
+                decision, reason, budget = OVER, room.reason, written(room.limits)
+            writer.writerow([rank, standing.trial, standing.epochs, repr(standing.score), decision, reason, budget])
+
+
+def standings_of(histories: Mapping[str, Path], metric: str) -> list[Standing]:
+    """Tell how trials stand at a rung, the best first.
+
+    Args:
+        histories, metric: As of :func:`decide`.
+    """
+    return ranked([_standing(trial, path, metric) for trial, path in histories.items()], metric)
 
 
 def ranked(standings: Iterable[Standing], metric: str) -> list[Standing]:
@@ -114,14 +146,31 @@ def ranked(standings: Iterable[Standing], metric: str) -> list[Standing]:
 
 def promoted(table: Path) -> list[str] | None:
     """Read who goes on from a rung, the best first; None where that is not known, or cannot be read."""
+    rows = _rows(table)
+    if rows is None:
+        return None
+    on = [row["trial"] for row in rows if row["decision"] == GOES_ON]
+    return on if on or any(row["decision"] == OVER for row in rows) else None
+
+
+def cut_short(table: Path) -> Room | None:
+    """Read whether the budget has kept trials from going on from a rung; None if it has not."""
+    rows = _rows(table) or []
+    over = [row for row in rows if row["decision"] == OVER]
+    if not over:
+        return None
+    number = sum(row["decision"] == GOES_ON for row in rows)
+    return Room(number, over[0]["reason"], read_limits(over[0]["budget"]))
+
+
+def _rows(table: Path) -> list[dict[str, str]] | None:
+    """Read a table; None where it is not there, or damaged."""
     try:
         with table.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error):
         return None
-    if not rows or any(set(row) != set(FIELDS) for row in rows):
-        return None
-    return [row["trial"] for row in rows if row["decision"] == GOES_ON] or None
+    return None if not rows or any(set(row) != set(FIELDS) for row in rows) else rows
 
 
 def who_went_on(tables: Sequence[Path]) -> list[str]:
@@ -134,14 +183,33 @@ def who_went_on(tables: Sequence[Path]) -> list[str]:
     for number, of_round in groupby(tables, key=lambda table: table.stem.rpartition("-")[0]):
         stations, last = [], 0
         for table in of_round:
-            with table.open(newline="", encoding="utf-8") as file:
-                rows = list(csv.DictReader(file))
-            epochs = max(int(row["epochs"]) for row in rows)
+            rows = _rows(table) or []
+            epochs = max((int(row["epochs"]) for row in rows), default=0)
             stations.append(f"{len(rows)} for {epochs} epoch{'s' * (epochs > 1)}")
             last = len(promoted(table) or ())
         which = f"Round {number}" if number else "Successive halving"
         lines.append(f"{which}: {', '.join(stations)}, {last} to the end")
     return [*lines, f"Who went on, and why: {tables[0].parent}/"] if lines else []
+
+
+def how_the_budget_ended_it(tables: Iterable[Path], rounds: Iterable[Path]) -> list[str]:
+    """Say where the budget has ended a search, in a line each; nothing if it has not.
+
+    Args:
+        tables: As of :func:`who_went_on`; those that are not there yet are passed over.
+        rounds: ``search/round-<number>.json``, in their order.
+    """
+    cut = ((table.stem, cut_short(table)) for table in tables)
+    lines = [
+        f"The budget ended the search: {room.number or 'none'} of those that were to went on from rung {rung} "
+        f"({room.reason})"
+        for rung, room in cut
+        if room
+    ]
+    ended = ((file.stem.rpartition("-")[2], ended_before(file)) for file in rounds)
+    return lines + [
+        f"The budget ended the search: round {number} was not begun ({room.reason})" for number, room in ended if room
+    ]
 
 
 def _standing(trial: str, history: Path, metric: str) -> Standing:

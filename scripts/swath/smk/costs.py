@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from swath.checks.context import CheckRequest
 from swath.config.budget import Budget
 from swath.config.load import where
+from swath.config.records import to_json
 from swath.config.train import available_cores
 from swath.cost.outlook import Outlook
 from swath.cost.prices import TRAININGS
@@ -22,16 +22,19 @@ from swath.cost.schedule import Place, PlannedJob
 from swath.errors import Problem, UserError
 from swath.job.gpus import visible_gpus
 from swath.job.spent import Spent, attempts_in, files_below, spent
+from swath.search.room import LIMITS
 from swath.smk.command_line import executor_named
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
     from swath.cost.estimate import Estimate
+    from swath.cost.limit import Job
 
 PROBES = "SWATH_ESTIMATE"
 """Set for the dry run that `snakemake estimate` is: what is not known is tried out, and everything is told."""
 DRY = ("dryrun", "touch")
 NO_WORK = {"all", "estimate"}
-USES_GPU = (*TRAININGS, "predict", "apply_part")
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,8 @@ class Costs:
     table: Path
     threads: Callable[[Any], int]
 
-    @cached_property
     def spent(self) -> Spent:
-        """What the experiment has taken so far: the total of `cost.csv`."""
+        """Add up what the experiment has taken so far: the total of `cost.csv`."""
         keys: dict[str, list[str]] = {}
         for of_run in self.keys().values():
             for rule, held in of_run.items():
@@ -100,9 +102,14 @@ def is_estimate() -> bool:
 
 def expected(workflow: Any, costs: Costs, probes: bool) -> Estimate:
     """Estimate what the planned jobs will take."""
-    from swath.cost.estimate import estimate
+    return expected_at_most(workflow, costs, probes)[0]
 
-    return estimate(planned_jobs(workflow, costs), costs.outlook, place_of(workflow), probes)
+
+def expected_at_most(workflow: Any, costs: Costs, probes: bool) -> tuple[Estimate, Estimate]:
+    """Estimate what the planned jobs will take with all that a search can bring, and with the least."""
+    from swath.cost.estimate import estimates
+
+    return estimates(planned_jobs(workflow, costs), costs.outlook, place_of(workflow), probes)
 
 
 def planned_jobs(workflow: Any, costs: Costs) -> list[PlannedJob]:
@@ -130,9 +137,7 @@ def planned_jobs(workflow: Any, costs: Costs) -> list[PlannedJob]:
 
 
 def _gpus(costs: Costs, rule: str, wildcards: Mapping[str, str]) -> int:
-    if rule in TRAININGS:
-        return costs.outlook.plan.run_with("models", wildcards["key"]).trial.settings.train.gpus
-    return int(rule in USES_GPU)
+    return 1 if rule == "apply_part" else costs.outlook.gpus(rule, wildcards)
 
 
 def place_of(workflow: Any) -> Place:
@@ -152,36 +157,63 @@ def _executor(workflow: Any) -> str:
     return executor_named(sys.argv[1:]) if name in DRY else name
 
 
+def room_left(
+    costs: Costs, certain: Sequence[Job], jobs_of: Callable[[int], Sequence[Job]], most: int
+) -> dict[str, JsonValue] | None:
+    """Say for how many trials the budget leaves room, as JSON values of a :class:`swath.search.room.Room`.
+
+    Args:
+        costs: What has to be known of the experiment.
+        certain, jobs_of, most: As of :func:`swath.cost.limit.room_for`.
+
+    Returns:
+        None without a budget.
+    """
+    if costs.budget.gpu_hours is None and costs.budget.cpu_hours is None:
+        return None
+    from swath.cost.limit import room_for  # not while parsing
+
+    return to_json(room_for(costs.budget, costs.spent(), costs.outlook, certain, jobs_of, most))
+
+
 def check_budget(workflow: Any, costs: Costs) -> None:
     """Refuse a run that is expected to take more than the experiment may; what is not known is tried out.
+
+    A search is refused if even the least takes more; otherwise it may end before its last trial.
 
     Raises:
         UserError: If it is.
     """
-    limits = {"gpu_hours": costs.budget.gpu_hours, "cpu_hours": costs.budget.cpu_hours}
-    if not any(limits.values()):
+    limits = {name: limit for name in LIMITS if (limit := getattr(costs.budget, name)) is not None}
+    if not limits:
         return
-    found, before = expected(workflow, costs, probes=True), costs.spent
+    found, least = expected_at_most(workflow, costs, probes=True)
+    before = costs.spent()
     problems = []
     for name, limit in limits.items():
-        if limit is None:
-            continue
-        words = name.replace("_", " ").replace("cpu", "CPU").replace("gpu", "GPU")
         if found.unknown or (name == "gpu_hours" and found.gpu_unknown):
             reason = "; ".join(found.notes) or f"nothing is known of {', '.join(found.unknown)}"
             print(f"Not compared with budget.{name}: {reason}.", file=sys.stderr)
             continue
-        spent_before, to_come = getattr(before, name), getattr(found, name)
-        if spent_before + to_come > limit:
+        spent_before, to_come, at_least = (getattr(one, name) for one in (before, found, least))
+        words = f"{spent_before:.3g} spent, about {at_least:.3g} to come"
+        if spent_before + at_least > limit:
+            what = f"{spent_before + at_least:.3g} {LIMITS[name]}: {words}"
             problems.append(
                 Problem(
                     "over_budget",
                     where(costs.configs, ("budget", name)),
                     f"budget.{name}",
-                    f"{spent_before + to_come:.3g} {words}: {spent_before:.3g} spent, about {to_come:.3g} to come",
+                    what if at_least == to_come else f"{what} for the least that a search can be",
                     f"at most {limit:g}",
                     "try fewer trials, repeats or epochs, or raise it; `snakemake estimate` says what takes how long",
                 )
+            )
+        elif spent_before + to_come > limit:
+            print(
+                f"The search is expected to end before its last trial: with all of them it would take "
+                f"{spent_before + to_come:.3g} {LIMITS[name]}, and budget.{name} is {limit:g}.",
+                file=sys.stderr,
             )
     if problems:
         raise UserError(problems)

@@ -74,6 +74,7 @@ class RunContext:
         request: Tells what the preflight is to check; None where nothing is known before a job has run.
         validation: Where the preflight's report goes.
         read_while_planning: Results that say which jobs there are.
+        overtaken: Tells those of them that a budget has cut short which is larger now.
         confirmed: Whether the command says yes to what it would ask.
         made_later: Tells the files of jobs that are only known once a checkpoint has run.
         trainings: Tells the experiment's runs, as far as they are known.
@@ -95,6 +96,7 @@ class RunContext:
     request: Callable[[], CheckRequest] | None = None
     validation: str = ""
     read_while_planning: Sequence[str] = ()
+    overtaken: Callable[[], Sequence[str]] = list
     confirmed: bool = False
     made_later: Callable[[], Sequence[str]] = list
     trainings: Callable[[], Sequence[FinishedRun]] = list
@@ -164,6 +166,7 @@ def after_planning(workflow: Any, context: RunContext) -> None:
             say_nothing()
         else:
             _forget_unreadable(context.read_while_planning)
+            _forget_overtaken(context.overtaken())
         repository = context.repository.resolve()
         if Path(workflow.main_snakefile).resolve().parent in (repository, repository / "workflow"):
             # another workflow's lines are its own affair
@@ -276,6 +279,13 @@ def _forget_unreadable(files: Sequence[str]) -> None:
         if file.is_file() and (read_state(file) if file.suffix == ".json" else promoted(file)) is None:
             file.unlink()
             _tell_of_damage(f"{file}: cannot be read")
+
+
+def _forget_overtaken(files: Sequence[str]) -> None:
+    """Remove decisions that a smaller budget has cut short: they are taken anew, and trainings go on."""
+    for file in files:
+        Path(file).unlink()
+        print(f"{file}: the budget is larger now, it is decided anew.", file=sys.stderr)
 
 
 def _tell_of_damage(damage: str) -> None:

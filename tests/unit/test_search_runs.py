@@ -1,0 +1,239 @@
+"""Which runs a search has by now, which it will have, and what is made of the winner: what rules ask for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from experiment import SMALL
+from made_records import record
+from rule_functions import functions_of
+
+from swath.config.load import load_experiment
+from swath.config.records import to_json
+from swath.cost.outlook import Outlook, Size
+from swath.errors import UserError
+from swath.files import write_json
+from swath.job.attempts import ENDING
+from swath.plan.describe import keys_by_run
+from swath.plan.plan import Plan, make_plan
+from swath.plan.proposed import made_for, proposals_file
+from swath.scenes.scene import Scene
+from swath.search.room import Room, check_room
+from swath.search.rungs import decide, how_the_budget_ended_it
+from swath.smk.costs import Costs
+
+FILES = "search_inputs.smk", "search_outlook.smk", "targets.smk"
+SCENES = [
+    Scene(name, split, f"{name}.tif", f"{name}.geojson")
+    for name, split in {"a": "train", "b": "train", "c": "validation", "d": "test"}.items()
+]
+RATES = [0.1, 0.01, 0.001, 0.0001]
+HALVED = {"grid": {"train.learning_rate": RATES}, "halving": {"first": 1, "factor": 2}, "repeats": {"final": 3}}
+SEARCHED = {
+    "search": {"rounds": 3, "per_round": 4, "settings": {"train.learning_rate": {"min": 1e-4, "max": 0.1}}},
+    "halving": {"first": 1, "factor": 2},
+}
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def plan_of(sweep: dict[str, Any], budget: Mapping[str, float] | None = None) -> Plan:
+    config = {**deepcopy(SMALL), "scenes": {"table": "scenes.csv"}, "sweep": sweep, "budget": budget or {}}
+    config["train"]["epochs"] = 4
+    return make_plan(load_experiment(config), SCENES, config)
+
+
+def propose(plan: Plan, number: int, rates: Sequence[float]) -> None:
+    assert plan.experiment.sweep.search
+    points = [{"train.learning_rate": rate} for rate in rates]
+    file = Path(proposals_file("small", number))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_json(file, {"made_for": made_for(plan.experiment.sweep.search), "points": points})
+
+
+def decide_rung(rules: dict[str, Any], round_: int, number: int, room: Room | None = None) -> None:
+    """Let all trials of a rung be trained: those with the highest learning rates are the best."""
+    histories = {}
+    for name, run in rules["trials_at"](round_, number, False).items():
+        histories[name] = Path(rules["metrics_at"](run, number))
+        histories[name].parent.mkdir(parents=True, exist_ok=True)
+        histories[name].write_text(f"epoch,macro_f1\n1,{run.trial.values['train.learning_rate']}\n")
+    table = Path(rules["table_of_rung"](round_, number))
+    table.parent.mkdir(parents=True, exist_ok=True)
+    decide(histories, "macro_f1", 2, table, room)
+
+
+def counted(jobs: Sequence[tuple[str, dict[str, str]]]) -> Counter[str]:
+    return Counter(rule for rule, _ in jobs)
+
+
+def test_a_winner_of_other_trials_counts_for_nothing() -> None:
+    rules = functions_of(plan_of({"grid": {"train.learning_rate": RATES}}), *FILES)
+    winner = Path("results/experiments/small/winner.json")
+    winner.parent.mkdir(parents=True)
+    write_json(winner, {"run": "learning_rate=7,seed=0"})
+    assert rules["test_of_winner"](SimpleNamespace()) == []
+    write_json(winner, {"run": "learning_rate=0.01,seed=0"})
+    run = next(run for run in rules["PLAN"].runs if run.name == "learning_rate=0.01,seed=0")
+    assert rules["test_of_winner"](SimpleNamespace()) == [
+        f"results/predictions/{run.predictions}/test.json",
+        f"results/evals/{run.evals['test']}/test.json",
+    ]
+
+
+def test_what_rungs_will_bring_is_counted_until_it_is_decided() -> None:
+    rules = functions_of(plan_of(HALVED), *FILES)  # four trials for an epoch, two for two, one to the end, three times
+    of_models = {"train": 3, "predict": 3, "eval": 3, "bundle": 3}
+    assert counted(rules["jobs_of_search"]()) == {"train_rung": 2, **of_models}
+    decide_rung(rules, 1, 1)
+    assert counted(rules["jobs_of_search"]()) == of_models
+    decide_rung(rules, 1, 2)
+    assert rules["jobs_of_search"]() == []
+    assert [run.name for run in rules["final_runs"](waits=False)] == [f"learning_rate=0.1,seed={n}" for n in range(3)]
+
+
+def test_who_was_stopped_is_told_by_the_last_rung_that_it_got_to() -> None:
+    rules = functions_of(plan_of(HALVED), *FILES)
+    assert rules["left_out"]() == {}
+    decide_rung(rules, 1, 1)
+    decide_rung(rules, 1, 2)
+    found = rules["left_out"]()
+    assert {run: Path(file).name for run, file in found.items()} == {
+        "learning_rate=0.01,seed=0": "rung-2.csv",
+        "learning_rate=0.001,seed=0": "rung-1.csv",
+        "learning_rate=0.0001,seed=0": "rung-1.csv",
+    }
+
+
+def test_what_rounds_will_bring_is_counted_until_they_are_proposed() -> None:
+    plan = plan_of(SEARCHED)  # rounds of four, the config's own values in the first
+    rules = functions_of(plan, *FILES)
+    # a round is four trials (the first five) for an epoch, two (three) for two, one (two) to the end
+    assert counted(rules["jobs_of_search"]()) == {
+        **{"train_rung": 5 + 3 + 2 * (4 + 2), "train": 2 + 1 + 1},
+        **{"predict": 4, "eval": 4, "bundle": 4},
+    }
+    propose(plan, 1, [*RATES[:3], 0.05])
+    rules["runs_of_round"](1, waits=True)
+    assert rules["checkpoints"].asked == [("propose", {"round": 1})]
+    assert counted(rules["jobs_of_search"]())["train_rung"] == 2 + 2 * (4 + 2)  # one of them has the config's values
+
+
+def test_what_is_to_come_begins_where_the_rung_before_ends() -> None:
+    jobs = functions_of(plan_of(HALVED), *FILES)["jobs_of_search"]()
+    trainings = [(wildcards.get("epochs"), wildcards["begun"]) for rule, wildcards in jobs if "train" in rule]
+    assert trainings == [("2", "1"), ("2", "1"), (None, "2"), (None, "0"), (None, "0")]  # repeats from the beginning
+
+
+# --- a budget that ends a search ------------------------------------------------------------------
+
+
+def costs_of(plan: Plan) -> Costs:
+    """What experiments whose scenes have 192 × 192 pixels take."""
+    outlook = Outlook(
+        plan,
+        Path("results"),
+        Path("results/logs"),
+        scenes_behind=lambda stage, wildcards: plan.scenes_of("validation"),
+        chips_of=lambda wildcards: ["not-there.zip"],
+        later=lambda least=False: {},
+        sizes={scene.id: Size(192, 192) for scene in plan.scenes},
+    )
+    return Costs(outlook, lambda: keys_by_run(plan.runs), [], plan.experiment.budget, [], Path("cost.csv"), lambda _: 1)
+
+
+def end_before(plan: Plan, number: int, limits: dict[str, float]) -> Path:
+    """Let a round be one that the budget has ended the search before."""
+    assert plan.experiment.sweep.search
+    file = Path(proposals_file("small", number))
+    ended = to_json(Room(0, "39 GPU hours spent, about 3 to come, 40 allowed", limits))
+    write_json(file, {"made_for": made_for(plan.experiment.sweep.search), "points": [], "ended": ended})
+    return file
+
+
+def test_after_a_round_that_the_budget_ends_nothing_is_asked_for() -> None:
+    plan = plan_of({**SEARCHED, "halving": None})
+    propose(plan, 1, RATES)
+    file = end_before(plan, 2, {"gpu_hours": 40.0})
+    rules = functions_of(plan, *FILES)
+    assert len(rules["final_runs"]()) == 4
+    assert [wildcards["round"] for _, wildcards in rules["checkpoints"].asked] == [1, 2]
+    assert rules["proposals_of_all_rounds"](None) == [proposals_file("small", 1), str(file)]
+    assert rules["jobs_of_search"]() == [] and rules["last_decision"]() == {"propose": str(file)}
+    told = how_the_budget_ended_it([], map(Path, rules["proposals_of_rounds"](waits=False)))
+    assert told == [
+        "The budget ended the search: round 2 was not begun (39 GPU hours spent, about 3 to come, 40 allowed)"
+    ]
+
+
+def test_a_larger_budget_decides_anew() -> None:
+    for limit, again in ((30, False), (40, False), (41, True), (None, True)):
+        plan = plan_of(SEARCHED, budget={"gpu_hours": limit} if limit else {})
+        propose(plan, 1, RATES)
+        file = end_before(plan, 2, {"gpu_hours": 40.0})
+        assert functions_of(plan, *FILES)["decided_by_less"]() == [str(file)] * again
+
+
+def test_a_rung_that_the_budget_cuts_short_ends_the_search() -> None:
+    plan = plan_of({**SEARCHED, "halving": {"first": 2, "factor": 2}})
+    propose(plan, 1, RATES)
+    rules = functions_of(plan, *FILES)
+    rules["runs_of_round"](1, waits=True)
+    decide_rung(rules, 1, 1)
+    propose(plan, 2, [0.2, 0.3, 0.4, 0.5])
+    rules["runs_of_round"](2, waits=True)
+    decide_rung(rules, 2, 1, Room(0, "39 GPU hours spent, about 3 to come, 40 allowed", {"gpu_hours": 40.0}))
+    assert len(rules["final_runs"]()) == 2 and rules["jobs_of_search"]() == []
+    assert len(rules["left_out"]()) == 6
+    assert rules["tables_of_all_rungs"](None) == [rules["table_of_rung"](1, 1), rules["table_of_rung"](2, 1)]
+    assert rules["last_decision"]() == {"rung": rules["table_of_rung"](2, 1)}
+
+
+def test_the_least_that_a_search_can_be_is_its_first_round_with_one_trial_to_the_end() -> None:
+    plan = plan_of(SEARCHED)
+    rules = functions_of(plan, *FILES)
+    of_model = {"train": 1, "predict": 1, "eval": 1, "bundle": 1}
+    assert counted(rules["least_of_search"]()) == {"train_rung": 5 + 1, **of_model}
+    propose(plan, 1, RATES)
+    rules["runs_of_round"](1, waits=True)
+    assert counted(rules["least_of_search"]()) == {"train_rung": 1, **of_model}  # the others are no longer in doubt
+    decide_rung(rules, 1, 1)
+    assert counted(rules["least_of_search"]()) == of_model
+    decide_rung(rules, 1, 2)
+    assert rules["least_of_search"]() == []
+
+
+@pytest.mark.parametrize(("limit", "number"), [(100, 2), (1.0, 2), (0.8, 1), (0.5, 0)])
+def test_as_many_go_on_as_the_budget_leaves_room_for(limit: float, number: int) -> None:
+    """A training of two epochs has taken 0.3 hours, and so will the next two; metrics and a bundle take seconds."""
+    plan = plan_of({**HALVED, "halving": {"first": 2, "factor": 2}, "repeats": 1}, budget={"cpu_hours": limit})
+    rules = functions_of(plan, *FILES)
+    decide_rung(rules, 1, 1)
+    Path(rules["table_of_rung"](1, 1)).unlink()
+    for run in plan.runs:
+        checkpoints = Path("results/models", run.models, "checkpoints", "fingerprint")
+        checkpoints.mkdir(parents=True)
+        (checkpoints / "last-00002-0000000.ckpt").touch()
+    record(Path("results/logs/train_rung") / f"{plan.runs[0].models}-2{ENDING}", seconds=1000, cpu=0.3 * 3600)
+    rules["CONTEXT"] = SimpleNamespace(costs=costs_of(plan))
+    room = rules["room_for_trials"](SimpleNamespace(rung="1"), None)
+    assert room["number"] == number
+    if number < 2:
+        assert room["reason"].startswith("0.3 CPU hours spent, about ") and room["limits"] == {"cpu_hours": limit}
+
+
+def test_a_budget_without_room_for_a_single_trial_is_told() -> None:
+    room = Room(0, "39 GPU hours spent, about 3 to come, 40 allowed", {"gpu_hours": 40.0})
+    with pytest.raises(UserError, match=r"over_budget[\s\S]*budget\.gpu_hours[\s\S]*not even the best trial"):
+        check_room(room, [])
+    check_room(Room(1, room.reason, room.limits), [])
+    check_room(None, [])
