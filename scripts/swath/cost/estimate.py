@@ -114,6 +114,7 @@ def estimates(jobs: Sequence[PlannedJob], outlook: Outlook, place: Place, probes
     if runs:
         probed = probe_runs(outlook, runs, set(prices), place.has_gpus)
     prices = {**{rule: price.on_machine(probed.imports) for rule, price in TYPICAL.items()}, **probed.prices, **prices}
+    prices = {kind: price.forked() for kind, price in prices.items()} if place.forks else prices
     foreign = bool(probed.prices) and place.has_gpus and not probed.on_gpu
 
     def estimate_of(some: Sequence[PlannedJob]) -> Estimate:

@@ -46,6 +46,8 @@ class Time(NamedTuple):
 
 
 NOTHING = Time()
+FORK = Time(0.4, 0.3)
+"""Until a job works that is forked from a process that has imported the libraries."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class Price:
         start: Until a job's work begins; of jobs whose work has no number, all of it.
         unit, validation: A unit of work.
         epoch: An epoch of a training, beside its chips.
+        imports: How much of `start` goes into importing libraries.
         bytes: What a job publishes, whatever its work.
         bytes_of_unit: What it publishes of a unit of work.
         source: From where this is known.
@@ -82,6 +85,7 @@ class Price:
     unit: Time = NOTHING
     validation: Time = NOTHING
     epoch: Time = NOTHING
+    imports: Time = NOTHING
     bytes: float = 0.0
     bytes_of_unit: float = 0.0
     source: Source = "measured"
@@ -98,8 +102,16 @@ class Price:
     def on_machine(self, imports: Time) -> Price:
         """Return a typical price as it is on a machine where importing the libraries takes so long."""
         seconds, cpu = imports.seconds / IMPORTS.seconds, imports.cpu / IMPORTS.cpu
-        start, unit = (Time(one.seconds * seconds, one.cpu * cpu) for one in (self.start, self.unit))
-        return replace(self, start=start, unit=unit)
+        parts = (self.start, self.unit, self.imports)
+        start, unit, imported = (Time(one.seconds * seconds, one.cpu * cpu) for one in parts)
+        return replace(self, start=start, unit=unit, imports=imported)
+
+    def forked(self) -> Price:
+        """Return the price where jobs are forked from a process that has imported the libraries."""
+        if self.source == "measured":
+            return self
+        left = self.start.plus(self.imports.times(-1))
+        return replace(self, start=Time(max(left.seconds, FORK.seconds), max(left.cpu, FORK.cpu)), imports=NOTHING)
 
 
 Prices = Mapping[str, Price]
@@ -137,7 +149,9 @@ def _network(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 def _typical(cpu: float, made: float = 0.0, unit: float = 0.0) -> Price:
     """Price a job that has a core to itself: CPU seconds, bytes, CPU seconds for a unit of work."""
-    return Price(Time(1.1 * cpu, cpu), Time(1.1 * unit, unit), bytes=made, source="typical")
+    start = Time(1.1 * cpu, cpu)
+    imports = Time(min(start.seconds, IMPORTS.seconds), min(start.cpu, IMPORTS.cpu))
+    return Price(start, Time(1.1 * unit, unit), imports=imports, bytes=made, source="typical")
 
 
 IMPORTS = Time(7.2, 6.5)

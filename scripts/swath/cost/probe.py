@@ -9,166 +9,50 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from swath.config.chips import Chips
-from swath.config.imagery import Imagery
-from swath.config.predict import Window
-from swath.config.records import of_json
-from swath.config.stage import StageSettings
-from swath.cost.work import chip_work, pixels_of, windows_for_chips
+from swath.config.records import to_json
+from swath.cost.answers import Answer, Cut, Tried
+from swath.cost.sample import Sample, clock
 from swath.errors import UserError
 from swath.job.environment import set_up_computing
 from swath.job.temporary import own_temporary_folder
-from swath.scenes.facts import ScenesSpec
-from swath.scenes.scene import Scene
-
-MOST_WINDOWS = 50
-"""Random windows that are looked at in a scene: what share of them becomes chips shows sooner."""
-MOST_SECONDS = 20.0
-"""So long scenes are prepared and cut, one after the other; one of each split at least."""
-Taken = dict[str, float]
-"""``seconds`` and ``cpu``."""
 
 
-@contextmanager
-def clock() -> Iterator[Taken]:
-    """Measure what is done within."""
-    taken, begun, cpu = {"seconds": 0.0, "cpu": 0.0}, time.perf_counter(), time.process_time()
-    yield taken
-    taken["seconds"], taken["cpu"] = time.perf_counter() - begun, time.process_time() - cpu
-
-
-def probe(request: Mapping[str, Any]) -> dict[str, Any]:
+def probe(request: Mapping[str, Any]) -> Answer:
     """Try out what a request names.
 
     Args:
         request: ``samples`` (chips key → settings and scenes), and ``trainings`` (kind → model, window, chips key).
-
-    Returns:
-        ``start``: until the libraries are there; ``samples``: per chips key what was cut of how many windows, and what
-        stages took; ``trainings``: per kind what chips, windows and epochs take, or ``problem`` in words.
     """
     with clock() as start:
         from swath.cost.probed_training import probe_training
-    answer: dict[str, Any] = {"start": start, "samples": {}, "trainings": {}}
+    samples: dict[str, Sample] = {}
+    cut: dict[str, Cut] = {}
+    tried: dict[str, Tried | str] = {}
     with own_temporary_folder(), tempfile.TemporaryDirectory() as temporary:
-        samples: dict[str, Sample] = {}
         for key, settings in request["samples"].items():
             folder = Path(temporary) / key
             folder.mkdir()
             samples[key] = Sample(settings, folder)
-            answer["samples"][key] = samples[key].cut()
+            cut[key] = samples[key].cut()
         for number, (kind, training) in enumerate(request["trainings"].items()):
             print(f"probing training {number + 1} of {len(request['trainings'])}", file=sys.stderr, flush=True)
+            folder = Path(temporary) / f"training-{number}"
             try:
-                answer["trainings"][kind] = probe_training(
-                    training, samples[training["chips"]], Path(temporary) / f"training-{number}"
-                )
+                tried[kind] = probe_training(training, samples[training["chips"]], folder)
             except UserError as error:
-                answer["trainings"][kind] = {"problem": str(error)}
-    return answer
-
-
-class Sample:
-    """Some scenes of an experiment, prepared and cut as its stages do.
-
-    Args:
-        settings: ``task``, ``imagery``, ``labels``, ``chips``, ``spec`` (of the stage scenes), ``scenes`` (rows).
-        folder: For what is made.
-    """
-
-    def __init__(self, settings: Mapping[str, Any], folder: Path):
-        from swath.rv.pipeline import scene_options
-
-        self.folder = folder
-        self.spec = of_json(ScenesSpec, settings["spec"])
-        self.classes = self.spec.classes
-        self.chips = Chips(**settings["chips"])
-        self.settings = StageSettings(
-            task=settings["task"],
-            imagery=Imagery(**settings["imagery"]),
-            chips=self.chips,
-            labels=self.spec.labels,
-        )
-        self.scenes = [of_json(Scene, row) for row in settings["scenes"]]
-        self.facts: list[Any] = []
-        self.zips: list[str] = []
-        stats = [str(folder / "stats" / "train_scenes" / "stats.json")] if settings["normalized"] else []
-        self.options = scene_options(self.settings, stats, self.classes)
-        self.bands = 0
-
-    def cut(self) -> dict[str, Any]:
-        """Prepare and cut scenes until there are enough.
-
-        Returns:
-            ``windows`` and ``chips`` per split; ``scenes``, ``analyze``, ``chip``: what they took, and their work.
-        """
-        from swath.rv.chip import cut_chips
-        from swath.rv.chip_files import CHIP_FILES, FOLDERS
-        from swath.scenes.analyze import analyze
-        from swath.scenes.manifest import check_imagery, read_manifests
-        from swath.scenes.prepare import prepare_scenes
-
-        begun = time.monotonic()
-        with clock() as preparing:
-            for number, scene in enumerate(self.scenes):
-                if {facts.split for facts in self.facts} == {"train", "validation"} and (
-                    time.monotonic() - begun > MOST_SECONDS
-                ):
-                    break
-                manifest = self.folder / f"{number}.json"
-                prepare_scenes([scene], self.spec, self.folder / str(number), manifest)
-                self.facts += read_manifests([manifest])
-        self.bands = check_imagery(self.facts, self.settings.imagery)
-        training = [facts for facts in self.facts if facts.split == "train"]
-        with clock() as analysing:
-            if self.options.stats:
-                Path(self.options.stats).parent.mkdir(parents=True)
-                analyze(training, self.settings.imagery, Path(self.options.stats))
-        few = self.chips.model_copy(update={"per_scene": min(self.chips.per_scene, MOST_WINDOWS)})
-        counts, windows, work = dict.fromkeys(FOLDERS, 0), dict.fromkeys(FOLDERS, 0), 0.0
-        with clock() as cutting:
-            for split in FOLDERS:
-                held = [facts for facts in self.facts if facts.split == split]
-                archive = self.folder / f"{split}-0.zip"
-                cut_chips(held, split, few, self.options, self.classes, archive)
-                counts[split] = _count(archive, CHIP_FILES[self.settings.task], FOLDERS[split], self.folder)
-                windows[split] = sum(windows_for_chips(facts, few) for facts in held)
-                work += chip_work(held, few)
-                self.zips.append(str(archive))
-        return {
-            "windows": windows,
-            "chips": counts,
-            "scenes": {**preparing, "work": len(self.facts)},
-            "analyze": {**analysing, "work": pixels_of(training)},
-            "chip": {**cutting, "work": work},
-            "zipped": sum(Path(file).stat().st_size for file in self.zips),
-        }
-
-
-def _count(archive: Path, files: Any, name: str, folder: Path) -> int:
-    from swath.files import unzip
-
-    with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        unzip(archive, Path(temporary))
-        return int(files.count(Path(temporary) / name))
-
-
-def window_of(values: Mapping[str, Any]) -> Window:
-    """Read a resolved window."""
-    return Window.model_validate(dict(values))
+                tried[kind] = str(error)
+    return Answer(start.time, cut, tried)
 
 
 def main() -> None:
     """Answer a request from the input, in a file."""
     set_up_computing()
     answer = probe(json.load(sys.stdin))
-    Path(sys.argv[1]).write_text(json.dumps(answer))
+    Path(sys.argv[1]).write_text(json.dumps(to_json(answer)))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, median
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import psutil
 import pytorch_lightning as pl
@@ -16,8 +16,12 @@ import torch
 from pytorch_lightning.callbacks import Checkpoint
 
 from swath.config.classes import NULL_CLASS
+from swath.config.predict import Window
 from swath.config.tasks import SEGMENTATION
 from swath.config.train import Train
+from swath.cost.answers import Tried
+from swath.cost.prices import NOTHING, Time
+from swath.cost.sample import Sample
 from swath.cost.work import TURNS
 from swath.prediction.engine import read_windows
 from swath.prediction.grid import Grid
@@ -35,9 +39,6 @@ from swath.training.stopping import StopRequest
 from swath.training.train import save_bundle, use_threads
 from swath.training.weights import encoder_parts
 
-if TYPE_CHECKING:
-    from swath.cost.probe import Sample
-
 BATCHES, VALIDATION_BATCHES, WINDOWS = 20, 5, 64
 MOST_SECONDS = 60.0
 """So long a network is trained; and a third of it, windows are predicted."""
@@ -45,18 +46,13 @@ WARMING_UP = 2
 """Batches that take longer than others, because something is made ready in them."""
 
 
-def probe_training(training: Mapping[str, Any], sample: Sample, folder: Path) -> dict[str, Any]:
+def probe_training(training: Mapping[str, Any], sample: Sample, folder: Path) -> Tried:
     """Train a few batches and predict some windows.
 
     Args:
         training: ``model``: spec of the model; ``predict``: the resolved window; ``batch_size``: of predictions.
         sample: Scenes and chips.
         folder: For what is made.
-
-    Returns:
-        ``chip`` and ``validation`` (of a chip), ``epoch`` (beside its chips), ``fixed`` (before and after), ``window``:
-        ``seconds`` and ``cpu`` of each; ``batches`` and ``windows``: how many were tried; ``size`` of a chip; ``bytes``
-        of the model; ``gpu``.
     """
     job = _job(training, sample, folder)
     processes = job.train.gpus
@@ -72,20 +68,19 @@ def probe_training(training: Mapping[str, Any], sample: Sample, folder: Path) ->
         watch = _train(learner, job, train, folder)
         window = _predict(learner, job, training, sample)
         save_bundle(learner, Path(temporary), folder / "model-bundle.zip")
-    total = {"seconds": time.perf_counter() - begun, "cpu": _cpu() - cpu}
-    other = {name: total[name] - watch.total[name] - window["total"][name] for name in total}
-    return {
-        "chip": {name: value / processes for name, value in watch.of("train").items()},
-        "validation": {name: value / processes for name, value in watch.of("validation").items()},
-        "epoch": watch.of_epoch(),
-        "fixed": other,
-        "window": window["each"],
-        "batches": len(watch.batches["train"]),
-        "windows": window["number"],
-        "size": job.chip_size,
-        "bytes": (folder / "model-bundle.zip").stat().st_size,
-        "gpu": torch.cuda.is_available(),
-    }
+    total = Time(time.perf_counter() - begun, _cpu() - cpu)
+    return Tried(
+        chip=watch.of("train").times(1 / processes),
+        validation=watch.of("validation").times(1 / processes),
+        epoch=watch.of_epoch(),
+        fixed=total.plus(watch.total.times(-1)).plus(window.total.times(-1)),
+        window=window.each,
+        batches=len(watch.batches["train"]),
+        windows=window.number,
+        size=job.chip_size,
+        bytes=(folder / "model-bundle.zip").stat().st_size,
+        gpu=torch.cuda.is_available(),
+    )
 
 
 def _job(training: Mapping[str, Any], sample: Sample, folder: Path) -> TrainingJob:
@@ -142,18 +137,18 @@ class Watch(Checkpoint):  # of this type, because Lightning calls those after al
 
     def __init__(self, batch_size: int):
         self.batch_size = batch_size
-        self.batches: dict[str, list[tuple[float, float]]] = {"train": [], "validation": []}
-        self.epochs: list[tuple[float, float]] = []
+        self.batches: dict[str, list[Time]] = {"train": [], "validation": []}
+        self.epochs: list[Time] = []
         self._begun = self._now()
         self._last = self._begun
-        self.total = {"seconds": 0.0, "cpu": 0.0}
+        self.total = NOTHING
 
-    def _now(self) -> tuple[float, float]:
-        return time.perf_counter(), time.process_time()
+    def _now(self) -> Time:
+        return Time(time.perf_counter(), time.process_time())
 
-    def _tick(self, times: list[tuple[float, float]]) -> None:
+    def _tick(self, times: list[Time]) -> None:
         now = self._now()
-        times.append((now[0] - self._last[0], now[1] - self._last[1]))
+        times.append(now.plus(self._last.times(-1)))
         self._last = now
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -170,7 +165,7 @@ class Watch(Checkpoint):  # of this type, because Lightning calls those after al
         """Note what a batch took; end where that is enough."""
         self._tick(self.batches["train"])
         done = len(self.batches["train"])
-        if done >= BATCHES or (done > WARMING_UP and self._last[0] - self._begun[0] > MOST_SECONDS):
+        if done >= BATCHES or (done > WARMING_UP and self._last.seconds - self._begun.seconds > MOST_SECONDS):
             trainer.should_stop = True
 
     def on_validation_batch_end(
@@ -188,30 +183,36 @@ class Watch(Checkpoint):  # of this type, because Lightning calls those after al
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note what metrics and checkpoints took."""
         self._tick(self.epochs)
-        self.total = {"seconds": self._last[0] - self._begun[0], "cpu": self._last[1] - self._begun[1]}
+        self.total = self._last.plus(self._begun.times(-1))
 
-    def of(self, part: str) -> dict[str, float]:
+    def of(self, part: str) -> Time:
         """Say what a chip takes: the middle by the clock, which others disturb, and the mean of CPU seconds."""
         taken = self.batches[part]
         steady = taken[WARMING_UP:] if part == "train" and len(taken) > 2 * WARMING_UP else taken
         return _per_chip(steady, self.batch_size)
 
-    def of_epoch(self) -> dict[str, float]:
+    def of_epoch(self) -> Time:
         """Say what an epoch takes beside its chips."""
         return _per_chip(self.epochs, 1)
 
 
-def _per_chip(taken: Sequence[tuple[float, float]], chips: int) -> dict[str, float]:
+def _per_chip(taken: Sequence[Time], chips: int) -> Time:
     if not taken:
-        return {"seconds": 0.0, "cpu": 0.0}
-    return {"seconds": median(one for one, _ in taken) / chips, "cpu": mean(cpu for _, cpu in taken) / chips}
+        return NOTHING
+    return Time(median(one.seconds for one in taken), mean(one.cpu for one in taken)).times(1 / chips)
 
 
-def _predict(learner: Any, job: TrainingJob, training: Mapping[str, Any], sample: Sample) -> dict[str, Any]:
+class _Windows(NamedTuple):
+    """What a pixel of a window takes, how many windows were tried, and what all of that took."""
+
+    each: Time
+    number: int
+    total: Time
+
+
+def _predict(learner: Any, job: TrainingJob, training: Mapping[str, Any], sample: Sample) -> _Windows:
     """Predict windows of a scene, in batches, with reading; what is made of maps is left out."""
-    from swath.cost.probe import window_of
-
-    window = window_of(training["predict"])
+    window = Window.model_validate(dict(training["predict"]))
     train = training["model"]["train"]
     computing = Computing(
         batch_size=training["batch_size"],
@@ -230,11 +231,10 @@ def _predict(learner: Any, job: TrainingJob, training: Mapping[str, Any], sample
         model = Model(learner, job.options.task, window.chip_size, computing)
         each, number = _windows(model, strips, grid, bool(window.smooth) or job.options.task != SEGMENTATION)
     seen = window.chip_size**2 * (TURNS if window.flips else 1)
-    total = {"seconds": time.perf_counter() - begun, "cpu": _cpu() - cpu}
-    return {"each": {name: value / seen for name, value in each.items()}, "number": number, "total": total}
+    return _Windows(each.times(1 / seen), number, Time(time.perf_counter() - begun, _cpu() - cpu))
 
 
-def _windows(model: Model, strips: Strips, grid: Grid, raw: bool) -> tuple[dict[str, float], int]:
+def _windows(model: Model, strips: Strips, grid: Grid, raw: bool) -> tuple[Time, int]:
     """Say what a window takes, and how many were tried; the first batch, in which kernels are made, is left out."""
     number, begun, cpu, first = 0, time.perf_counter(), _cpu(), True
     with torch.inference_mode():
@@ -243,16 +243,15 @@ def _windows(model: Model, strips: Strips, grid: Grid, raw: bool) -> tuple[dict[
                 continue
             list(model.predict(item, raw))
             if first:
-                alone = {"seconds": time.perf_counter() - begun, "cpu": _cpu() - cpu}, len(item.windows)
+                alone = Time(time.perf_counter() - begun, _cpu() - cpu), len(item.windows)
                 begun, cpu, first = time.perf_counter(), _cpu(), False
                 continue
             number += len(item.windows)
             if number >= WINDOWS or time.perf_counter() - begun > MOST_SECONDS / 3:
                 break
     if not number:  # a small image: one batch is all there is
-        return {name: value / alone[1] for name, value in alone[0].items()}, alone[1]
-    taken = {"seconds": time.perf_counter() - begun, "cpu": _cpu() - cpu}
-    return {name: value / number for name, value in taken.items()}, number
+        return alone[0].times(1 / alone[1]), alone[1]
+    return Time(time.perf_counter() - begun, _cpu() - cpu).times(1 / number), number
 
 
 def _cpu() -> float:

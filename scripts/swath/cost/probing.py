@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from swath.config.records import of_json, to_json
 from swath.config.train import available_cores
+from swath.cost.answers import Answer
 from swath.cost.outlook import Outlook
 from swath.cost.prices import IMPORTS, Price, Time
 from swath.files import read_state, short_hash, write_json
@@ -127,7 +128,7 @@ def _files(scene: Scene) -> list[str]:
     return [path for entry in (scene.image, scene.labels, scene.aoi) for path in local_paths_of(entry)]
 
 
-def _ask(request: Mapping[str, Any]) -> dict[str, Any] | str:
+def _ask(request: Mapping[str, Any]) -> Answer | str:
     """Run the probe; return its answer, or why there is none."""
     LOG.parent.mkdir(parents=True, exist_ok=True)
     paths = [str(SCRIPTS), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
@@ -144,42 +145,38 @@ def _ask(request: Mapping[str, Any]) -> dict[str, Any] | str:
         )
         if done.returncode or not answer.is_file():
             return f"the probe has failed; its log: {LOG}"
-        found: dict[str, Any] = json.loads(answer.read_text())
-        return found
+        return of_json(Answer, json.loads(answer.read_text()))
 
 
-def _read(outlook: Outlook, answer: Mapping[str, Any], chosen: Mapping[str, Sequence[Run]], has_gpus: bool) -> Probed:
-    start = _time(answer["start"])
+def _read(outlook: Outlook, answer: Answer, chosen: Mapping[str, Sequence[Run]], has_gpus: bool) -> Probed:
+    start = answer.start
     probed = Probed(imports=start)
-    for key, sample in answer["samples"].items():
-        for split, windows in sample["windows"].items():
-            outlook.kept[key, split] = sample["chips"][split] / max(windows, 1)
-        for rule in ("scenes", "analyze", "chip"):
+    for key, sample in answer.samples.items():
+        for split, windows in sample.windows.items():
+            outlook.kept[key, split] = sample.chips[split] / max(windows, 1)
+        for rule, done in (("scenes", sample.scenes), ("analyze", sample.analyze), ("chip", sample.chip)):
             own = start if rule == "chip" else start.times(0.2)  # `scenes` and `analyze` import neither of the two
-            unit = _time(sample[rule]).times(1 / max(sample[rule]["work"], 1))
-            made = sample["zipped"] / max(sample["chip"]["work"], 1) if rule == "chip" else 0.0
-            probed.prices[rule] = Price(own, unit, bytes_of_unit=made, source="probed")
-    for kind, training in answer["trainings"].items():
-        if "problem" in training:
-            probed.notes.append(training["problem"])
+            unit = done.time.times(1 / max(done.work, 1))
+            made = sample.zipped / max(sample.chip.work, 1) if rule == "chip" else 0.0
+            probed.prices[rule] = Price(own, unit, imports=own, bytes_of_unit=made, source="probed")
+    for kind, training in answer.trainings.items():
+        if isinstance(training, str):
+            probed.notes.append(training)
             continue
-        pixels = training["size"] ** 2
+        pixels = training.size**2
         probed.prices[kind] = Price(
-            start.plus(_time(training["fixed"])),
-            _time(training["chip"]).times(1 / pixels),
-            _time(training["validation"]).times(1 / pixels),
-            _time(training["epoch"]),
-            bytes=training["bytes"],
+            start.plus(training.fixed),
+            training.chip.times(1 / pixels),
+            training.validation.times(1 / pixels),
+            training.epoch,
+            imports=start,
+            bytes=training.bytes,
             source="probed",
         )
         for run in chosen[kind]:
             prediction = outlook.kind_of_prediction(run, has_gpus)
-            probed.prices[prediction] = Price(start, _time(training["window"]), bytes_of_unit=1.0, source="probed")
-        probed.batches = max(probed.batches, training["batches"])
-        probed.windows = max(probed.windows, training["windows"])
-        probed.on_gpu |= training["gpu"]
+            probed.prices[prediction] = Price(start, training.window, imports=start, bytes_of_unit=1.0, source="probed")
+        probed.batches = max(probed.batches, training.batches)
+        probed.windows = max(probed.windows, training.windows)
+        probed.on_gpu |= training.gpu
     return probed
-
-
-def _time(taken: Mapping[str, float]) -> Time:
-    return Time(taken["seconds"], taken["cpu"])

@@ -44,6 +44,7 @@ class Place:
         gpus: How many GPUs can be used at once; None where nobody counts.
         slots: Jobs that a cluster runs at once; None without one.
         has_gpus: Whether jobs that ask for a GPU get one.
+        forks: Whether jobs are forked from a process that has imported the libraries.
     """
 
     words: str
@@ -51,6 +52,7 @@ class Place:
     gpus: int | None = None
     slots: int | None = None
     has_gpus: bool = False
+    forks: bool = False
 
 
 def elapsed(jobs: Sequence[PlannedJob], seconds: Mapping[int, float], place: Place) -> float:

@@ -24,6 +24,8 @@ from swath.job.gpus import visible_gpus
 from swath.job.spent import Spent, attempts_in, files_below, spent
 from swath.search.room import LIMITS
 from swath.smk.command_line import executor_named
+from swath.smk.fork_server import forks_scripts
+from swath.smk.run import runs_in_container
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -148,7 +150,9 @@ def place_of(workflow: Any) -> Place:
     cores, gpus = available_cores(), len(visible_gpus())
     at_once = workflow.global_resources.get("gpu") if gpus else None
     words = f"on the {cores} cores of this machine" if cores > 1 else "on the one core of this machine"
-    return Place(words, cores, gpus=at_once if isinstance(at_once, int) else (gpus or None), has_gpus=gpus > 0)
+    at_once = at_once if isinstance(at_once, int) else (gpus or None)
+    forks = forks_scripts(executor) and not runs_in_container(workflow)
+    return Place(words, cores, gpus=at_once, has_gpus=gpus > 0, forks=forks)
 
 
 def _executor(workflow: Any) -> str:

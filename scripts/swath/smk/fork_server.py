@@ -48,7 +48,7 @@ def fork_scripts(workflow: Any) -> None:
     wanted = os.environ.get(VARIABLE, "")
     if wanted == "0" or not workflow.is_main_process or workflow.executor_plugin.name != "local":
         return
-    if snakemake.__version__ != KNOWN or sys.platform != "linux":
+    if not _can_fork():
         if wanted:
             found = f"{snakemake.__version__} on {sys.platform}"
             print(f"{VARIABLE} is for Snakemake {KNOWN} on Linux, this is {found}: not used.", file=sys.stderr)
@@ -58,6 +58,15 @@ def fork_scripts(workflow: Any) -> None:
         with ending_the_program():
             raise UserError(Problem("wrong_value", VARIABLE, "", wanted, expected, f"{VARIABLE}=1 snakemake …"))
     PythonScript.execute_script, benchmark.BenchmarkTimer = _execute_forked, ForkedTimer
+
+
+def forks_scripts(executor: str) -> bool:
+    """Tell whether scripts outside containers are forked where this executor runs them."""
+    return executor == "local" and os.environ.get(VARIABLE) != "0" and _can_fork()
+
+
+def _can_fork() -> bool:
+    return snakemake.__version__ == KNOWN and sys.platform == "linux"
 
 
 def _folder(script: str) -> Path | None:
