@@ -17,7 +17,7 @@ from swath.config.load import load_experiment
 from swath.cost.estimate import Estimate, Line, estimate
 from swath.cost.measured import measured_prices
 from swath.cost.outlook import Outlook, Size
-from swath.cost.prices import Price, Time, Work
+from swath.cost.prices import FORK, TYPICAL, Price, Time, Work
 from swath.cost.schedule import Place, PlannedJob, elapsed
 from swath.cost.table import cost_rows, write_costs
 from swath.cost.words import short, table_of
@@ -142,6 +142,14 @@ def planned(number: int, threads: int = 1, after: tuple[int, ...] = (), **change
 )
 def test_jobs_begin_when_there_is_room(jobs: list[PlannedJob], place: Place, seconds: float) -> None:
     assert elapsed(jobs, {job.number: 10.0 for job in jobs}, place) == seconds
+
+
+def test_where_jobs_are_forked_no_import_is_paid_for() -> None:
+    probed = Price(Time(10, 9), Time(2, 1), imports=Time(7, 6), source="probed")
+    assert probed.forked() == Price(Time(3, 3), Time(2, 1), source="probed")
+    assert all(FORK <= price.forked().start <= price.start for price in TYPICAL.values() if price.start > FORK)
+    measured = Price(Time(10, 9))
+    assert measured.forked() == measured  # however its jobs were started
 
 
 def test_a_price_grows_with_the_work() -> None:
