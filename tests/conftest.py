@@ -19,10 +19,12 @@ from forked import start_fork_servers
 from hypothesis import settings
 from shared_fixture import made_once
 
+from swath.coordination import fencing
 from swath.demo import data_sets
 from swath.demo import havel as make_havel
 from swath.demo import havel_chips as make_havel_chips
 from swath.demo import neon_trees as make_neon_trees
+from swath.files import publish_only_while
 
 LONGEST = (
     "test_tasks",
@@ -50,6 +52,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the unit tests, whose coverage is measured; of the others with the files that take longest."""
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: (is_measured(item) is False, places.get(item.path.stem, len(LONGEST))))
+
+
+@pytest.fixture(autouse=True)
+def right_to_publish() -> Iterator[None]:
+    """Have no test publish under a token that another one took in this process."""
+    yield
+    publish_only_while(lambda: None)
+    os.environ.pop(fencing.VARIABLE, None)
 
 
 def is_measured(item: pytest.Item) -> bool:

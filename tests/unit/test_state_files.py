@@ -41,8 +41,6 @@ RUN = {**this_process(), "pid": os.getppid(), "started": 0.0}
 def damage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
     """Empties a file, halves it, or writes noise into it."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(files, "_may_publish", [])
-    monkeypatch.delenv("SWATH_FENCING_TOKEN", raising=False)
 
     def change(path: Path) -> None:
         path.write_bytes(DAMAGES[request.param](path.read_bytes()))

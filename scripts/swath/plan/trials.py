@@ -186,7 +186,8 @@ def _with_values(
 ) -> Experiment:
     if not values:
         return experiment
-    changed = deepcopy(without_empty_sections(config))
+    # without the sweep, which says nothing of a trial, and would be read and copied for each of thousands
+    changed = deepcopy({name: held for name, held in without_empty_sections(config).items() if name != "sweep"})
     for setting, value in values.items():
         *parents, last = setting.split(".")
         target = changed
@@ -196,7 +197,7 @@ def _with_values(
             target = target[parent]
         target[last] = value
     try:
-        return Experiment.model_validate(changed)
+        return Experiment.model_validate(changed).model_copy(update={"sweep": experiment.sweep})
     except ValidationError as error:
         problems = problems_of(error, changed, files)
         point = ", ".join(f"{setting}={value!r}" for setting, value in values.items())
