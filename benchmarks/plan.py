@@ -29,40 +29,61 @@ SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
 PER_TRIAL = ("models", "bundles", "predictions", "evals")
 BARE = """
 KEYS = [f"{{number:012x}}" for number in range({trials})]
+SCENES, STATS = expand("scenes/{{number}}.json", number=range(3)), "stats/stats.json"
+MODEL = [f"models/{{{{key}}}}/{{name}}" for name in ("model-bundle.zip", "metrics.csv", "timing.csv", "pipeline-config.json")]
+EVAL = [f"evals/{{{{key}}}}/{{name}}.json" for name in ("validation", "eval", "pipeline-config")]
+MODELS, EVALS = expand(MODEL, key=KEYS), expand(EVAL[0], key=KEYS)
+BUNDLES, MAPS = expand("bundles/{{key}}/model-bundle.zip", key=KEYS), expand("predictions/{{key}}/1.json", key=KEYS)
 rule all:
-    input: expand("evals/{{key}}/validation.json", key=KEYS), expand("bundles/{{key}}/model-bundle.zip", key=KEYS)
+    input: "report.html", "summary.txt", "leaderboard.csv", "winner.json", SCENES, STATS, MODELS, EVALS, BUNDLES, MAPS
 rule scenes:
     output: "scenes/{{number}}.json"
 rule analyze:
-    input: expand("scenes/{{number}}.json", number=range(3))
-    output: "stats/stats.json"
+    input: SCENES
+    output: STATS
 rule chip:
-    input: "scenes/{{number}}.json", "stats/stats.json"
+    input: "scenes/{{number}}.json", STATS
     output: "chips/{{number}}/manifest.json"
 rule train:
-    input: expand("chips/{{number}}/manifest.json", number=range(3)), expand("scenes/{{number}}.json", number=range(5)), "stats/stats.json"
-    output: "models/{{key}}/model-bundle.zip", "models/{{key}}/metrics.csv", "models/{{key}}/timing.csv", "models/{{key}}/pipeline-config.json"
+    input: expand("chips/{{number}}/manifest.json", number=range(3)), SCENES, STATS
+    output: MODEL
     log: "logs/train/{{key}}.log"
     benchmark: "benchmarks/train/{{key}}.tsv"
     shell: "train {{input}} {{output}}"
 rule bundle:
-    input: "models/{{key}}/model-bundle.zip", "models/{{key}}/pipeline-config.json", "stats/stats.json", "scenes/0.json"
+    input: MODEL[0], MODEL[3], SCENES, STATS
     output: "bundles/{{key}}/model-bundle.zip"
     log: "logs/bundle/{{key}}.log"
     benchmark: "benchmarks/bundle/{{key}}.tsv"
     shell: "bundle {{input}} {{output}}"
 rule predict:
-    input: "models/{{key}}/model-bundle.zip", "models/{{key}}/pipeline-config.json", "scenes/3.json", "stats/stats.json"
+    input: MODEL[0], MODEL[3], SCENES[2], STATS
     output: "predictions/{{key}}/1.json"
     log: "logs/predict/{{key}}.log"
     benchmark: "benchmarks/predict/{{key}}.tsv"
     shell: "predict {{input}} {{output}}"
 rule eval:
-    input: "predictions/{{key}}/1.json", "models/{{key}}/pipeline-config.json", "scenes/3.json", "stats/stats.json"
-    output: "evals/{{key}}/validation.json", "evals/{{key}}/eval.json", "evals/{{key}}/pipeline-config.json"
+    input: "predictions/{{key}}/1.json", MODEL[3], SCENES[2], STATS
+    output: EVAL
     log: "logs/eval/{{key}}.log"
     benchmark: "benchmarks/eval/{{key}}.tsv"
     shell: "eval {{input}} {{output}}"
+rule leaderboard:
+    input: EVALS, MODELS
+    output: "leaderboard.csv"
+    shell: "compare {{input}} {{output}}"
+checkpoint select:
+    input: "leaderboard.csv"
+    output: "winner.json"
+    shell: "select {{input}} {{output}}"
+rule summary:
+    input: lambda wildcards: checkpoints.select.get().output, EVALS
+    output: "summary.txt"
+    shell: "summarize {{input}} {{output}}"
+rule report:
+    input: lambda wildcards: checkpoints.select.get().output, "leaderboard.csv", MODELS, EVALS, MAPS
+    output: "report.html"
+    shell: "report {{input}} {{output}}"
 """  # noqa: E501
 
 
