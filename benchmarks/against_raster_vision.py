@@ -54,7 +54,7 @@ def spent(command: list[str], folder: Path, **environment: str) -> Spent:
     done = subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, **THREADS, **environment},
+        env={**os.environ, **THREADS, **environment, "PATH": f"{BIN}:{os.environ['PATH']}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

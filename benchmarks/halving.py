@@ -1,9 +1,9 @@
 """What successive halving finds, and what it spends: against training every trial to its end.
 
-    python benchmarks/halving.py FOLDER [--trials 27] [--epochs 18] [--kills 3]
+    python benchmarks/halving.py FOLDER [--trials 27] [--epochs 18] [--first 4] [--kills 3]
 
 Random trials (learning rate, batch size, loss) of a small U-Net on the demo's data, two whole Snakemake runs in two
-folders: one with all trials to the end, one with `halving: {factor: 3, first: 2}`, which is killed (SIGKILL, with all
+folders: one with all trials to the end, one with `halving: {factor: 3, first: 4}`, which is killed (SIGKILL, with all
 its jobs) at some moments and started again. Printed, and written to FOLDER/halving.md: CPU seconds of both, the winner
 of each and its validation score, whether the models that got to the end are the same bytes, and how well the score at a
 rung foretells the last one (Spearman's rank correlation, over all trials): by the best epoch so far, by the mean of the
@@ -32,7 +32,7 @@ from scipy.stats import spearmanr
 from training_jobs import REPOSITORY, demo_config
 
 METRIC = "macro_f1"
-HALVING = {"factor": 3, "first": 2}
+FACTOR = 3
 RANDOM = {
     "train.learning_rate": {"min": 1.0e-5, "max": 1.0e-1, "log": True},
     "train.batch_size": {"choices": [4, 8, 16]},
@@ -40,16 +40,16 @@ RANDOM = {
 }
 
 
-def config_of(trials: int, epochs: int, halving: bool) -> dict[str, Any]:
+def config_of(trials: int, epochs: int, first: int | None) -> dict[str, Any]:
     """Write down one of the two experiments."""
     config = demo_config(
-        chips={"size": 64, "per_scene": 20},
+        chips={"size": 64, "per_scene": 40},
         model={"encoder": "tu-resnet10t", "arguments": {"encoder_depth": 3, "decoder_channels": [32, 16, 8]}},
         train={"epochs": epochs, "batch_size": 8, "threads": 1},
         predict={"stride": None},
     )
     sweep: dict[str, Any] = {"random": {"samples": trials, "seed": 0, "settings": RANDOM}}
-    sweep |= {"halving": HALVING} if halving else {}
+    sweep |= {"halving": {"factor": FACTOR, "first": first}} if first else {}
     return {**config, "experiment": "halving", "sweep": {**sweep, "select": {"metric": METRIC}}}
 
 
@@ -103,12 +103,13 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--trials", type=int, default=27)
     parser.add_argument("--epochs", type=int, default=18)
+    parser.add_argument("--first", type=int, default=4)
     parser.add_argument("--kills", type=int, default=3)
     arguments = parser.parse_args()
     whole, halved = arguments.folder.resolve() / "whole", arguments.folder.resolve() / "halved"
     spent = {
-        folder: run(folder, config_of(arguments.trials, arguments.epochs, folder is halved), kills)
-        for folder, kills in ((halved, arguments.kills), (whole, 0))
+        folder: run(folder, config_of(arguments.trials, arguments.epochs, first), kills)
+        for folder, first, kills in ((halved, arguments.first, arguments.kills), (whole, None, 0))
     }
     lines = ["| | CPU seconds | winner | validation score on chips | on scenes |", "|---|---|---|---|---|"]
     all_trials = histories(whole)

@@ -55,6 +55,8 @@ def get_config(
     runner: Any, data: str, root_uri: str, epochs: int, size: int, chips: int, learning_rate: float, seed: int
 ) -> SemanticSegmentationConfig:
     """Raster Vision calls this with what stands behind `-a` on its command line; it has no seed of its own."""
+    epochs, size, chips, seed = map(int, (epochs, size, chips, seed))  # they come as texts
+    learning_rate = float(learning_rate)
     folder = Path(data)
     by_split = {
         split: sorted(path.stem for path in folder.glob(f"{split}*.tif")) for split in ("train", "validation", "test")
@@ -71,7 +73,7 @@ def get_config(
             test_scenes=[scene(folder, name) for name in by_split["test"]],
         ),
         backend=PyTorchSemanticSegmentationConfig(
-            data=SemanticSegmentationImageDataConfig(num_workers=0),
+            data=SemanticSegmentationImageDataConfig(num_workers=0, img_channels=3),
             model=SemanticSegmentationModelConfig(backbone=Backbone.resnet50, pretrained=False),
             solver=SolverConfig(lr=learning_rate, num_epochs=epochs, batch_sz=8),
             log_tensorboard=False,

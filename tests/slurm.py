@@ -14,6 +14,8 @@ from pathlib import Path
 
 SCRIPT = Path(__file__).parent / "cluster" / "slurm-cluster.sh"
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "slurmdbd", "mariadbd")
+HOST = ("--software-deployment-method", "env-modules")
+"""Has steps run in no container."""
 PACKAGES = "slurmctld slurmd slurm-client slurmdbd munge mariadb-server"
 PORTS = 20
 """A cluster takes a block of so many TCP ports."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cluster_clone import clone
 from experiment import Project
-from slurm import Slurm
+from slurm import HOST, Slurm
 
 from swath.doctor import cluster, machine, node
 from swath.doctor.lines import ERROR, FINE, WARNING
@@ -17,7 +17,6 @@ from swath.files import write_json
 
 pytestmark = [pytest.mark.workflow, pytest.mark.cluster]
 
-HOST = ("--software-deployment-method", "env-modules")
 SITE = ("slurm_account=my-project", "slurm_partition=cpu")
 ON_GPUS = {"slurm_account": "my-project", "slurm_partition": "gpu", "gpu": 1}
 

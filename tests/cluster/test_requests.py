@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 from cluster_clone import AS_FINISHED, add_chips, clone
 from experiment import Project
-from slurm import Slurm, wait_until
+from slurm import HOST, Slurm, wait_until
 
 pytestmark = [pytest.mark.workflow, pytest.mark.cluster]
 
-HOST = ("--software-deployment-method", "env-modules")
 LINES = {
     "a CPU, with a module": (
         ("--until", "scenes", "--precommand", "module load apptainer"),
