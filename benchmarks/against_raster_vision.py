@@ -8,6 +8,9 @@ Vision: `rastervision run local`, once per learning rate, as its users sweep, al
 with all rates, three times: as it stands, with every step started anew (SWATH_FORK_SERVER=0), and, where asked for,
 with halving. What a run of either has computed is what the kernel counts of all its processes. Printed, and written to
 FOLDER/against.md.
+
+Raster Vision exports every model to ONNX as well, which Swath does not. For that, torch needs onnxscript, which is not
+among Swath's packages: have it on PYTHONPATH.
 """
 
 from __future__ import annotations
