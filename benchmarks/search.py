@@ -48,19 +48,20 @@ def best_after_rounds(folder: Path, config: dict[str, Any]) -> list[float]:
     path = folder / f"{config['experiment']}.yaml"
     path.write_text(yaml.safe_dump(config, sort_keys=False))
     snakemake = [str(Path(sys.executable).with_name("snakemake")), "--snakefile", str(REPOSITORY / "Snakefile")]
-    command = [*snakemake, "--cores", "2", "--configfile", str(path)]
+    command = [*snakemake, "--configfile", str(path), "--cores", "2"]
     search = config["sweep"]["search"]
     proposals = [
         f"results/experiments/{config['experiment']}/search/round-{number}.json"
         for number in range(1, search["rounds"] + 1)
     ]
     with (folder / "output.txt").open("a") as output:
-        for asked in ([proposals[-1]], ["--until", "train"]):
-            subprocess.run([*command, *asked], cwd=folder, stdout=output, stderr=output, check=True)
-    content = read_yaml(path)
-    experiment = load_experiment(content)
-    runs = make_plan(experiment, read_scenes(experiment.scenes), content).runs
-    scores = [pd.read_csv(f"results/models/{run.models}/metrics.csv")[METRIC].max() for run in runs]
+        subprocess.run([*command, proposals[-1]], cwd=folder, stdout=output, stderr=output, check=True)
+        content = read_yaml(path)
+        experiment = load_experiment(content)
+        runs = make_plan(experiment, read_scenes(experiment.scenes), content).runs
+        metrics = [f"results/models/{run.models}/metrics.csv" for run in runs]
+        subprocess.run([*command, *metrics], cwd=folder, stdout=output, stderr=output, check=True)
+    scores = [pd.read_csv(file)[METRIC].max() for file in metrics]
     sizes = [search["per_round"] * number + 1 for number in range(1, search["rounds"] + 1)]  # and the config's own
     return [max(scores[:size]) for size in sizes]
 

@@ -38,7 +38,7 @@ NAVIGATION = {
         "docs/as-module",
         "docs/examples",
     ],
-    "Explanation": ["docs/architecture", "docs/training", "docs/trust"],
+    "Explanation": ["docs/architecture", "docs/training", "docs/trust", "docs/benchmarks"],
     "Reference": ["docs/reference", "docs/checks", "config/README", "CONTRIBUTING", "CHANGELOG"],
 }
 PARTS = "docs/tutorial/README"

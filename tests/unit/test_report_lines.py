@@ -203,6 +203,18 @@ def test_until_a_stage_that_is_not_known_yet_is_refused(
         hooks._check_until_or_exit(arguments, context)
 
 
+def test_until_a_stage_of_a_search_is_refused_whatever_is_decided(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "1.csv"
+    table.write_text("")
+    context: Any = SimpleNamespace(known_after={"rung": str(table)}, unknown_stages={"rung": ["train"]})
+    with pytest.raises(SystemExit):
+        hooks._check_until_or_exit(["--until", "train"], context)
+    assert "leave `--until` out" in capsys.readouterr().err
+    hooks._check_until_or_exit(["--until", "chip"], context)
+
+
 @pytest.mark.parametrize(
     "words",
     [

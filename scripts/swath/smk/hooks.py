@@ -56,6 +56,10 @@ UNCHECKED = {
 """Rules that read no scenes: a run of these alone, such as one that fetches data, needs no preflight."""
 
 
+DECISIONS = ("propose", "rung")
+"""Checkpoints that decide which trainings there are."""
+
+
 @dataclass(frozen=True)
 class RunContext:
     """What the hooks have to know of an experiment.
@@ -181,11 +185,16 @@ def after_planning(workflow: Any, context: RunContext) -> None:
 
 
 def _check_until_or_exit(arguments: Sequence[str], context: RunContext) -> None:
-    """Refuse `--until` a stage that nothing is known of yet: Snakemake would find "nothing to be done"."""
+    """Refuse `--until` a stage where Snakemake would find "nothing to be done".
+
+    That is a stage that nothing is known of yet; where rungs or rounds decide what there is, always: Snakemake looks
+    for the stage before it has taken up what was decided.
+    """
     until = set(words_after(("--until", "-U"), arguments))
     for checkpoint, file in context.known_after.items():
         asked = until & set(context.unknown_stages.get(checkpoint, until - {checkpoint}))
-        if asked and not Path(file).is_file():
+        decides = checkpoint in DECISIONS
+        if asked and (decides or not Path(file).is_file()):
             with ending_the_program():
                 raise UserError(
                     Problem(
@@ -194,7 +203,9 @@ def _check_until_or_exit(arguments: Sequence[str], context: RunContext) -> None:
                         "--until",
                         ", ".join(sorted(asked)),
                         f"a stage that is known before `{checkpoint}` has run, which says what there is to do",
-                        f"type the command with {file} in place of `--until` first, then as it is",
+                        "leave `--until` out: everything is made, rung by rung and round by round"
+                        if decides
+                        else f"type the command with {file} in place of `--until` first, then as it is",
                     )
                 )
 
