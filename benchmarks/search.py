@@ -83,7 +83,7 @@ def main() -> None:
         for sampler in SAMPLERS:
             config = config_of(sampler, seed, arguments.rounds, arguments.per_round, arguments.epochs)
             found[sampler].append(best_after_rounds(folder, config))
-            print(sampler, seed, [round(score, 3) for score in found[sampler][-1]], flush=True)
+            print(sampler, seed, [round(float(score), 3) for score in found[sampler][-1]], flush=True)
     lines = ["| trials | " + " | ".join(SAMPLERS) + " |", "|---|" + "---|" * len(SAMPLERS)]
     for number in range(arguments.rounds):
         after = [[scores[number] for scores in found[sampler]] for sampler in SAMPLERS]

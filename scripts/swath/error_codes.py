@@ -148,7 +148,7 @@ MEANING: dict[Level, dict[str, str]] = {
         "unknown_argument": "`get_config` does not take an argument.",
         "argument_missing": "An argument of `get_config` that has no default is not there.",
         "no_network": "The module wants something from the network, which cannot be reached.",
-        "stages_unknown": "`--until` asks for a stage of which it is not known yet what there is to do; in searches, always.",
+        "stages_unknown": "`--until` asks for a stage whose jobs are not known yet; in searches, always.",
         "module_failed": "The module fails, or asks of Raster Vision what it does not take.",
         "unknown_backend": "The module's backend is none of Raster Vision's for PyTorch.",
         # maps of new areas
