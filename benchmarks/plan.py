@@ -30,7 +30,8 @@ PER_TRIAL = ("models", "bundles", "predictions", "evals")
 BARE = """
 KEYS = [f"{{number:012x}}" for number in range({trials})]
 SCENES, STATS = expand("scenes/{{number}}.json", number=range(3)), "stats/stats.json"
-MODEL = [f"models/{{{{key}}}}/{{name}}" for name in ("model-bundle.zip", "metrics.csv", "timing.csv", "pipeline-config.json")]
+NAMES = ("model-bundle.zip", "metrics.csv", "timing.csv", "pipeline-config.json")
+MODEL = [f"models/{{{{key}}}}/{{name}}" for name in NAMES]
 EVAL = [f"evals/{{{{key}}}}/{{name}}.json" for name in ("validation", "eval", "pipeline-config")]
 MODELS, EVALS = expand(MODEL, key=KEYS), expand(EVAL[0], key=KEYS)
 BUNDLES, MAPS = expand("bundles/{{key}}/model-bundle.zip", key=KEYS), expand("predictions/{{key}}/1.json", key=KEYS)
@@ -84,7 +85,7 @@ rule report:
     input: lambda wildcards: checkpoints.select.get().output, "leaderboard.csv", MODELS, EVALS, MAPS
     output: "report.html"
     shell: "report {{input}} {{output}}"
-"""  # noqa: E501
+"""
 
 
 @dataclass(frozen=True)

@@ -36,5 +36,6 @@ CONTEXT = replace(
         configs=workflow.configfiles,
         table=Path(f"{EXPERIMENT}/cost.csv"),
         threads=threads_of_model,
+        is_begun=is_begun,
     ),
 )

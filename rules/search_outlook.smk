@@ -74,12 +74,17 @@ def jobs_of_round(round):
 
 
 def by_rule(jobs):
-    return sorted(jobs, key=lambda job: RULES.index(job[0]))
+    return [job for rule in RULES for job in jobs if job[0] == rule]
+
+
+def is_begun():
+    """Whether a rung or a later round is decided."""
+    return any(Path(file).is_file() for file in (*TABLES_OF_RUNGS, *PROPOSALS[1:]))
 
 
 def jobs_of_search():
     """The jobs that decisions will bring, by their rules."""
-    return by_rule(job for round in ROUNDS for job in jobs_of_round(round))
+    return by_rule([job for round in ROUNDS for job in jobs_of_round(round)])
 
 
 def least_of_search():
@@ -125,8 +130,11 @@ def room_for_round(wildcards, input):
     round = int(wildcards.round)
     if round == 1:
         return None
-    jobs = jobs_to_end(1, trials_of_any(SWEEP.search.per_round))
-    return room_left(CONTEXT.costs, jobs_left(round), lambda number: jobs if number else [], 1)
+
+    def jobs_of(number):
+        return jobs_to_end(1, trials_of_any(SWEEP.search.per_round)) if number else []
+
+    return room_left(CONTEXT.costs, jobs_left(round), jobs_of, 1)
 
 
 def room_for_trials(wildcards, input):
@@ -138,9 +146,11 @@ def room_for_trials(wildcards, input):
         return None
     best = [runs[standing.trial] for standing in standings_of(histories, metric_of_rungs(PLAN.experiment))]
     most = number_promoted(len(best), SWEEP.halving.factor)
-    return room_left(
-        CONTEXT.costs, jobs_left(round), lambda count: not_made(jobs_to_end(number + 1, best[:count])), most
-    )
+
+    def jobs_of(count):
+        return not_made(jobs_to_end(number + 1, best[:count]))
+
+    return room_left(CONTEXT.costs, jobs_left(round), jobs_of, most)
 
 
 def left_out():

@@ -80,9 +80,11 @@ def limits_of_sweep(wildcards):
 
 
 def own_network(wildcards):
-    """What the size of a network follows from, of the config's own values; where no limits ask for it, any will do."""
+    """What the size of a network follows from, of the config's own values; nothing where no limits ask for it."""
     experiment = PLAN.experiment
-    model = experiment.model.model_dump(mode="json") if SWEEP.limits.are_set else {}
+    if SWEEP.limits.parameters is None and SWEEP.limits.model_mb is None:
+        return {}
+    model = experiment.model.model_dump(mode="json")
     bands, size = experiment.imagery.bands, experiment.chips.size
     return to_json(Network(experiment.task, model, bands, size, len(CLASSES)))
 

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import snakemake
@@ -83,4 +84,24 @@ def test_a_folder_without_a_server_is_refused(
     monkeypatch.setenv(fork_server.VARIABLE, str(tmp_path))
     with pytest.raises(SystemExit):
         fork_server.fork_scripts(SimpleNamespace(is_main_process=True, executor_plugin=SimpleNamespace(name="local")))
-    assert f"SWATH_FORK_SERVER\n  found:    {tmp_path}\n  expected: 1, or the folder" in capsys.readouterr().err
+    assert (
+        f"SWATH_FORK_SERVER\n  found:    {tmp_path}\n  expected: 0 to start every step anew" in capsys.readouterr().err
+    )
+
+
+def test_where_no_server_can_be_started_every_script_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails() -> None:
+        raise OSError(95, "Operation not supported")
+
+    started: list[str] = []
+    monkeypatch.delenv(fork_server.VARIABLE, raising=False)
+    monkeypatch.setattr(fork_server, "ForkServer", fails)
+    monkeypatch.setattr(fork_server, "_execute_script", lambda script, fname, edit: started.append(fname))
+    fork_server.fork_scripts(SimpleNamespace(is_main_process=True, executor_plugin=SimpleNamespace(name="local")))
+    script: Any = SimpleNamespace(container_img=None, conda_env=None, env_modules=None)
+    for name in ("one.py", "two.py", "three.py"):
+        fork_server._execute_forked(script, name)
+    assert started == ["one.py", "two.py", "three.py"]
+    assert capsys.readouterr().err.count("steps are started one by one") == 1

@@ -12,7 +12,7 @@ from swath.config.sweep import Limits
 from swath.errors import UserError
 from swath.files import read_json
 from swath.plan.finished import FinishedRun, Winner
-from swath.report.leaderboard import on_front, rank, select_winner
+from swath.report.leaderboard import on_front, rank, select_winner, within_limits
 
 TRAINED = [
     ("epochs=3", 3, 0, 0, 0.9, None),
@@ -124,6 +124,8 @@ def test_a_trial_over_the_limits_comes_last_and_never_wins(tmp_path: Path) -> No
     ranked = rank(hours, RUNS, "macro_f1", limits, over)
     assert ranked["trial"].tolist() == ["epochs=3", "epochs=5"] and ranked["rank"].tolist() == [1, 2]
     assert ranked["over_limits"].tolist() == ["", over["epochs=5"]] and ranked.columns[-1] == "over_limits"
+    assert ranked["pareto"].tolist() == [True, False]  # what cannot win beats nobody
+    assert within_limits(ranked)["trial"].tolist() == ["epochs=3"]  # whom the winner is compared with
     ranked.to_csv(board, index=False)
     select_winner(trials, board, "macro_f1", tmp_path / "winner.json")
     assert of_json(Winner, read_json(tmp_path / "winner.json")).trial == "epochs=3"

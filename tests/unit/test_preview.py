@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,6 @@ import numpy as np
 import pytest
 import rasterio
 from made_experiment import CLASSES, COLOURS, made_scene
-from playwright.sync_api import sync_playwright
 
 from swath.config.imagery import Imagery
 from swath.config.model import Model
@@ -27,7 +24,6 @@ from swath.rv.pipeline import SceneOptions
 from swath.scenes.facts import SceneFacts
 from swath.training.job import TrainingJob
 
-CHROMIUM = shutil.which("chromium")
 SCRIPT = "</script><script>alert(1)</script>"
 
 
@@ -128,16 +124,6 @@ def preview_of(folder: Path, task: Task) -> Path:
     chips = [PreviewChip(image, targets[task])] * 5
     write_preview(page, training, scenes, chips, {"train": 5}, ["B04", "B03", "B02"])
     return page
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("needs the browser chromium")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.mark.parametrize("task", [SEGMENTATION, CLASSIFICATION, DETECTION])

@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import re
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,7 +21,7 @@ from made_records import record
 from matplotlib import pyplot as plt
 from matplotlib.text import Text
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 from shapely.geometry import box
 
 from swath.checksums import write_record
@@ -43,7 +42,6 @@ from swath.search.room import Room
 from swath.search.rungs import decide
 
 MOST_BYTES = 20_000_000
-CHROMIUM = shutil.which("chromium")
 
 
 def making(folder: Path, **changes: Any) -> Making:
@@ -293,16 +291,6 @@ def test_a_report_stays_small_enough_to_mail(tmp_path: Path, scenes: int, trials
 
 
 # --- in a browser -----------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("needs the browser chromium")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from experiment import SMALL
 from made_records import record
 from rule_functions import functions_of
 
+from swath.config.budget import Budget
 from swath.config.load import load_experiment
 from swath.config.records import to_json
 from swath.cost.outlook import Outlook, Size
@@ -26,6 +27,7 @@ from swath.plan.proposed import made_for, proposals_file
 from swath.scenes.scene import Scene
 from swath.search.room import Room, check_room
 from swath.search.rungs import decide, how_the_budget_ended_it
+from swath.smk import costs, hooks
 from swath.smk.costs import Costs
 
 FILES = "search_inputs.smk", "search_outlook.smk", "targets.smk"
@@ -237,3 +239,37 @@ def test_a_budget_without_room_for_a_single_trial_is_told() -> None:
         check_room(room, [])
     check_room(Room(1, room.reason, room.limits), [])
     check_room(None, [])
+
+
+def test_a_dry_run_leaves_a_decision_that_would_be_taken_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    decision = tmp_path / "1.csv"
+    decision.write_text("")
+    hooks._forget_overtaken([str(decision)], dry_run=True)
+    assert decision.is_file() and "a run decides it anew" in capsys.readouterr().err
+    hooks._forget_overtaken([str(decision)], dry_run=False)
+    assert not decision.exists()
+
+
+def test_what_a_search_has_begun_is_brought_to_an_end_whatever_it_takes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    to_come = SimpleNamespace(unknown=[], gpu_unknown=False, notes=[], gpu_hours=3.0, cpu_hours=3.0)
+    monkeypatch.setattr(costs, "expected_at_most", lambda *_, probes: (to_come, to_come))
+
+    def check(spent: float, is_begun: bool) -> None:
+        held: Any = SimpleNamespace(
+            budget=Budget(gpu_hours=40.0),
+            configs=[],
+            is_begun=lambda: is_begun,
+            spent=lambda: SimpleNamespace(gpu_hours=spent, cpu_hours=0.0),
+        )
+        costs.check_budget(None, held)
+
+    with pytest.raises(UserError, match="over_budget"):
+        check(39.0, is_begun=False)
+    check(39.0, is_begun=True)
+    assert "brought to an end" in capsys.readouterr().err
+    to_come.gpu_hours = 0.0  # tables and reports alone
+    check(41.0, is_begun=False)

@@ -19,7 +19,7 @@ from swath.config.records import of_json, to_json
 from swath.config.train import available_cores
 from swath.cost.answers import Answer
 from swath.cost.outlook import Outlook
-from swath.cost.prices import IMPORTS, Price, Time
+from swath.cost.prices import BY_NUMBER, IMPORTS, Price, Time
 from swath.files import read_state, short_hash, write_json
 from swath.plan.keys import Run
 from swath.plan.plan import LEARNED
@@ -86,7 +86,10 @@ def probe_runs(outlook: Outlook, runs: Sequence[Run], known: Collection[str], ha
     if isinstance(answer, str):
         return Probed(notes=[answer])
     probed = _read(outlook, answer, chosen, has_gpus)
-    write_json(PRICES, {kind: to_json(price) for kind, price in {**remembered(), **probed.prices}.items()})
+    lasting = {
+        kind: price for kind, price in probed.prices.items() if kind in BY_NUMBER or probed.on_gpu or not has_gpus
+    }
+    write_json(PRICES, {kind: to_json(price) for kind, price in {**remembered(), **lasting}.items()})
     if busy > available_cores():
         probed.notes.append(
             f"others were computing here (a load of {busy:.0f} on {available_cores()} cores): times by the clock are "

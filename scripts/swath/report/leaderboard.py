@@ -55,7 +55,7 @@ def compare(
     table.to_csv(trials, index=False)
     ranked = rank(table, runs, metric, limits, over)
     ranked.to_csv(leaderboard, index=False)
-    write_comparisons(compare_with_winner(runs, table, ranked, metric), comparison)
+    write_comparisons(compare_with_winner(runs, table, within_limits(ranked), metric), comparison)
 
 
 def _row(run: FinishedRun) -> dict[str, Any]:
@@ -112,9 +112,18 @@ def rank(
     if OVER in ranked:
         ranked = ranked.sort_values(OVER, key=lambda column: column != "", kind="stable")
     ranked.insert(0, "rank", range(1, len(ranked) + 1))
-    cost = "gpu_hours" if ranked["gpu_hours"].any() else "seconds"
-    ranked.insert(len(ranked.columns) - (OVER in ranked), "pareto", on_front(ranked[f"{metric}_mean"], ranked[cost]))
+    can_win = within_limits(ranked)
+    cost = "gpu_hours" if (can_win["gpu_hours"] > 0).all() else "seconds"
+    front = dict(zip(can_win["trial"], on_front(can_win[f"{metric}_mean"], can_win[cost]), strict=True))
+    marks = [front.get(trial, False) for trial in ranked["trial"]]
+    ranked.insert(len(ranked.columns) - (OVER in ranked), "pareto", marks)
     return ranked
+
+
+def within_limits(ranked: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials that can win; all, if none can."""
+    held = ranked[ranked[OVER] == ""] if OVER in ranked else ranked
+    return held if len(held) else ranked
 
 
 def on_front(scores: Iterable[float], costs: Iterable[float]) -> list[bool]:
@@ -161,7 +170,7 @@ def select_winner(trials: str | Path, leaderboard: str | Path, metric: str, winn
     if known.isna().all():
         expected = "a metric that the validation labels define"
         cure = "choose another `sweep.select.metric`, or add validation scenes that have the class"
-        found = f"{metric}, which is undefined in every run"
+        found = f"{metric}, which is undefined in every run{' that keeps to the limits' if OVER in best else ''}"
         raise UserError(Problem("metric_undefined", str(trials), "sweep.select.metric", found, expected, cure))
     run = runs.loc[known.idxmax()]
     mean, deviation = float(best[f"{metric}_mean"]), float(best[f"{metric}_std"])

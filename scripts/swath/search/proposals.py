@@ -10,6 +10,7 @@ Computational Mathematics 7(4) (`qmc`).
 from __future__ import annotations
 
 import csv
+import logging
 import math
 import random
 import warnings
@@ -30,6 +31,7 @@ from swath.plan.trials import drawn, readable_number, value_at
 from swath.search.limits import gpu_hours, nothing_within, over_limits
 from swath.search.rungs import best_so_far
 
+log = logging.getLogger("swath.search")
 LIMITS = "limits"
 """What the constraint is called to Optuna: above 0 for a trial that is over them."""
 
@@ -104,6 +106,9 @@ def _within(points: Iterator[Point], wanted: int, tries: int, judge: Judge) -> l
             return found
     if not found:
         raise nothing_within(f"none of {tries} proposals", over)
+    log.warning(
+        "%d of %d trials are proposed: of %d that were looked at, no more keep to the limits", len(found), wanted, tries
+    )
     return found
 
 

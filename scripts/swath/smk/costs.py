@@ -51,6 +51,7 @@ class Costs:
         configs: Config files.
         table: The file `cost.csv`.
         threads: Tells the cores of a training, by its wildcards.
+        is_begun: Tells whether a search has decided anything yet.
     """
 
     outlook: Outlook
@@ -60,6 +61,7 @@ class Costs:
     configs: Sequence[str | Path]
     table: Path
     threads: Callable[[Any], int]
+    is_begun: Callable[[], bool] = bool
 
     def spent(self) -> Spent:
         """Add up what the experiment has taken so far: the total of `cost.csv`."""
@@ -183,7 +185,8 @@ def room_left(
 def check_budget(workflow: Any, costs: Costs) -> None:
     """Refuse a run that is expected to take more than the experiment may; what is not known is tried out.
 
-    A search is refused if even the least takes more; otherwise it may end before its last trial.
+    A search is refused if even the least takes more; otherwise it may end before its last trial. What it has decided
+    was decided by the budget, and is brought to an end.
 
     Raises:
         UserError: If it is.
@@ -201,7 +204,13 @@ def check_budget(workflow: Any, costs: Costs) -> None:
             continue
         spent_before, to_come, at_least = (getattr(one, name) for one in (before, found, least))
         words = f"{spent_before:.3g} spent, about {at_least:.3g} to come"
-        if spent_before + at_least > limit:
+        if at_least > 0 and spent_before + at_least > limit and costs.is_begun():
+            print(
+                f"What the search has begun takes more than budget.{name} allows ({limit:g}): {words}. It is brought "
+                "to an end; no round and no trial is added.",
+                file=sys.stderr,
+            )
+        elif at_least > 0 and spent_before + at_least > limit:
             what = f"{spent_before + at_least:.3g} {LIMITS[name]}: {words}"
             problems.append(
                 Problem(

@@ -34,6 +34,7 @@ _Timer = benchmark.BenchmarkTimer
 _starting = threading.Lock()
 _folders: list[Path] = []  # that of the server in use, once a job has asked for it
 _begun: list[str] = []  # scripts of this run
+_cannot: list[OSError] = []  # why no server can be started
 
 
 def fork_scripts(workflow: Any) -> None:
@@ -45,6 +46,7 @@ def fork_scripts(workflow: Any) -> None:
     PythonScript.execute_script, benchmark.BenchmarkTimer = _execute_script, _Timer
     _folders.clear()
     _begun.clear()
+    _cannot.clear()
     wanted = os.environ.get(VARIABLE, "")
     if wanted == "0" or not workflow.is_main_process or workflow.executor_plugin.name != "local":
         return
@@ -54,9 +56,9 @@ def fork_scripts(workflow: Any) -> None:
             print(f"{VARIABLE} is for Snakemake {KNOWN} on Linux, this is {found}: not used.", file=sys.stderr)
         return
     if wanted not in ("", "1") and not (Path(wanted) / "socket").is_socket():
-        expected = "1, or the folder of a fork server that runs"
+        expected = "0 to start every step anew; 1, or nothing, to fork them; or the folder of a fork server that runs"
         with ending_the_program():
-            raise UserError(Problem("wrong_value", VARIABLE, "", wanted, expected, f"{VARIABLE}=1 snakemake …"))
+            raise UserError(Problem("wrong_value", VARIABLE, "", wanted, expected, f"{VARIABLE}=0 snakemake …"))
     PythonScript.execute_script, benchmark.BenchmarkTimer = _execute_forked, ForkedTimer
 
 
@@ -79,8 +81,15 @@ def _folder(script: str) -> Path | None:
         if not _folders and wanted not in ("", "1"):
             _folders.append(Path(wanted))
         elif not _folders:
+            if _cannot:
+                return None
             sys.stderr.write("Importing torch and Raster Vision once for all steps.\n")  # whole: other jobs write, too
-            server = ForkServer()
+            try:
+                server = ForkServer()
+            except OSError as error:  # a temporary folder without sockets, or without room
+                _cannot.append(error)
+                sys.stderr.write(f"That cannot be done here ({error}): steps are started one by one.\n")
+                return None
             atexit.register(server.stop)
             _folders.append(server.folder)
         return _folders[0]

@@ -170,7 +170,7 @@ def after_planning(workflow: Any, context: RunContext) -> None:
             say_nothing()
         else:
             _forget_unreadable(context.read_while_planning)
-            _forget_overtaken(context.overtaken())
+            _forget_overtaken(context.overtaken(), workflow.output_settings.dryrun)
         repository = context.repository.resolve()
         if Path(workflow.main_snakefile).resolve().parent in (repository, repository / "workflow"):
             # another workflow's lines are its own affair
@@ -292,11 +292,22 @@ def _forget_unreadable(files: Sequence[str]) -> None:
             _tell_of_damage(f"{file}: cannot be read")
 
 
-def _forget_overtaken(files: Sequence[str]) -> None:
-    """Remove decisions that a smaller budget has cut short: they are taken anew, and trainings go on."""
+def _forget_overtaken(files: Sequence[str], dry_run: bool) -> None:
+    """Remove decisions that a smaller budget has cut short: they are taken anew, and trainings go on.
+
+    Args:
+        files: The decisions.
+        dry_run: Whether nothing may be done; what would be is said.
+    """
     for file in files:
-        Path(file).unlink()
-        print(f"{file}: the budget is larger now, it is decided anew.", file=sys.stderr)
+        if dry_run:
+            print(
+                f"{file}: the budget is larger now; a run decides it anew, and trains more than is listed.",
+                file=sys.stderr,
+            )
+        else:
+            Path(file).unlink()
+            print(f"{file}: the budget is larger now, it is decided anew.", file=sys.stderr)
 
 
 def _tell_of_damage(damage: str) -> None:
