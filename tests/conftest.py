@@ -43,7 +43,8 @@ def pytest_configure(config: pytest.Config) -> None:
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled modules lie about on users' machines, too
-    settings.register_profile("swath", deadline=None)  # how long an example takes is the machine's business
+    # how long an example takes is the machine's business; where every change is judged, its examples are the same
+    settings.register_profile("swath", deadline=None, derandomize="SWATH_NO_SKIPS" in os.environ)
     settings.load_profile("swath")
     start_fork_servers(config)
 
