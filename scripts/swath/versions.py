@@ -41,7 +41,7 @@ EXPERIMENT = {
     "select": 2,
     "summary": 4,
     "own_module_summary": 2,
-    "report": 2,
+    "report": 3,
     "compare": 2,
     "preview": 2,
     "apply_part": 1,

@@ -69,6 +69,17 @@ def test_a_failure_leaves_nothing_and_shows_no_traceback(tmp_path: Path, failure
     assert ("Traceback" in (tmp_path / "log/x.log").read_text()) == ("oops" in failure)
 
 
+def test_a_setting_that_a_step_refuses_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("experiment: x\nsweep:\n  grid: {}\n  limits: {parameters: 1}\n")
+    work = """
+        with job(snakemake) as (inputs, output, params):
+            raise UserError(Problem("limits_too_small", "config", "sweep.limits", "this", "that", "do so"))
+        """
+    told = run_job(tmp_path, work, SWATH_CONFIGS="missing.yaml\nmine.yaml").stderr
+    assert "ERROR limits_too_small\nmine.yaml:4: sweep.limits\n" in told
+    assert "config: sweep.limits" in run_job(tmp_path, work).stderr, "where nobody has said which files there are"
+
+
 def test_progress_is_shown_and_logged(tmp_path: Path) -> None:
     done = run_job(
         tmp_path,

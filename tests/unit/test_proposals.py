@@ -327,6 +327,12 @@ def test_limits_that_nothing_keeps_to_are_told() -> None:
         propose(search(), 1, [], "macro_f1", Limits(parameters=1), lambda point: "9 parameters, 1 allowed")
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "qmc", "random"])
+def test_a_later_round_without_anything_within_limits_has_no_proposals(sampler: str, tmp_path: Path) -> None:
+    outcomes = outcomes_of(propose(search(sampler=sampler), 1, [], "macro_f1"), tmp_path)
+    assert not propose(search(sampler=sampler), 2, outcomes, "macro_f1", Limits(parameters=1), lambda point: "9")
+
+
 def test_tpe_avoids_what_has_taken_too_long(tmp_path: Path) -> None:
     """The score is the best at 0.001, where trainings take two hours; others take half an hour."""
     wanted = search(rounds=5, settings={"train.learning_rate": RATE})

@@ -37,7 +37,7 @@ from swath.report.page import Making, headline_of, without_secrets, write_report
 from swath.report.pictures import FALSE, HIT, found_boxes, map_pictures
 from swath.report.plots import draw_confusion
 from swath.report.provenance import checksums_of_models
-from swath.report.worst import reliability, suspicious_labels, wrong_windows
+from swath.report.worst import reliability, suspicious_labels, window_pictures, wrong_windows
 from swath.search.room import Room
 from swath.search.rungs import decide
 
@@ -120,6 +120,33 @@ def test_how_sure_a_model_is_is_compared_with_how_right_it_is(tmp_path: Path) ->
     assert bins["accuracy"][0] == pytest.approx(1 - 48 * 48 / (88 * 96))
     (tmp_path / "made" / "scene" / "map" / "scores.tif").unlink()
     assert reliability(made_experiment(tmp_path / "other", scenes=1)) is not None
+
+
+def test_cells_that_are_wrong_and_surest_come_first_and_lie_on_the_earth(tmp_path: Path) -> None:
+    findings = made_experiment(tmp_path / "made", CLASSIFICATION, scenes=1)
+    cells = wrong_windows(findings, 32)
+    assert [(one.row, one.column, one.height, one.width) for one in cells] == [(0, 48, 48, 48)] * 2  # in two scenes
+    assert {(one.label, one.predicted, one.confidence) for one in cells} == {(2, 1, 0.75)}
+    table = suspicious_labels(findings, cells)
+    assert set(table["label"]) == {CLASSES[2]} and set(table["predicted"]) == {"field"}
+    assert table["confidence"].tolist() == [0.75, 0.75]
+    facts = findings.scenes["v000"]
+    west, south, east, north = facts.bounds
+    middle = [(west + east) / 2, (south + north) / 2]
+    assert table.total_bounds == pytest.approx([*middle, east, north], abs=5e-4), "its edges are not quite north"
+    for one in window_pictures(findings, cells):
+        picture = pixels_of(one["pictures"]["image"])
+        assert picture.shape[:2] == (72, 72), "half a cell more on every side, where there is an image"
+        assert picture[0, 48, 0] > picture[0, 48, 1] + 60, "the upper edge of its red outline"
+
+
+def test_how_sure_a_model_of_cells_is(tmp_path: Path) -> None:
+    findings = made_experiment(tmp_path / "made", CLASSIFICATION, scenes=1)
+    bins = reliability(findings)
+    assert bins is not None and bins["confidence"].tolist() == [0.6, 0.75]
+    assert bins["accuracy"].tolist() == [1, 0] and bins["share"].tolist() == [0.5, 0.5]
+    (tmp_path / "made" / "scene" / "map" / "cells.parquet").unlink()
+    assert reliability(findings) is None and len(wrong_windows(findings, 32)) == 2, "confidence is not needed"
 
 
 def test_the_headline_quotes_no_single_run_and_says_what_cannot_be_told(tmp_path: Path) -> None:

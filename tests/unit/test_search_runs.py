@@ -177,6 +177,16 @@ def test_after_a_round_that_the_budget_ends_nothing_is_asked_for() -> None:
     ]
 
 
+def test_what_ends_a_search_without_a_budget_is_told_and_no_budget_decides_it_anew() -> None:
+    plan = plan_of({**SEARCHED, "halving": None}, budget={"gpu_hours": 1000})
+    propose(plan, 1, RATES)
+    file = end_before(plan, 2, {})
+    rules = functions_of(plan, *FILES)
+    assert len(rules["final_runs"]()) == 4 and rules["decided_by_less"]() == []
+    (told,) = how_the_budget_ended_it([], [file])
+    assert told.startswith("The setting sweep.limits ended the search: round 2 was not begun")
+
+
 def test_a_larger_budget_decides_anew() -> None:
     for limit, again in ((30, False), (40, False), (41, True), (None, True)):
         plan = plan_of(SEARCHED, budget={"gpu_hours": limit} if limit else {})

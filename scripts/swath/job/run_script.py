@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import gc
 import logging
 import os
 import platform
 import sys
-import tempfile
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -23,11 +21,12 @@ import yaml
 from swath.checksums import write_record
 from swath.coordination import job_messages
 from swath.coordination.fencing import FencingToken, TokenLostError
-from swath.errors import Problem, ToBeContinuedError, UserError
+from swath.errors import ToBeContinuedError, UserError
 from swath.files import publish, published, replace, temporary_name
 from swath.job.attempt_log import FORMAT, add
 from swath.job.attempts import AttemptRecord, attempts_file
 from swath.job.environment import set_up_computing
+from swath.job.mistakes import unwritten, with_lines
 from swath.job.temporary import own_temporary_folder
 from swath.job.terminal import hush_libraries, show_on
 
@@ -35,7 +34,6 @@ LIBRARIES = (
     *("rastervision-core", "torch", "torchvision", "pytorch-lightning", "segmentation-models-pytorch", "timm"),
     *("albumentations", "numpy", "rasterio", "geopandas", "shapely", "pyogrio"),
 )
-FULL = (errno.ENOSPC, errno.EDQUOT)
 TO_BE_CONTINUED = 75  # EX_TEMPFAIL: try again
 KEEP_STREAMS = "SWATH_KEEP_STREAMS"
 """Set where a debugger needs the terminal: nothing goes to the rule's log then."""
@@ -85,9 +83,10 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
         job_messages.clear(map(str, outputs.values()))
         outcome = "done"
     except UserError as error:
-        print(f"\n{error}\n", file=terminal)
-        print(error, file=sys.stderr)
-        _tell_run(outputs.values(), str(error))
+        told = str(with_lines(error))
+        print(f"\n{told}\n", file=terminal)
+        print(told, file=sys.stderr)
+        _tell_run(outputs.values(), told)
         raise SystemExit(1) from None
     except ToBeContinuedError as stop:
         outcome = "continued"
@@ -97,7 +96,7 @@ def job(snakemake: Any) -> Iterator[tuple[Any, SimpleNamespace, Any]]:
         raise SystemExit(TO_BE_CONTINUED) from None
     except Exception as error:
         traceback.print_exc()
-        told = str(_unwritten(error) or f"{type(error).__name__}: {error} (more in {log_path})")
+        told = str(unwritten(error) or f"{type(error).__name__}: {error} (more in {log_path})")
         print(told, file=terminal)
         _tell_run(outputs.values(), told)
         raise SystemExit(1) from None
@@ -115,24 +114,6 @@ def _tell_run(outputs: Iterable[Path], text: str) -> None:
     with contextlib.suppress(OSError, TokenLostError):
         add(text)
         job_messages.write(map(str, outputs), text)
-
-
-def _unwritten(error: BaseException) -> UserError | None:
-    """Find a full or read-only disk, or a quota, behind an error; libraries hide them behind errors of their own."""
-    then = "then type the same command again: nothing that was done is lost"
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.errno in (*FULL, errno.EROFS):
-            place, found = str(cause.filename or "results"), os.strerror(cause.errno)
-            if cause.errno in FULL:
-                found += f"; temporary files go to {tempfile.gettempdir()}"
-                return UserError(
-                    Problem("disk_full", place, "", found, "room for what is written", f"make room, {then}")
-                )
-            cure = f"have the disk mounted as it was, {then}"
-            return UserError(Problem("folder_not_writable", place, "", found, "a disk that can be written to", cure))
-        cause = cause.__cause__ or cause.__context__
-    return None
 
 
 def _describe_folder(snakemake: Any, outputs: Iterable[Path]) -> None:

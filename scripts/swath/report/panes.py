@@ -7,17 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from bokeh.layouts import gridplot
 from bokeh.models import ColumnDataSource, CustomJS, PanTool, Range1d, ResetTool, WheelZoomTool
 from bokeh.plotting import figure
-from numpy.typing import NDArray
 
 from swath.config.tasks import CLASSIFICATION, DETECTION
-from swath.metrics.cells import cells_of_text
 from swath.plan.finished import FinishedRun
 from swath.report.charts import GREY
 from swath.report.findings import Findings
+from swath.report.judged_cells import cells_of_scene
 from swath.report.pictures import (
     FALSE,
     HIT,
@@ -182,14 +180,8 @@ def _drawn(findings: Findings, run: FinishedRun, split: str, facts: SceneFacts, 
     folder = findings.maps(run, split).get(facts.id)
     if folder is None:
         return None
-    cells = _cells(findings, run, split, facts.id) if findings.task == CLASSIFICATION else None
+    cells = cells_of_scene(findings, run, split, facts.id) if findings.task == CLASSIFICATION else None
     return map_pictures(facts, folder, side, findings.classes, findings.colours, cells)
-
-
-def _cells(findings: Findings, run: FinishedRun, split: str, scene: str) -> NDArray[np.int64]:
-    """Return the labelled cells of a scene, and what a run says of them; none where they were not evaluated."""
-    evaluation = findings.evaluation(run, split) or {"scenes": {}}
-    return cells_of_text(evaluation["scenes"].get(scene, {}).get("cells", ""))
 
 
 def _scene(facts: SceneFacts, split: str, score: float | None, side: int, findings: Findings) -> ScenePictures:

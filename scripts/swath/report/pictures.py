@@ -15,7 +15,7 @@ import numpy as np
 import rasterio
 import shapely
 from numpy.typing import NDArray
-from PIL import Image, ImageColor
+from PIL import Image, ImageColor, ImageDraw
 from rasterio.errors import RasterioIOError
 from rasterio.windows import Window
 
@@ -67,12 +67,24 @@ def imagery_picture(facts: SceneFacts, side: int) -> str | None:
         return None
 
 
-def window_of_imagery(facts: SceneFacts, window: Window, step: int) -> str | None:
-    """Draw a window of a scene's image, every so many pixels; None where it cannot be read any more."""
+def window_of_imagery(facts: SceneFacts, window: Window, step: int, outline: Sequence[int] | None = None) -> str | None:
+    """Draw a window of a scene's image, every so many pixels; None where it cannot be read any more.
+
+    Args:
+        facts: The scene.
+        window: Of its image.
+        step: Every so many pixels are drawn.
+        outline: A frame: its top, left, bottom and right, pixels of the picture.
+    """
     try:
-        return as_webp((255 * true_colour(facts, 1000, window)).round().astype(np.uint8)[::step, ::step])
+        pixels = (255 * true_colour(facts, 1000, window)).round().astype(np.uint8)[::step, ::step]
     except RasterioIOError:
         return None
+    picture = Image.fromarray(pixels)
+    if outline is not None:
+        top, left, bottom, right = outline
+        ImageDraw.Draw(picture).rectangle((left, top, right - 1, bottom - 1), outline=WRONG)
+    return as_webp(np.asarray(picture))
 
 
 def outside_of_evaluation(facts: SceneFacts) -> NoData | None:
@@ -230,10 +242,10 @@ def edges_in_pixels(table: gpd.GeoDataFrame, facts: SceneFacts) -> NDArray[np.fl
     """Return left, top, right and bottom of shapes in pixels of a scene, N × 4."""
     if table.empty:  # such a file has no columns, either
         return np.empty((0, 4))
-    bounds = table.to_crs(facts.crs).bounds.to_numpy()
     inverse = ~rasterio.Affine(*facts.transform)
-    columns, rows = inverse * (bounds[:, [0, 2]], bounds[:, [1, 3]])
-    return np.column_stack([columns.min(axis=1), rows.min(axis=1), columns.max(axis=1), rows.max(axis=1)])
+    in_pixels = table.geometry.to_crs(facts.crs).affine_transform(inverse.to_shapely())
+    edges: NDArray[np.float64] = in_pixels.bounds.to_numpy()
+    return edges
 
 
 def _ids(table: gpd.GeoDataFrame) -> NDArray[np.int64]:

@@ -1,8 +1,8 @@
-"""Where a model is wrong: the worst windows, and labels that it contradicts."""
+"""Where a model is wrong: the worst windows or cells, and labels that it contradicts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from rasterio.windows import Window
 from shapely.geometry import Polygon
 
 from swath.config.classes import NULL_CLASS_ID
-from swath.config.tasks import DETECTION, SEGMENTATION
+from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION
 from swath.plan.finished import FinishedRun
 from swath.report.findings import Findings
+from swath.report.judged_cells import judged_cells
 from swath.report.pictures import (
     BOXES,
     FALSE,
@@ -51,12 +52,12 @@ EDGES = ["left", "top", "right", "bottom"]
 
 @dataclass(frozen=True)
 class WrongWindow:
-    """A window of a scene in which labels and prediction differ.
+    """A window of a scene in which labels and prediction differ; of chip classification, a cell.
 
     Attributes:
         scene, split, run: Where, and whose prediction.
-        row, column, size: Of the window, pixels.
-        labelled, wrong: Pixels.
+        row, column, height, width: Of the window, pixels.
+        labelled, wrong: Pixels; a cell is wrong as a whole.
         label, predicted: The pair of class ids that is most frequent among the wrong pixels.
         confidence: Mean score of the predicted class there, 0..1; None where scores were not kept.
     """
@@ -66,7 +67,8 @@ class WrongWindow:
     run: FinishedRun
     row: int
     column: int
-    size: int
+    height: int
+    width: int
     labelled: int
     wrong: int
     label: int
@@ -78,18 +80,51 @@ def wrong_windows(findings: Findings, size: int) -> list[WrongWindow]:
     """Find the windows in which pixels are wrong, those with the most wrong pixels first.
 
     Args:
-        findings: The experiment's results. Only of pixels is anything found: cells have a class as a whole.
-        size: Of a window, pixels.
+        findings: The experiment's results. Of cells, those that are wrong are found, the most confident first; of
+            boxes, nothing.
+        size: Of a window of pixels.
     """
     found: list[WrongWindow] = []
-    if findings.task != SEGMENTATION:
-        return found
     for run, split in findings.looked_at:
-        for name, folder in findings.maps(run, split).items():
-            facts = findings.scenes[name]
-            if facts.label_raster and (folder / RASTER).exists():
-                found += _in_scene(facts, folder, run, split, size)
-    return sorted(found, key=lambda one: (-one.wrong, one.scene, one.row, one.column))
+        if findings.task == CLASSIFICATION:
+            found += _wrong_cells(findings, run, split)
+        elif findings.task == SEGMENTATION:
+            found += _windows_of_pixels(findings, run, split, size)
+    of_cells = findings.task == CLASSIFICATION
+
+    def worst_first(one: WrongWindow) -> tuple[float, str, int, int]:
+        return (-(one.confidence or 0.0) if of_cells else -one.wrong, one.scene, one.row, one.column)
+
+    return sorted(found, key=worst_first)
+
+
+def _windows_of_pixels(findings: Findings, run: FinishedRun, split: str, size: int) -> Iterator[WrongWindow]:
+    for name, folder in findings.maps(run, split).items():
+        facts = findings.scenes[name]
+        if facts.label_raster and (folder / RASTER).exists():
+            yield from _in_scene(facts, folder, run, split, size)
+
+
+def _wrong_cells(findings: Findings, run: FinishedRun, split: str) -> Iterator[WrongWindow]:
+    for cells in judged_cells(findings, run, split):
+        for place in np.flatnonzero(cells.labels != cells.predictions):
+            top, left, bottom, right = cells.edges[place].tolist()
+            sure = float(cells.confidence[place])
+            pixels = (bottom - top) * (right - left)
+            yield WrongWindow(
+                scene=cells.facts.id,
+                split=split,
+                run=run,
+                row=top,
+                column=left,
+                height=bottom - top,
+                width=right - left,
+                labelled=pixels,
+                wrong=pixels,
+                label=int(cells.labels[place]),
+                predicted=int(cells.predictions[place]),
+                confidence=None if np.isnan(sure) else sure,
+            )
 
 
 def _in_scene(facts: SceneFacts, folder: Path, run: FinishedRun, split: str, size: int) -> Iterator[WrongWindow]:
@@ -107,8 +142,9 @@ def _in_scene(facts: SceneFacts, folder: Path, run: FinishedRun, split: str, siz
                     label, predicted = divmod(int(pairs.argmax()), 256)
                     confidence = None if sure is None else float(np.nanmean(sure[part][wrong[part]]))
                     labelled = int((actual[part] != NULL_CLASS_ID).sum())
+                    height, width = actual[part].shape
                     yield WrongWindow(
-                        facts.id, split, run, row, column, size, labelled, count, label, predicted, confidence
+                        facts.id, split, run, row, column, height, width, labelled, count, label, predicted, confidence
                     )
 
 
@@ -121,7 +157,7 @@ def _confidence(scores: Path, window: Window, said: NDArray[np.uint8]) -> NDArra
 
 
 def window_pictures(findings: Findings, windows: Sequence[WrongWindow]) -> list[dict[str, Any]]:
-    """Draw windows: image, labels, prediction and errors, with their place.
+    """Draw windows: image, labels, prediction and errors, with their place; of cells, the image around each.
 
     Args:
         findings: The experiment's results.
@@ -132,17 +168,8 @@ def window_pictures(findings: Findings, windows: Sequence[WrongWindow]) -> list[
 
 def _window_picture(findings: Findings, one: WrongWindow) -> dict[str, Any]:
     facts = findings.scenes[one.scene]
-    width, height = min(one.size, facts.width - one.column), min(one.size, facts.height - one.row)
-    window = Window(one.column, one.row, width, height)
-    folder = findings.maps(one.run, one.split)[one.scene]
-    with rasterio.open(facts.label_raster) as labels, rasterio.open(folder / RASTER) as predictions:
-        actual, said = (
-            evaluated_labels(labels, window, outside_of_evaluation(facts)),
-            predictions.read(1, window=window),
-        )
-    errors = ((actual != NULL_CLASS_ID) * (1 + (actual != said))).astype(np.uint8)
-    step = -(-one.size // MOST_PIXELS)
-    x, y = rasterio.Affine(*facts.transform) * (one.column + width / 2, one.row + height / 2)
+    draw = _cell_in_its_surroundings if findings.task == CLASSIFICATION else _four_pictures
+    x, y = rasterio.Affine(*facts.transform) * (one.column + one.width / 2, one.row + one.height / 2)
     return {
         "scene": one.scene,
         "split": one.split,
@@ -153,13 +180,42 @@ def _window_picture(findings: Findings, one: WrongWindow) -> dict[str, Any]:
         "labelled": one.labelled,
         "label": findings.classes[one.label],
         "predicted": findings.classes[one.predicted],
-        "pictures": {
-            "image": window_of_imagery(facts, window, step),
-            "labels": as_webp(coloured(actual[::step, ::step], findings.colours)),
-            "prediction": as_webp(coloured(said[::step, ::step], findings.colours)),
-            "errors": as_webp(coloured(errors[::step, ::step], ["#000000", RIGHT, WRONG])),
-        },
+        "confidence": one.confidence,
+        "pictures": draw(findings, one),
     }
+
+
+def _four_pictures(findings: Findings, one: WrongWindow) -> dict[str, str | None]:
+    facts = findings.scenes[one.scene]
+    window = Window(one.column, one.row, one.width, one.height)
+    folder = findings.maps(one.run, one.split)[one.scene]
+    with rasterio.open(facts.label_raster) as labels, rasterio.open(folder / RASTER) as predictions:
+        actual = evaluated_labels(labels, window, outside_of_evaluation(facts))
+        said = predictions.read(1, window=window)
+    errors = ((actual != NULL_CLASS_ID) * (1 + (actual != said))).astype(np.uint8)
+    step = -(-max(one.height, one.width) // MOST_PIXELS)
+    return {
+        "image": window_of_imagery(facts, window, step),
+        "labels": as_webp(coloured(actual[::step, ::step], findings.colours)),
+        "prediction": as_webp(coloured(said[::step, ::step], findings.colours)),
+        "errors": as_webp(coloured(errors[::step, ::step], ["#000000", RIGHT, WRONG])),
+    }
+
+
+def _cell_in_its_surroundings(findings: Findings, one: WrongWindow) -> dict[str, str | None]:
+    """Draw the image of a cell with half as much on every side, as far as there is an image, and the cell's outline."""
+    facts = findings.scenes[one.scene]
+    top, left = max(0, one.row - one.height // 2), max(0, one.column - one.width // 2)
+    bottom = min(facts.height, one.row + one.height + one.height // 2)
+    right = min(facts.width, one.column + one.width + one.width // 2)
+    step = -(-max(bottom - top, right - left) // MOST_PIXELS)
+    outline = [(edge - start) // step for edge, start in zip(_edges(one), (top, left, top, left), strict=True)]
+    return {"image": window_of_imagery(facts, Window(left, top, right - left, bottom - top), step, outline)}
+
+
+def _edges(one: WrongWindow) -> tuple[int, int, int, int]:
+    """Return top, left, bottom and right."""
+    return one.row, one.column, one.row + one.height, one.column + one.width
 
 
 # --- labels that are contradicted -------------------------------------------------------------------
@@ -170,7 +226,7 @@ def suspicious_labels(findings: Findings, windows: Sequence[WrongWindow]) -> gpd
 
     Args:
         findings: The experiment's results.
-        windows: Of rasters, where they differ.
+        windows: Where labels and prediction differ; of boxes none are needed.
 
     Returns:
         Columns scene, split, label, predicted, confidence (empty where scores were not kept), pixels, geometry.
@@ -191,12 +247,11 @@ def suspicious_labels(findings: Findings, windows: Sequence[WrongWindow]) -> gpd
 
 def _suspicious_windows(findings: Findings, windows: Sequence[WrongWindow]) -> Iterator[list[Any]]:
     for one in windows:
-        if one.wrong < max(one.labelled / 2, LEAST_SHARE * one.size**2):
+        if one.wrong < max(one.labelled / 2, LEAST_SHARE * one.height * one.width):
             continue
-        facts = findings.scenes[one.scene]
-        right, bottom = min(one.column + one.size, facts.width), min(one.row + one.size, facts.height)
+        top, left, bottom, right = _edges(one)
         names = findings.classes[one.label], findings.classes[one.predicted]
-        yield [one.scene, one.split, *names, one.confidence, one.wrong, one.column, one.row, right, bottom]
+        yield [one.scene, one.split, *names, one.confidence, one.wrong, left, top, right, bottom]
 
 
 def _suspicious_boxes(findings: Findings) -> Iterator[list[Any]]:
@@ -230,26 +285,15 @@ def reliability(findings: Findings) -> pd.DataFrame | None:
     """Count how often the best run is right where it is about as sure; None where scores were not kept.
 
     Returns:
-        Columns confidence (mean), accuracy, share of the labelled pixels.
+        Columns confidence (mean), accuracy, share of the labelled pixels or cells. Boxes have none.
     """
-    best = findings.best if findings.task == SEGMENTATION else None
+    best = findings.best
     counts, sums, hits = np.zeros(BINS), np.zeros(BINS), np.zeros(BINS)
-    maps: Mapping[str, Path] = findings.maps(best, findings.shown_split) if best else {}
-    for name, folder in maps.items():
-        facts = findings.scenes[name]
-        if not facts.label_raster or not (folder / SCORES).exists():
-            continue
-        outside = outside_of_evaluation(facts)
-        with rasterio.open(facts.label_raster) as labels, rasterio.open(folder / RASTER) as predictions:
-            for row in range(0, facts.height, 256):
-                strip = Window(0, row, facts.width, min(256, facts.height - row))
-                actual, said = evaluated_labels(labels, strip, outside), predictions.read(1, window=strip)
-                sure = _confidence(folder / SCORES, strip, said)
-                known = (actual != NULL_CLASS_ID) & np.isfinite(sure)
-                bins = np.minimum((sure[known] * BINS).astype(int), BINS - 1)
-                counts += np.bincount(bins, minlength=BINS)
-                sums += np.bincount(bins, sure[known], minlength=BINS)
-                hits += np.bincount(bins, (actual == said)[known], minlength=BINS)
+    for sure, right in _sure_and_right(findings, best) if best else ():
+        bins = np.minimum((sure * BINS).astype(int), BINS - 1)
+        counts += np.bincount(bins, minlength=BINS)
+        sums += np.bincount(bins, sure, minlength=BINS)
+        hits += np.bincount(bins, right, minlength=BINS)
     if not counts.any():
         return None
     there = counts > 0
@@ -260,3 +304,25 @@ def reliability(findings: Findings) -> pd.DataFrame | None:
             "share": counts[there] / counts.sum(),
         }
     )
+
+
+def _sure_and_right(findings: Findings, run: FinishedRun) -> Iterator[tuple[NDArray[np.float64], NDArray[np.bool_]]]:
+    """Go through what a run has predicted where there are labels: how sure it was, where that is known; is it right."""
+    if findings.task == CLASSIFICATION:
+        for cells in judged_cells(findings, run, findings.shown_split):
+            known = np.isfinite(cells.confidence)
+            yield cells.confidence[known], (cells.labels == cells.predictions)[known]
+    if findings.task != SEGMENTATION:
+        return
+    for name, folder in findings.maps(run, findings.shown_split).items():
+        facts = findings.scenes[name]
+        if not facts.label_raster or not (folder / SCORES).exists():
+            continue
+        outside = outside_of_evaluation(facts)
+        with rasterio.open(facts.label_raster) as labels, rasterio.open(folder / RASTER) as predictions:
+            for row in range(0, facts.height, 256):
+                strip = Window(0, row, facts.width, min(256, facts.height - row))
+                actual, said = evaluated_labels(labels, strip, outside), predictions.read(1, window=strip)
+                sure = _confidence(folder / SCORES, strip, said)
+                known = (actual != NULL_CLASS_ID) & np.isfinite(sure)
+                yield sure[known], (actual == said)[known]

@@ -81,20 +81,25 @@ def propose(
         judge: Says which of the limits a network is over, which is known before it is trained.
 
     Raises:
-        UserError: If no point is found that keeps to the limits.
+        UserError: If no point is found that keeps to the limits, in the first round. In later ones there is none then.
     """
     limits = limits or Limits()
+    before = 0  # points that earlier rounds have taken
     if search.sampler == "random":
         points = _random(search, number)
     elif search.sampler == "qmc" or number == 1 or not outcomes:
-        return _sobol(search, number, judge)
+        points, before = _sobol(search), (number - 1) * search.per_round
     else:
         points = _tpe(search, number, outcomes, metric, limits, judge)
-    return _within(points, search.per_round, search.per_round * MOST_TRIES, judge)
+    wanted = before + search.per_round
+    found, over = _within(points, wanted, wanted * MOST_TRIES, judge)
+    if number == 1 and not found:
+        raise nothing_within(f"none of {len(over)} proposals", over)
+    return found[before:]
 
 
-def _within(points: Iterator[Point], wanted: int, tries: int, judge: Judge) -> list[Point]:
-    """Take the first points that keep to the limits."""
+def _within(points: Iterator[Point], wanted: int, tries: int, judge: Judge) -> tuple[list[Point], list[str]]:
+    """Take the first points that keep to the limits, and say which limits others are over."""
     found: list[Point] = []
     over: list[str] = []
     for point in islice(points, tries):
@@ -103,13 +108,9 @@ def _within(points: Iterator[Point], wanted: int, tries: int, judge: Judge) -> l
         else:
             found.append(point)
         if len(found) == wanted:
-            return found
-    if not found:
-        raise nothing_within(f"none of {tries} proposals", over)
-    log.warning(
-        "%d of %d trials are proposed: of %d that were looked at, no more keep to the limits", len(found), wanted, tries
-    )
-    return found
+            return found, over
+    log.warning("%d of %d points that were looked at keep to the limits, %d are wanted", len(found), tries, wanted)
+    return found, over
 
 
 def _random(search: Search, number: int) -> Iterator[Point]:
@@ -119,24 +120,17 @@ def _random(search: Search, number: int) -> Iterator[Point]:
         yield drawn(generator, search.settings)
 
 
-def _sobol(search: Search, number: int, judge: Judge) -> list[Point]:
-    """Take a round's stretch of Sobol's sequence, in which every setting has a dimension, whichever range holds."""
+def _sobol(search: Search) -> Iterator[Point]:
+    """Go through Sobol's sequence, in which every setting has a dimension, whichever range holds."""
     from scipy.stats import qmc
 
     sequence = qmc.Sobol(len(search.settings), rng=search.seed)
-
-    def points() -> Iterator[Point]:
-        while True:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # a stretch need not be a power of two
-                (row,) = sequence.random(1)
-            shares = dict(zip(search.settings, map(float, row), strict=True))
-            yield assembled(search.settings, partial(_at, shares))
-
-    before = (number - 1) * search.per_round
-    wanted = before + search.per_round
-    found = _within(points(), wanted, wanted * MOST_TRIES, judge)
-    return found[before:] or found[-search.per_round :]
+    while True:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a stretch need not be a power of two
+            (row,) = sequence.random(1)
+        shares = dict(zip(search.settings, map(float, row), strict=True))
+        yield assembled(search.settings, partial(_at, shares))
 
 
 def _at(shares: Mapping[str, float], setting: str, number: int, distribution: Distribution) -> JsonValue:

@@ -193,7 +193,7 @@ def who_went_on(tables: Sequence[Path]) -> list[str]:
 
 
 def how_the_budget_ended_it(tables: Iterable[Path], rounds: Iterable[Path]) -> list[str]:
-    """Say where the budget has ended a search, in a line each; nothing if it has not.
+    """Say where the budget, or limits, have ended a search, in a line each; nothing if they have not.
 
     Args:
         tables: As of :func:`who_went_on`; those that are not there yet are passed over.
@@ -207,9 +207,11 @@ def how_the_budget_ended_it(tables: Iterable[Path], rounds: Iterable[Path]) -> l
         if room
     ]
     ended = ((file.stem.rpartition("-")[2], ended_before(file)) for file in rounds)
-    return lines + [
-        f"The budget ended the search: round {number} was not begun ({room.reason})" for number, room in ended if room
-    ]
+    for number, room in ended:
+        if room:
+            by = "budget" if room.limits else "setting sweep.limits"
+            lines.append(f"The {by} ended the search: round {number} was not begun ({room.reason})")
+    return lines
 
 
 def _standing(trial: str, history: Path, metric: str) -> Standing:

@@ -28,6 +28,7 @@ from swath.coordination.run_registry import live_runs, register_run
 from swath.doctor.examine import examine_or_exit
 from swath.errors import Problem, UserError, ending_the_program
 from swath.files import read_state
+from swath.job.mistakes import tell_configs
 from swath.patches import WRITTEN_FOR, other_versions
 from swath.plan.finished import FinishedRun
 from swath.report.links import link_trainings
@@ -112,6 +113,7 @@ class RunContext:
 def before_planning(workflow: Any) -> None:
     """Patch Snakemake, in a run and in each of its jobs."""
     os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' bars would end up in logs; Swath's own say when they show
+    tell_configs(workflow.configfiles)
     upstream.apply(is_job=not workflow.is_main_process)
     upstream.ask_the_same(workflow, "train_rung", "train")
     gc.freeze()  # Python would look for garbage in all that is loaded when the process ends: half a second
