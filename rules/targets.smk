@@ -82,7 +82,7 @@ def limits_of_sweep(wildcards):
 def own_network(wildcards):
     """What the size of a network follows from, of the config's own values; nothing where no limits ask for it."""
     experiment = PLAN.experiment
-    if SWEEP.limits.parameters is None and SWEEP.limits.model_mb is None:
+    if not SWEEP.limits.are_of_networks:
         return {}
     model = experiment.model.model_dump(mode="json")
     bands, size = experiment.imagery.bands, experiment.chips.size
@@ -91,8 +91,7 @@ def own_network(wildcards):
 
 def scenes_of_limits(wildcards):
     """Where it is said how many bands images have, on which the size of a network depends."""
-    is_asked = SWEEP.limits.parameters or SWEEP.limits.model_mb
-    return manifests_of_experiment(wildcards) if is_asked else []
+    return manifests_of_experiment(wildcards) if SWEEP.limits.are_of_networks else []
 
 
 def jobs_of_winner():

@@ -228,6 +228,7 @@ MEANING: dict[Level, dict[str, str]] = {
     },
     "note": {
         "files_left_over": "Files lie in the folders that the image pattern searches, and belong to no scene.",
+        "network_over_limits": "A trial's network is larger than `sweep.limits` allow: it cannot win.",
         "trials_twice": "The sweep names a trial more than once; it is trained once.",
         "nan_values": "An image holds NaN, which counts as without data.",
         "dtypes_differ": "Scenes have different data types.",

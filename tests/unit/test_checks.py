@@ -26,9 +26,11 @@ from PIL import Image
 from tiny import CRS, TINY, grid, pixels, write_image, write_tiny
 
 from swath.checks import preflight
-from swath.checks.context import CheckRequest, request_of
+from swath.checks.context import CheckRequest, Survey, request_of
 from swath.checks.findings import PreflightError, grouped, judged, tally, text_of
 from swath.checks.machine import looks_like_weights
+from swath.checks.networks import SIZES as KNOWN_SIZES
+from swath.checks.networks import within_limits
 from swath.checks.pixels import MOST, SIDE, footprint, metres_per_pixel, sample_pixels, sample_windows
 from swath.checks.read_scenes import read_scene
 from swath.checks.readings import Reading, SurveyedImage
@@ -354,3 +356,38 @@ def test_a_column_that_nobody_reads_stops_the_run_until_it_is_allowed() -> None:
     assert "WARNING unread_column" in (message := told(request_for(deepcopy(TINY))))
     assert "did you mean 'aoi'?" in message
     assert told(request_for(TINY | {"checks": {"allow": ["unread_column"]}})) == ""
+
+
+# --- limits of networks ---------------------------------------------------------------------------------------------
+
+
+def limited(limits: dict[str, Any], encoders: list[str], **sweep: Any) -> Survey:
+    """What is known of an experiment with limits, in the working directory."""
+    config = deepcopy(TINY)
+    config["sweep"] = {"grid": {"model.encoder": encoders}, "limits": limits, **sweep}
+    return preflight.look_at(request_for(config))
+
+
+def test_networks_over_the_limits_are_told_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A U-Net on a ResNet-18 has 14.3 million parameters, on a ResNet-34 24.4 million."""
+    monkeypatch.chdir(tmp_path)
+    write_tiny(tmp_path / "data")
+    assert not list(within_limits(limited({"gpu_hours": 1}, ["resnet18"]))) and not KNOWN_SIZES.exists()
+    (note,) = within_limits(limited({"parameters": 20_000_000}, ["resnet18", "resnet34"]))
+    assert (note.code, note.level) == ("network_over_limits", "note")
+    assert "resnet34: 24," in note.found and "20,000,000 allowed" in note.found and "resnet18" not in note.found
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("networks are built once"))
+    (error,) = within_limits(limited({"parameters": 1_000_000}, ["resnet18", "resnet34"]))
+    assert (error.code, error.field) == ("limits_too_small", "sweep.limits") and "none of 2 trials" in error.found
+    assert re.fullmatch(r"config\.yaml:\d+", error.file), "with its line"
+
+
+def test_a_network_that_cannot_be_built_is_told_where_limits_ask_for_its_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_tiny(tmp_path / "data")
+    (error,) = within_limits(limited({"model_mb": 100}, ["tu-resnet99"]))
+    assert error.code == "network_not_built" and "tu-resnet99" in error.found

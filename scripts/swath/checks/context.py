@@ -14,11 +14,13 @@ from swath.config.load import where
 from swath.config.model import Model
 from swath.config.predict import Predict
 from swath.config.records import of_json
+from swath.config.sweep import Limits
 from swath.config.train import Train
 from swath.plan.plan import Plan
 from swath.scenes.facts import ScenesSpec
 from swath.scenes.scene import Scene
 from swath.scenes.table import PassedOver, passed_over
+from swath.search.limits import Network
 
 LEARNED = ("train", "validation")
 """Splits that chips are cut from."""
@@ -52,6 +54,9 @@ class CheckRequest:
         allow: Names of the warnings that are allowed.
         passed_over: What no scene came of.
         twice: Trial that the sweep names more than once → how often.
+        limits: What a trial may need.
+        networks: Trial → what the size of its network follows from; none where no limit asks for it.
+        proposes: Whether a search proposes more trials.
     """
 
     experiment: str
@@ -63,6 +68,9 @@ class CheckRequest:
     allow: tuple[str, ...]
     passed_over: PassedOver
     twice: dict[str, int]
+    limits: Limits = field(default_factory=Limits)
+    networks: dict[str, Network] = field(default_factory=dict)
+    proposes: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,4 +137,22 @@ def request_of(plan: Plan, config: Sequence[str | Path]) -> CheckRequest:
         allow=tuple(plan.experiment.checks.allow),
         passed_over=passed_over(plan.experiment.scenes, plan.scenes),
         twice=plan.twice,
+        limits=plan.experiment.sweep.limits,
+        networks=_networks(plan) if plan.experiment.sweep.limits.are_of_networks else {},
+        proposes=plan.experiment.sweep.search is not None,
     )
+
+
+def _networks(plan: Plan) -> dict[str, Network]:
+    """Say of every trial what the size of its network follows from."""
+    classes = len(plan.experiment.classes) + 1  # and the null class
+    return {
+        trial.name: Network(
+            plan.experiment.task,
+            trial.settings.model.model_dump(mode="json"),
+            trial.settings.imagery.bands,
+            trial.settings.chips.size,
+            classes,
+        )
+        for trial in plan.trials
+    }

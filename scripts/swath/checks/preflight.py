@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from swath.checks import chips, images, labels, machine, meanings, passed_over, splits
+from swath.checks import chips, images, labels, machine, meanings, networks, passed_over, splits
 from swath.checks.context import REMEMBERED, CheckRequest, Survey
 from swath.checks.findings import Finding, PreflightError, judged, tally, text_of
+from swath.checks.processes import answer_of
 from swath.checks.readings import Reading
 from swath.checks.report import write_page
 from swath.config.records import of_json, to_json
@@ -31,9 +28,9 @@ CHECKS = (
     *meanings.CHECKS,
     *splits.CHECKS,
     *chips.CHECKS,
+    *networks.CHECKS,
     *machine.CHECKS,
 )
-SCRIPTS = Path(__file__).parents[2]
 Read = Callable[[Sequence[Scene], Mapping[str, ScenesSpec]], list[Reading]]
 """Reads scenes, for every one of some label settings."""
 
@@ -57,15 +54,7 @@ def read_in_a_process(scenes: Sequence[Scene], specs: Mapping[str, ScenesSpec]) 
         "scenes": [to_json(scene) for scene in scenes],
         "labels": {key: to_json(spec) for key, spec in specs.items()},
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "swath.checks.read_scenes"],
-        input=json.dumps(asked),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(SCRIPTS), *_python_path()])},
-    )
-    return [of_json(Reading, reading) for reading in json.loads(done.stdout)]
+    return [of_json(Reading, reading) for reading in answer_of("swath.checks.read_scenes", asked)]
 
 
 def preflight(request: CheckRequest, report: Path, read: Read = read_in_a_process) -> Passed:
@@ -129,7 +118,3 @@ def look_at(request: CheckRequest, read: Read = read_in_a_process) -> Survey:
 
 def _paths(scene: Scene) -> list[str]:
     return [path for entry in (scene.image, scene.labels, scene.aoi) for path in local_paths_of(entry)]
-
-
-def _python_path() -> list[str]:
-    return [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]

@@ -127,7 +127,12 @@ class Limits(Section):
     @property
     def are_set(self) -> bool:
         """Whether there are any."""
-        return any(limit is not None for limit in (self.parameters, self.model_mb, self.gpu_hours))
+        return self.are_of_networks or self.gpu_hours is not None
+
+    @property
+    def are_of_networks(self) -> bool:
+        """Whether there are any that a network's size decides, before it is trained."""
+        return self.parameters is not None or self.model_mb is not None
 
 
 class Select(Section):

@@ -30,7 +30,7 @@ def judge_networks(
         network: That of the config's own values: the fields of a :class:`swath.search.limits.Network`.
         manifests: Where the scenes are described: how many bands they have.
     """
-    if limits.parameters is None and limits.model_mb is None:
+    if not limits.are_of_networks:
         return lambda values: ""
     own, known = of_json(Network, network), dict[str, str]()
 

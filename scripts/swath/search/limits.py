@@ -70,13 +70,19 @@ def over_limits(limits: Limits, needed: Mapping[str, float]) -> str:
 
 
 def nothing_within(what: str, over: Sequence[str]) -> UserError:
-    """Make what is told where no trial keeps to the limits.
+    """Make what ends a step where no trial keeps to the limits: see :func:`without_a_trial`."""
+    return UserError(without_a_trial(what, over))
+
+
+def without_a_trial(what: str, over: Sequence[str], place: str = "config") -> Problem:
+    """Say that no trial keeps to the limits.
 
     Args:
         what: Who does not: `none of 24 trials`.
         over: Which limits trials are over, of some of them.
+        place: Where the limits stand: file and line.
     """
     found = f"{what} keeps to the limits; such as: {over[0]}" if over else f"{what} keeps to the limits"
     expected = "limits that a trial can keep to"
     cure = "raise the limit, or sweep smaller networks or shorter trainings"
-    return UserError(Problem("limits_too_small", "config", "sweep.limits", found, expected, cure))
+    return Problem("limits_too_small", place, "sweep.limits", found, expected, cure)
