@@ -1,13 +1,18 @@
 """An experiment by Raster Vision's own command line, and the same one by Swath: CPU seconds of whole process trees.
 
-    python benchmarks/against_raster_vision.py FOLDER [--rates 1] [--epochs 2] [--halving]
+    python benchmarks/against_raster_vision.py FOLDER [--runs 3]
+    python benchmarks/against_raster_vision.py FOLDER --sweep [--runs 3]
 
 Seven images of 1,024 × 1,024 pixels in three bands of 8 bits, made up, with buildings as labels; DeepLabV3 on a
-ResNet-50 from random weights, 40 chips of 256 pixels of the four training scenes, batches of 8, two threads. Raster
-Vision: `rastervision run local`, once per learning rate, as its users sweep, all stages each time. Swath: one config
-with all rates, three times: as it stands, with every step started anew (SWATH_FORK_SERVER=0), and, where asked for,
-with halving. What a run of either has computed is what the kernel counts of all its processes. Printed, and written to
-FOLDER/against.md.
+ResNet-50 from random weights, 40 chips of the four training scenes, batches of 8, two threads.
+
+The first command trains one model for two epochs on chips of 256 pixels, by turns: `rastervision run local`, all
+stages; Swath; Swath with every step started anew (SWATH_FORK_SERVER=0). The second one sweeps eight learning rates with
+three seeds each, eight epochs, chips of 128 pixels. Of Raster Vision, which its users run once per trial, as many runs
+are made as `--runs` says, with one rate after the other; all 24 would take as many times their median. Swath makes the
+grid of eight rates once, and takes three times its trainings for three seeds; and makes halving, and halving with a
+search, both with three seeds of those that get to the end. What a run of either has computed is what the kernel counts
+of all its processes. Printed, and written to FOLDER/against.md.
 
 Raster Vision exports every model to ONNX as well, which Swath does not. For that, torch needs onnxscript, which is not
 among Swath's packages: have it on PYTHONPATH.
@@ -23,8 +28,10 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -33,10 +40,11 @@ import yaml
 from training_jobs import REPOSITORY
 
 SPLITS = {"train": 4, "validation": 1, "test": 2}
-SIDE, SIZE, CHIPS = 1024, 256, 10
-"""Pixels of an image and of a chip; chips per training scene."""
+SIDE, CHIPS = 1024, 10
+"""Pixels of an image; chips per training scene."""
 BIN = Path(sys.executable).parent
 RATES = (1.0e-3, 3.0e-4, 3.0e-3, 1.0e-4, 1.0e-2, 3.0e-5, 3.0e-2, 1.0e-5)
+SEEDS = 3
 THREADS = {"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}
 
 
@@ -73,24 +81,46 @@ def _children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def write_data(folder: Path) -> None:
-    """Write the images, their labels, and the scene table."""
+@dataclass(frozen=True)
+class Budget:
+    """How long a model is trained, and on what.
+
+    Attributes:
+        epochs: Number of epochs.
+        size: Of a chip, pixels.
+    """
+
+    epochs: int
+    size: int
+
+
+ONE, SWEPT = Budget(epochs=2, size=256), Budget(epochs=8, size=128)
+
+
+def write_data(folder: Path, bands: int = 3, dtype: str = "uint8", brighter: int = 1) -> None:
+    """Write the images, their labels, and the scene table.
+
+    Args:
+        folder: Where to.
+        bands, dtype: Of the images.
+        brighter: What values are multiplied by.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     random, rows = np.random.default_rng(0), ["scene,image,labels,split"]
     names = [f"{split}_{number}" for split, count in SPLITS.items() for number in range(count)]
     for place, name in enumerate(names):
         transform = rasterio.transform.from_origin(600_000 + 2 * place * SIDE, 4_000_000, 0.5, 0.5)
-        pixels = random.integers(20, 120, (3, SIDE, SIDE), np.uint8)
+        pixels = brighter * random.integers(20, 120, (bands, SIDE, SIDE)).astype(dtype)
         features = []
         for row, column in random.integers(8, SIDE - 72, (60, 2)):
             height, width = random.integers(16, 64, 2)
-            pixels[:, row : row + height, column : column + width] += 90
+            pixels[:, row : row + height, column : column + width] += 90 * brighter
             corners = [(0, 0), (0, width), (height, width), (height, 0), (0, 0)]
             ring = [list(transform * (int(column) + int(x), int(row) + int(y))) for y, x in corners]
             features.append(
                 {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
             )
-        profile: dict[str, Any] = {"driver": "GTiff", "dtype": "uint8", "count": 3, "width": SIDE, "height": SIDE}
+        profile: dict[str, Any] = {"driver": "GTiff", "dtype": dtype, "count": bands, "width": SIDE, "height": SIDE}
         with rasterio.open(folder / f"{name}.tif", "w", crs="EPSG:32616", transform=transform, **profile) as image:
             image.write(pixels)
         _write_labels(folder / f"{name}.geojson", features)
@@ -107,44 +137,45 @@ def _write_labels(path: Path, features: list[dict[str, Any]]) -> None:
     path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
 
 
-def by_raster_vision(data: Path, folder: Path, rate: float, epochs: int) -> Spent:
-    """Train with one learning rate, all stages, as its users do."""
+def by_raster_vision(
+    data: Path, folder: Path, budget: Budget, rate: float = RATES[0], chips: int = CHIPS, stages: Sequence[str] = ()
+) -> Spent:
+    """Train with one learning rate, all stages or some, as its users do."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    values = {"data": data, "root_uri": folder / "out", "epochs": epochs, "size": SIZE, "chips": CHIPS}
+    values = {"data": data, "root_uri": folder / "out", "epochs": budget.epochs, "size": budget.size, "chips": chips}
     arguments = [
         word
         for name, value in {**values, "learning_rate": rate, "seed": 0}.items()
         for word in ("-a", name, str(value))
     ]
     module = Path(__file__).with_name("raster_vision_config.py")
-    return spent([str(BIN / "rastervision"), "run", "local", str(module), *arguments, "--splits", "1"], folder)
+    return spent([str(BIN / "rastervision"), "run", "local", str(module), *stages, *arguments, "--splits", "1"], folder)
 
 
-def config_of(data: Path, rates: list[float], epochs: int, halving: bool) -> dict[str, Any]:
+def config_of(data: Path, budget: Budget, sweep: dict[str, Any], chips: int = CHIPS) -> dict[str, Any]:
     """Write the same down for Swath."""
-    sweep: dict[str, Any] = {"grid": {"train.learning_rate": rates}}
     return {
         "experiment": "against",
         "classes": {"building": "orange", "background": "gray"},
         "scenes": {"table": str(data / "scenes.csv")},
         "labels": {"default_class": "building", "unlabelled": "background"},
-        "chips": {"size": SIZE, "per_scene": CHIPS},
+        "chips": {"size": budget.size, "per_scene": chips},
         "model": {"architecture": "deeplabv3", "encoder": "resnet50"},
-        "train": {"epochs": epochs, "batch_size": 8, "threads": 2},
-        "predict": {"stride": SIZE},
-        "sweep": {**sweep, **({"halving": {"first": 1, "factor": 2}} if halving else {})},
+        "train": {"epochs": budget.epochs, "batch_size": 8, "threads": 2},
+        "predict": {"stride": budget.size},
+        "sweep": sweep,
         "checks": {"allow": ["too_few_chips"]},
     }
 
 
-def by_swath(folder: Path, config: dict[str, Any], **environment: str) -> Spent:
-    """Run the experiment with all its rates, tables and reports."""
+def by_swath(folder: Path, config: dict[str, Any], arguments: Sequence[str] = (), **environment: str) -> Spent:
+    """Run the experiment with all its trials, tables and reports."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     command = [str(BIN / "snakemake"), "--snakefile", str(REPOSITORY / "Snakefile"), "--cores", "2"]
-    return spent([*command, "--configfile", "config.yaml"], folder, **environment)
+    return spent([*command, "--configfile", "config.yaml", *arguments], folder, **environment)
 
 
 def by_rule(folder: Path) -> str:
@@ -158,33 +189,81 @@ def by_rule(folder: Path) -> str:
     return ", ".join(f"{rule} {value:.0f}" for rule, value in sorted(seconds.items(), key=lambda item: -item[1]))
 
 
+def winner_of(folder: Path) -> str:
+    """Read the winner's score on the validation scenes."""
+    winner = json.loads((folder / "results/experiments/against/winner.json").read_text())
+    return f"{winner['mean']:.4f}"
+
+
+def one_model(data: Path, folder: Path, runs: int) -> list[str]:
+    """Measure a single trial, by turns."""
+    config = config_of(data, ONE, {})
+    measured: dict[str, list[Spent]] = {"Raster Vision": [], "Swath": [], "Swath, every step started": []}
+    for _ in range(runs):
+        measured["Raster Vision"].append(by_raster_vision(data, folder / "raster-vision", ONE))
+        measured["Swath"].append(by_swath(folder / "swath", config))
+        started = by_swath(folder / "started", config, SWATH_FORK_SERVER="0")
+        measured["Swath, every step started"].append(started)
+        print({name: [round(one.cpu) for one in held] for name, held in measured.items()}, flush=True)
+    rows = [f"| {name} | {middle(held)} |" for name, held in measured.items()]
+    return [
+        f"One model, {runs} runs of each, medians (and extremes)",
+        "",
+        "| | CPU seconds | seconds |",
+        "|---|---|---|",
+        *rows,
+        "",
+        f"CPU seconds of Swath's jobs by rule: {by_rule(folder / 'swath')}",
+    ]
+
+
+def middle(held: Sequence[Spent]) -> str:
+    """Write the median of some runs, with the least and the most."""
+    cpu, wall = sorted(one.cpu for one in held), sorted(one.wall for one in held)
+    return f"{median(cpu):.0f} ({cpu[0]:.0f}–{cpu[-1]:.0f}) | {median(wall):.0f}"
+
+
+def sweeps(data: Path, folder: Path, runs: int) -> list[str]:
+    """Measure a sweep of eight learning rates with three seeds each."""
+    trials = SEEDS * len(RATES)
+    grid = by_swath(folder / "grid", config_of(data, SWEPT, {"grid": {"train.learning_rate": list(RATES)}}))
+    print("grid of eight", grid, flush=True)
+    final = {"halving": {"factor": 3, "first": 1}, "repeats": {"final": SEEDS}}
+    halved = config_of(data, SWEPT, {"grid": {"train.learning_rate": list(RATES)}, **final})
+    ways = {"halving": by_swath(folder / "halved", halved)}
+    print("halving", ways["halving"], flush=True)
+    ranges = {"train.learning_rate": {"min": min(RATES), "max": max(RATES), "log": True}}
+    searched = {"search": {"rounds": 2, "per_round": 3, "settings": ranges}, **final}
+    ways["halving and search"] = by_swath(folder / "searched", config_of(data, SWEPT, searched))
+    print("halving and search", ways["halving and search"], flush=True)
+    alone = [by_raster_vision(data, folder / "raster-vision", SWEPT, rate) for rate in RATES[:runs]]
+    print("Raster Vision", [round(one.cpu) for one in alone], flush=True)
+    by_hand, of_grid = trials * median(one.cpu for one in alone), SEEDS * grid.cpu
+    rows = {f"Raster Vision by hand, {trials} × the median of {runs} runs": (by_hand, "")}
+    rows[f"Swath's grid of {len(RATES)}, × {SEEDS} seeds"] = (of_grid, winner_of(folder / "grid"))
+    for name, place in (("halving", "halved"), ("halving and search", "searched")):
+        rows[f"Swath, {name}"] = (ways[name].cpu, winner_of(folder / place))
+    table = [f"| {name} | {cpu:.0f} | {by_hand / cpu:.1f} | {score} |" for name, (cpu, score) in rows.items()]
+    return [
+        f"{len(RATES)} learning rates, {SEEDS} seeds, {SWEPT.epochs} epochs, chips of {SWEPT.size} pixels",
+        "",
+        "| | CPU seconds | times cheaper | the winner's validation score |",
+        "|---|---|---|---|",
+        *table,
+    ]
+
+
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--rates", type=int, default=1, choices=range(1, len(RATES) + 1))
-    parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--halving", action="store_true")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--sweep", action="store_true")
     arguments = parser.parse_args()
-    folder, rates = arguments.folder.resolve(), list(RATES[: arguments.rates])
-    data = folder / "data"
-    write_data(data)
-    of_raster_vision = [by_raster_vision(data, folder / "raster-vision", rate, arguments.epochs) for rate in rates]
-    total = Spent(sum(one.wall for one in of_raster_vision), sum(one.cpu for one in of_raster_vision))
-    plain = config_of(data, rates, arguments.epochs, halving=False)
-    rows = {"Raster Vision": total, "Swath": by_swath(folder / "swath", plain)}
-    rows["Swath, every step started"] = by_swath(folder / "started", plain, SWATH_FORK_SERVER="0")
-    if arguments.halving:
-        halved = config_of(data, rates, arguments.epochs, halving=True)
-        rows["Swath, halving"] = by_swath(folder / "halved", halved)
-    lines = [
-        f"{len(rates)} learning rates, {arguments.epochs} epochs",
-        "",
-        "| | CPU seconds | seconds |",
-        "|---|---|---|",
-    ]
-    lines += [f"| {name} | {value} |" for name, value in rows.items()]
-    lines += ["", f"CPU seconds of Swath's jobs by rule: {by_rule(folder / 'swath')}"]
+    folder = arguments.folder.resolve()
+    write_data(folder / "data")
+    measure = sweeps if arguments.sweep else one_model
+    lines = measure(folder / "data", folder, arguments.runs)
     (folder / "against.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
 

@@ -54,7 +54,11 @@ def train_here(config: dict[str, Any]) -> Path:
     return job.folder
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+LONG = ("cowc-potsdam", "isprs-potsdam", "isprs-potsdam-multi-source", "spacenet-vegas-buildings", "xview")
+"""Examples that take half a minute each, and are like others."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.long] * (name in LONG)) for name in EXAMPLES])
 def test_an_example_is_planned_as_it_stands_and_trains(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -146,6 +146,7 @@ def test_mixed_precision_trains(workshop: Workshop, monkeypatch: pytest.MonkeyPa
     assert mixed["train_loss"].tolist() != full["train_loss"].tolist()
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 def test_a_compiled_network_trains_to_the_same_model(workshop: Workshop) -> None:
     tiny = {"encoder": "tu-resnet10t", "arguments": {"encoder_depth": 1, "decoder_channels": [8]}}
