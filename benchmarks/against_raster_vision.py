@@ -10,7 +10,7 @@ The first command trains one model for two epochs on chips of 256 pixels, by tur
 stages, and Swath; once also Swath with every step started anew (SWATH_FORK_SERVER=0). The second one sweeps eight
 learning rates with three seeds each, six epochs, chips of 96 pixels. Of Raster Vision, which its users run once per
 trial, as many runs are made as `--runs` says, with one rate after the other; all 24 would take as many times their
-median. Swath makes the grid of eight rates once, and takes three times its trainings for three seeds; and makes halving,
+median. Swath makes the grid of eight rates once, and takes three times its trainings for three seeds; it makes halving
 and halving with a search, both with three seeds of those that get to the end. What a run of either has computed is what
 the kernel counts of all its processes. Printed, and written to FOLDER/against.md.
 
