@@ -15,6 +15,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+import rasterio
 from made_experiment import CLASSES, made_experiment, winner_of
 from made_records import record
 from made_report import MOST_BYTES, making, map_json, report_of
@@ -22,6 +23,7 @@ from matplotlib import pyplot as plt
 from matplotlib.text import Text
 from PIL import Image
 from playwright.sync_api import Page
+from rasterio.windows import Window
 from shapely.geometry import box
 
 from swath.checksums import write_record
@@ -36,7 +38,7 @@ from swath.report.page import headline_of, without_secrets, write_report
 from swath.report.pictures import FALSE, HIT, found_boxes, map_pictures
 from swath.report.plots import draw_confusion
 from swath.report.provenance import checksums_of_models
-from swath.report.worst import reliability, suspicious_labels, window_pictures, wrong_windows
+from swath.report.worst import near_edges, reasons, reliability, suspicious_labels, window_pictures, wrong_windows
 from swath.search.room import Room
 from swath.search.rungs import decide
 
@@ -51,6 +53,22 @@ def test_windows_with_the_most_wrong_pixels_come_first(tmp_path: Path) -> None:
     assert sum(one.wrong for one in windows if one.scene == "v000") == 48 * 48
     best = windows[0]
     assert {best.label, best.predicted} == {1, 2} and best.confidence == pytest.approx(200 / 254)
+
+
+def test_why_a_window_is_wrong_is_told_where_something_tells_it(tmp_path: Path) -> None:
+    findings = made_experiment(tmp_path / "made", scenes=1)
+    assert near_edges(np.array([[1, 1, 1, 1, 2]], np.uint8)).tolist() == [[False, False, True, True, True]]
+    window = next(one for one in wrong_windows(findings, 32) if one.scene == "v000")
+    assert window.of_pair <= window.wrong and reasons(findings, window) == ["mean confidence 0.79"]
+    with rasterio.open(tmp_path / "made" / "scene" / "image.tif", "r+") as image:
+        image.write(np.zeros((3, 32, 32), image.dtypes[0]), window=Window(window.column, window.row, 32, 32))
+    assert reasons(findings, window)[0] == "in the darkest tenth of the image"
+    with rasterio.open(tmp_path / "made" / "scene" / "truth.tif") as truth:
+        ids = truth.read(1)
+    predicted = np.where(near_edges(ids) & (ids > 0), 3 - ids.clip(1), ids).astype(np.uint8)
+    with rasterio.open(tmp_path / "made" / "scene" / "map" / "prediction.tif", "r+") as prediction:
+        prediction.write(predicted, 1)
+    assert "along edges of labels" in reasons(findings, window)
 
 
 def test_labels_that_are_contradicted_lie_where_they_are_on_the_earth(tmp_path: Path) -> None:
@@ -363,8 +381,8 @@ def test_maps_of_cells_open_and_move_too(tmp_path: Path, opened: Any) -> None:
     page.wait_for_function(f"(whole) => ({MODEL})('across').end - ({MODEL})('across').start < whole", arg=whole)
     assert "Confusion of the test scenes, cells" in page.inner_text("body")
     errors = pixels_of(source(page, "errors")["url"][0])
-    assert errors[20, 20].tolist() == [0x2E, 0x9D, 0x57, 255], "a cell that is right, as a whole"
-    assert errors[20, 70].tolist() == [0xE0, 0x31, 0x2F, 255] and not errors[60:, :, 3].any(), "one that is wrong"
+    assert errors[20, 20].tolist() == [0x9B, 0xA3, 0xAB, 255], "a cell that is right, as a whole"
+    assert errors[20, 70].tolist() == [0xD6, 0x00, 0x8F, 255] and not errors[60:, :, 3].any(), "one that is wrong"
     assert wrong == []
 
 
@@ -375,8 +393,41 @@ def test_a_scene_has_an_address_also_one_with_a_strange_name(tmp_path: Path, ope
     open_report(page, path, "#scene=v002")
     assert page.locator("#map-scene").input_value() == "v002"
     page.locator("details", has_text="All scenes").locator("summary").click()
-    page.get_by_role("link", name="</script><script>alert(1)</script>").click()
+    page.locator("details").get_by_role("link", name="</script><script>alert(1)</script>").click()
     page.wait_for_function("() => document.getElementById('map-scene').value.startsWith('</script>')")
+    assert not wrong, wrong
+
+
+def test_a_click_on_a_window_shows_its_place_and_the_pointer_says_what_is_there(tmp_path: Path, opened: Any) -> None:
+    page, wrong = opened
+    findings = made_experiment(tmp_path / "made", scenes=1)
+    open_report(page, report_of(findings))
+    window = page.locator(".windows a.pictures", has=page.locator("img[alt*='v000']")).first
+    column, width = map(int, window.get_attribute("href").rpartition("at=")[2].split(",")[::2])
+    window.click()
+    page.wait_for_function("() => document.getElementById('map-scene').value === 'v000'")
+    page.wait_for_function(f"() => ({MODEL})('across').end - ({MODEL})('across').start < 96")
+    start, end = page.evaluate(f"() => [({MODEL})('across').start, ({MODEL})('across').end]")
+    assert start <= column and end >= column + width and end - start == pytest.approx(2 * width, rel=0.2)
+    page.evaluate("window.swathPointer(70.5, 96 - 70.5)")  # decodes the pictures
+    page.wait_for_function(
+        "() => { window.swathPointer(70.5, 96 - 70.5); return document.getElementById('map-pointer')"
+        ".textContent.startsWith('label'); }"
+    )
+    with rasterio.open(tmp_path / "made" / "scene" / "truth.tif") as truth:
+        label = CLASSES[int(truth.read(1)[70, 70])]
+    other = next(name for name in CLASSES[1:] if name != label)
+    assert page.inner_text("#map-pointer").startswith(f"label {label}, predicted {other}; column 70, row 70; x 330705")
+    page.locator("#map-brightness").fill("3")
+    assert page.evaluate(f"() => ({MODEL})('pane-imagery').styles.filter") == "brightness(3)"
+    page.locator("#map-swipe").fill("0.5")
+    page.wait_for_function(f"() => ({MODEL})('prediction').data.url[0].startsWith('data:image/png')")
+    alpha = pixels_of(source(page, "prediction")["url"][0])[80, :, 3] > 0
+    middle = (start + end) / 2
+    assert not alpha[: int(middle) - 1].any() and alpha[int(middle) + 1 :].all(), "half of what is in view"
+    first = page.locator("#wrong ~ .wide a").first
+    first.click()
+    assert page.evaluate("decodeURIComponent(location.hash)").startswith("#scene=")
     assert not wrong, wrong
 
 

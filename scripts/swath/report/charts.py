@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from bokeh.models import ColumnDataSource, HoverTool, PlainText, Range1d
+from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, PlainText, Range1d
 from bokeh.models.annotations import Whisker
 from bokeh.palettes import Category10
 from bokeh.plotting import figure
@@ -27,6 +27,8 @@ MOST_POINTS = 9000
 """Of all curves of a chart."""
 MOST_BANDS = 6
 """Trials with a band over their repeats; the best ones."""
+MOST_TICKS = 8
+"""Values of a setting that an axis names, each of them."""
 
 
 def plain_figure(**options: Any) -> Any:
@@ -95,6 +97,8 @@ def _over_setting(findings: Findings, table: pd.DataFrame, leaderboard: pd.DataF
     elif not is_number:
         options["x_range"] = sorted(values.unique())
     chart = plain_figure(title=name, x_axis_label=name, y_axis_label=f"validation {metric}", **options)
+    if is_number and numbers.nunique() <= MOST_TICKS:
+        chart.xaxis.ticker = FixedTicker(ticks=sorted(numbers.unique().tolist()))
     source = ColumnDataSource({"x": values, "y": table[metric], "run": table["run"]})
     dots = chart.scatter("x", "y", source=source, size=8, color=BLUE, alpha=0.7)
     chart.add_tools(HoverTool(renderers=[dots], tooltips=[("run", "@run"), (metric, "@y{0.0000}")]))

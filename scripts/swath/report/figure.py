@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -96,29 +97,48 @@ def _outline(
         axis.plot(scale * columns - 0.5, scale * rows - 0.5, color=colours[index], linewidth=1)
 
 
-def true_colour(facts: SceneFacts, most: int, window: Window | None = None) -> NDArray[np.float32]:
+def true_colour(
+    facts: SceneFacts, most: int, window: Window | None = None, by_itself: bool = False
+) -> NDArray[np.float32]:
     """Read an image as red, green and blue in 0..1, each band stretched from the image's 2nd to its 98th percentile.
 
     Args:
         facts: The scene's facts.
         most: Read it smaller where a side has more pixels than that.
         window: A part of the image, that is returned in full.
+        by_itself: Stretch that part by its own percentiles, so that something is seen in a shadow.
 
     Returns:
         Height × width × 3. Red, green and blue are found by band names, else the first three bands are taken.
     """
     bands = [index + 1 for index in shown_bands(facts.bands)]
-    with rasterio.open(facts.image) as dataset:
-        factor = max(1.0, max(dataset.shape) / most)
-        shape = (len(bands), max(1, round(dataset.height / factor)), max(1, round(dataset.width / factor)))
-        image = dataset.read(bands, masked=True, out_shape=shape).astype(np.float32)
-    image = np.where(np.isfinite(image.filled(np.nan)), image.data, np.nan)
-    low, high = np.nan_to_num(np.nanpercentile(image, [2, 98], axis=(1, 2), keepdims=True))
+    whole = image = _read_small(facts.image, tuple(bands), most, _changed(facts.image))
     if window is not None:
         with rasterio.open(facts.image) as dataset:
             image = dataset.read(bands, masked=True, window=window).astype(np.float32).filled(np.nan)
+    known = image if by_itself and np.isfinite(image).any(axis=(1, 2)).all() else whole
+    low, high = np.nan_to_num(np.nanpercentile(known, [2, 98], axis=(1, 2), keepdims=True))
     stretched = np.nan_to_num(np.clip((image - low) / np.maximum(high - low, 1e-9), 0, 1))
     return np.asarray(np.moveaxis(stretched, 0, -1))
+
+
+@lru_cache(maxsize=4)
+def _read_small(image: str, bands: Sequence[int], most: int, changed: float | None) -> NDArray[np.float32]:
+    """Read bands of an image, smaller where a side has more pixels; what is without data is not-a-number.
+
+    Many windows of one image are drawn, one after the other: it is read once, unless it has changed.
+    """
+    with rasterio.open(image) as dataset:
+        factor = max(1.0, max(dataset.shape) / most)
+        shape = (len(bands), max(1, round(dataset.height / factor)), max(1, round(dataset.width / factor)))
+        found = dataset.read(list(bands), masked=True, out_shape=shape).astype(np.float32)
+    return np.where(np.isfinite(found.filled(np.nan)), found.data, np.nan)
+
+
+def _changed(image: str) -> float | None:
+    """Say when a file was written last; None of one that is gone, or in no folder."""
+    path = Path(image)
+    return path.stat().st_mtime if path.exists() else None
 
 
 def shown_bands(names: Sequence[str | None]) -> list[int]:

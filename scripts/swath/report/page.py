@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
 from bokeh.embed import components
 from bokeh.resources import Resources
 from markupsafe import Markup
-from PIL import Image
+from PIL import Image, ImageColor
 
 from swath.config.tasks import DETECTION, SEGMENTATION
 from swath.files import publish_directory
@@ -37,12 +38,20 @@ from swath.report.findings import Findings
 from swath.report.leaderboard import OVER
 from swath.report.methods import CITATIONS, libraries, paragraph
 from swath.report.panes import BOX_COLOURS, MapData, map_data, panes, scenes_worst_first, score_of_scene
-from swath.report.pictures import as_webp
+from swath.report.pictures import RIGHT, WRONG, as_webp
 from swath.report.plots import write_figures, write_pdf
 from swath.report.provenance import MOST_FILES, checksums_of_inputs, checksums_of_models
 from swath.report.results import keep_experiment
 from swath.report.rungs import rung_chart, rung_rows, trials_of_rungs
-from swath.report.worst import MOST_WINDOWS, WrongWindow, reliability, suspicious_labels, window_pictures, wrong_windows
+from swath.report.worst import (
+    EDGES,
+    MOST_WINDOWS,
+    WrongWindow,
+    reliability,
+    suspicious_labels,
+    window_pictures,
+    wrong_windows,
+)
 from swath.search.rungs import how_the_budget_ended_it
 
 TEMPLATE, SCRIPT = Path(__file__).with_name("report.html.jinja"), "report.js"
@@ -98,7 +107,7 @@ def write_report(findings: Findings, making: Making, outputs: Mapping[str, Path]
     headline = headline_of(findings)
     page = _page(findings, making, windows, suspicious, headline)
     outputs["page"].write_text(page, encoding="utf-8")
-    suspicious.to_file(
+    suspicious.drop(columns=EDGES).to_file(
         outputs["suspicious"], driver="GPKG", layer="suspicious", engine="pyogrio", geometry_type="Polygon"
     )
     keep_experiment(findings, making.manifests, outputs["experiment"])
@@ -162,9 +171,9 @@ def _page(
         scenes=_scene_table(findings),
         maps=maps,
         map_json=Markup(_as_json(findings, maps)),
-        windows=window_pictures(findings, windows[:MOST_WINDOWS]),
+        windows=_window_rows(findings, windows[:MOST_WINDOWS], maps),
         wrong_windows=len(windows),
-        suspicious=_suspicious_rows(suspicious),
+        suspicious=_suspicious_rows(suspicious, maps),
         suspicious_count=len(suspicious),
         has_scores=sure is not None,
         folds=len({run.fold for run, split in findings.looked_at if split == "validation"}),
@@ -181,6 +190,7 @@ def _page(
         citations=CITATIONS,
         colours=findings.coloured(),
         kinds=BOX_COLOURS,
+        judged=(RIGHT, WRONG),
         bokeh=Markup(Resources(mode="inline", components=["bokeh"]).render_js()) if charts else "",
         chart_script=Markup(script),
         chart_keys=Markup(script_beside_charts()),
@@ -205,6 +215,7 @@ def _as_json(findings: Findings, maps: MapData) -> str:
         "scenes": [vars(scene) for scene in maps.scenes],
         "maps": {name: {run: vars(one) for run, one in of_scene.items()} for name, of_scene in maps.maps.items()},
         "colours": findings.coloured(),
+        "classes": [(name, ImageColor.getrgb(colour)[:3]) for name, colour in findings.coloured().items()],
         "kinds": BOX_COLOURS,
     }
     return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
@@ -284,7 +295,13 @@ def _leaderboard(findings: Findings) -> dict[str, Any] | None:
                 "together": row["rank"] == 1 or (verdict is not None and verdict["winner_is"] != "better"),
             }
         )
-    return {"others": others, "rows": rows, "left_out": max(len(table) - MOST_ROWS, 0)}
+    return {
+        "others": others,
+        "rows": rows,
+        "left_out": max(len(table) - MOST_ROWS, 0),
+        "has_repeats": bool(table[f"{metric}_std"].notna().any()),
+        "by_seconds": not (table["gpu_hours"] > 0).all(),
+    }
 
 
 def _said(verdict: Mapping[Any, Any] | None) -> str:
@@ -326,9 +343,27 @@ def _scene_table(findings: Findings) -> list[dict[str, Any]]:
     return [{"id": name, "split": split, "score": score} for name, split, score, _ in listed]
 
 
-def _suspicious_rows(table: pd.DataFrame) -> list[dict[Any, Any]]:
+def _suspicious_rows(table: pd.DataFrame, maps: MapData) -> list[dict[Any, Any]]:
     rows = []
     for row in table.head(MOST_SUSPICIOUS).to_dict("records"):
         middle = row["geometry"].centroid
-        rows.append({**row, "longitude": f"{middle.x:.5f}", "latitude": f"{middle.y:.5f}"})
+        left, top, right, bottom = (float(row[edge]) for edge in EDGES)
+        address = _address(maps, row["scene"], (left, top, right - left, bottom - top))
+        rows.append({**row, "longitude": f"{middle.x:.5f}", "latitude": f"{middle.y:.5f}", "address": address})
     return rows
+
+
+def _window_rows(findings: Findings, windows: Sequence[WrongWindow], maps: MapData) -> list[dict[str, Any]]:
+    return [
+        {**picture, "address": _address(maps, one.scene, (one.column, one.row, one.width, one.height), one.run.name)}
+        for one, picture in zip(windows, window_pictures(findings, windows), strict=True)
+    ]
+
+
+def _address(maps: MapData, scene: str, window: Sequence[float], run: str = "") -> str | None:
+    """Return the page's own address of a window (left, top, width, height) on its maps; None where it is not shown."""
+    if all(one.id != scene for one in maps.scenes):
+        return None
+    numbers = ",".join(f"{number:g}" for number in window)
+    of_run = f"&run={quote(run, safe='')}" if run in maps.maps.get(scene, {}) else ""
+    return f"#scene={quote(scene, safe='')}{of_run}&at={numbers}"

@@ -20,8 +20,6 @@ from swath.report.pictures import (
     FALSE,
     HIT,
     MISSED,
-    RIGHT,
-    WRONG,
     Box,
     MapPictures,
     imagery_picture,
@@ -41,7 +39,7 @@ MOST_TRIALS = 4
 """So many trials' validation maps can be looked at: the best ones."""
 PANE = 420
 """Pixels of a pane's side at most; on a narrow screen it is less."""
-BOX_COLOURS = {HIT: RIGHT, FALSE: WRONG, MISSED: "#f2b01e"}
+BOX_COLOURS = {HIT: "#2e9d57", FALSE: "#e0312f", MISSED: "#f2b01e"}
 
 log = logging.getLogger("swath.report")
 

@@ -27,7 +27,8 @@ from swath.scenes.facts import SceneFacts
 from swath.scenes.no_data import NoData
 
 RASTER, BOXES = "prediction.tif", "boxes.parquet"
-RIGHT, WRONG = "#2e9d57", "#e0312f"
+RIGHT, WRONG = "#9ba3ab", "#d6008f"
+"""Colours of errors: such as classes seldom have."""
 HIT, MISSED, FALSE = "found", "missed", "false"
 log = logging.getLogger("swath.report")
 Box = tuple[float, float, float, float, str, float, str]
@@ -68,7 +69,7 @@ def imagery_picture(facts: SceneFacts, side: int) -> str | None:
 
 
 def window_of_imagery(facts: SceneFacts, window: Window, step: int, outline: Sequence[int] | None = None) -> str | None:
-    """Draw a window of a scene's image, every so many pixels; None where it cannot be read any more.
+    """Draw a window of a scene's image, stretched by itself, every so many pixels; None where it cannot be read.
 
     Args:
         facts: The scene.
@@ -77,7 +78,7 @@ def window_of_imagery(facts: SceneFacts, window: Window, step: int, outline: Seq
         outline: A frame: its top, left, bottom and right, pixels of the picture.
     """
     try:
-        pixels = (255 * true_colour(facts, 1000, window)).round().astype(np.uint8)[::step, ::step]
+        pixels = (255 * true_colour(facts, 1000, window, by_itself=True)).round().astype(np.uint8)[::step, ::step]
     except RasterioIOError:
         return None
     picture = Image.fromarray(pixels)
@@ -85,6 +86,15 @@ def window_of_imagery(facts: SceneFacts, window: Window, step: int, outline: Seq
         top, left, bottom, right = outline
         ImageDraw.Draw(picture).rectangle((left, top, right - 1, bottom - 1), outline=WRONG)
     return as_webp(np.asarray(picture))
+
+
+def brightness_among(facts: SceneFacts, window: Window, pixels: NDArray[np.bool_]) -> float | None:
+    """Say which share of a scene's image is darker than the median of some pixels of a window; None if unreadable."""
+    try:
+        whole, part = (true_colour(facts, 1000, one).mean(axis=2) for one in (None, window))
+    except RasterioIOError:
+        return None
+    return float((whole < np.median(part[pixels])).mean())
 
 
 def outside_of_evaluation(facts: SceneFacts) -> NoData | None:

@@ -4,6 +4,7 @@
   const data = JSON.parse(document.getElementById("map-data").textContent);
   const control = (name) => document.getElementById("map-" + name);
   const pictures = new Map();
+  const grids = new Map();
   let models = null;
   let scene = null;
 
@@ -19,14 +20,39 @@
     return pictures.get(uri);
   };
 
+  // What colours a picture has, to tell what lies under the pointer; null until that is known.
+  const coloursOf = (uri) => {
+    if (!uri) return null;
+    if (!grids.has(uri)) {
+      grids.set(uri, null);
+      decoded(uri).then((picture) => grids.set(uri, pixelsOf(picture)[1].getImageData(0, 0, picture.width, picture.height)));
+    }
+    return grids.get(uri);
+  };
+
+  const pixelsOf = (picture) => {
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [picture.width, picture.height];
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    context.drawImage(picture, 0, 0);
+    return [canvas, context];
+  };
+
+  // The class that a picture shows at a place of the scene; nothing where there is none, or it is not known.
+  const classAt = (uri, column, row) => {
+    const grid = coloursOf(uri);
+    if (!grid) return "";
+    const across = Math.min(grid.width - 1, Math.floor((column * grid.width) / scene.width));
+    const down = Math.min(grid.height - 1, Math.floor((row * grid.height) / scene.height));
+    const [red, green, blue, alpha] = grid.data.slice(4 * (down * grid.width + across), 4 * (down * grid.width + across) + 4);
+    const found = data.classes.find(([, rgb]) => rgb[0] === red && rgb[1] === green && rgb[2] === blue);
+    return alpha && found ? found[0] : "";
+  };
+
   // Keep the part right of a share of the width, and of areas their outlines alone.
   const cut = async (uri, share, outlines) => {
     if (!share && !outlines) return uri;
-    const picture = await decoded(uri);
-    const canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = [picture.width, picture.height];
-    const context = canvas.getContext("2d");
-    context.drawImage(picture, 0, 0);
+    const [canvas, context] = pixelsOf(await decoded(uri));
     const { width, height } = canvas;
     if (outlines) {
       const pixels = context.getImageData(0, 0, width, height);
@@ -70,11 +96,29 @@
     range("down", scene.height / 2, height);
   };
 
+  // Show a window of the scene, with as much again around it.
+  const zoomTo = ([column, row, width, height]) => {
+    const frame = model("pane-imagery");
+    const across = frame.inner_width || 400;
+    const down = frame.inner_height || 400;
+    const scale = Math.max((2 * width) / across, (2 * height) / down);
+    const range = (name, middle, size) => model(name).setv({ start: middle - size / 2, end: middle + size / 2 });
+    range("across", column + width / 2, scale * across);
+    range("down", scene.height - row - height / 2, scale * down);
+  };
+
+  // The share of the scene's width that the swipe takes away: it goes through what is in view.
+  const swiped = () => {
+    const share = Number(control("swipe").value);
+    const { start, end } = model("across");
+    return share ? Math.min(1, Math.max(0, (start + share * (end - start)) / scene.width)) : 0;
+  };
+
   const draw = async () => {
     const found = (data.maps[scene.id] || {})[control("run").value] || {};
     const alpha = Number(control("opacity").value);
     const outlines = control("outlines").checked;
-    const swipe = Number(control("swipe").value);
+    const swipe = swiped();
     const overlays = { labels: [scene.labels, 0], prediction: [found.prediction, swipe], errors: [found.errors, 0] };
     for (const [name, [uri, share]] of Object.entries(overlays)) {
       model(name).data = placed(uri && (await cut(uri, share, outlines)), alpha);
@@ -95,10 +139,10 @@
 
   const runsOf = (name) => Object.keys(data.maps[name] || {});
 
-  const select = (name) => {
+  const select = (name, run) => {
     scene = data.scenes.find((one) => one.id === name) || data.scenes[0];
     control("scene").value = scene.id;
-    const chosen = control("run").value;
+    const chosen = run || control("run").value;
     control("run").replaceChildren(...runsOf(scene.id).map((run) => new Option(run, run)));
     if (runsOf(scene.id).includes(chosen)) control("run").value = chosen;
     model("image").data = placed(scene.image, 1);
@@ -112,9 +156,16 @@
     const [column, row] = [x, scene.height - y];
     const [a, b, c, d, e, f] = scene.transform;
     const inside = column >= 0 && row >= 0 && column < scene.width && row < scene.height;
-    control("pointer").textContent = inside
-      ? `column ${Math.floor(column)}, row ${Math.floor(row)}; x ${(a * column + b * row + c).toFixed(2)}, y ${(d * column + e * row + f).toFixed(2)}`
-      : "";
+    if (!inside) {
+      control("pointer").textContent = "";
+      return;
+    }
+    const found = (data.maps[scene.id] || {})[control("run").value] || {};
+    const [label, predicted] = [classAt(scene.labels, column, row), classAt(found.prediction, column, row)];
+    const said = predicted ? `${label ? "label " + label : "no label"}, predicted ${predicted}; ` : "";
+    const place = `column ${Math.floor(column)}, row ${Math.floor(row)}`;
+    control("pointer").textContent =
+      `${said}${place}; x ${(a * column + b * row + c).toFixed(2)}, y ${(d * column + e * row + f).toFixed(2)}`;
   };
 
   const move = (event) => {
@@ -141,14 +192,25 @@
     }
   };
 
+  // What an address asks for: #scene=<id>, and maybe &run=<name> and &at=<column>,<row>,<width>,<height>; null of others.
   const byAddress = () => {
-    let name = location.hash.replace(/^#scene=/, "");
     try {
-      name = decodeURIComponent(name);
+      const parts = location.hash.replace(/^#/, "").split("&").map((part) => part.split("="));
+      const { scene: name, run, at } = Object.fromEntries(parts.map(([key, value]) => [key, decodeURIComponent(value || "")]));
+      const numbers = (at || "").split(",").map(Number);
+      const window = numbers.length === 4 && numbers.every(Number.isFinite) ? numbers : null;
+      return data.scenes.some((one) => one.id === name) ? { name, run, window } : null;
     } catch {
       return null; // no address of ours
     }
-    return data.scenes.some((one) => one.id === name) ? name : null;
+  };
+
+  const go = async () => {
+    const asked = byAddress();
+    if (!asked) return;
+    await select(asked.name, asked.run);
+    if (asked.window) zoomTo(asked.window);
+    document.getElementById("maps").scrollIntoView();
   };
 
   const begin = () => {
@@ -163,11 +225,23 @@
     for (const name of ["opacity", "swipe", "score"]) control(name).addEventListener("input", draw);
     document.getElementById("panes").addEventListener("keydown", move);
     window.addEventListener("resize", () => setTimeout(fit, 200)); // once the panes have their new size
-    window.addEventListener("hashchange", () => {
-      const name = byAddress();
-      if (name) select(name).then(() => document.getElementById("maps").scrollIntoView());
+    control("brightness").addEventListener("input", () => {
+      model("pane-imagery").styles = { filter: `brightness(${control("brightness").value})` };
     });
-    select(byAddress()).then(() => document.body.setAttribute("data-maps", "ready"));
+    model("across").change.connect(() => {
+      if (Number(control("swipe").value)) setTimeout(draw, 50);
+    });
+    window.addEventListener("hashchange", go);
+    document.addEventListener("click", (event) => {
+      const link = event.target.closest ? event.target.closest("a") : null;
+      if (link && link.getAttribute("href") === location.hash) go(); // the address stays as it is
+    });
+    const asked = byAddress();
+    const shown = asked ? select(asked.name, asked.run) : select(null);
+    shown.then(() => {
+      if (asked && asked.window) zoomTo(asked.window);
+      document.body.setAttribute("data-maps", "ready");
+    });
   };
 
   if (data.scenes.length) begin();

@@ -28,6 +28,7 @@ from swath.report.pictures import (
     RIGHT,
     WRONG,
     as_webp,
+    brightness_among,
     coloured,
     evaluated_labels,
     found_boxes,
@@ -42,6 +43,10 @@ MOST_PIXELS = 256
 MOST_SUSPICIOUS = 500
 LEAST_SHARE = 0.05
 """Of a window's pixels that are wrong, before its labels are suspicious."""
+EDGE = 2
+"""Pixels from another label, within which a pixel lies at the edge of its own."""
+MOST_OF, DARK = 0.75, 0.1
+"""The share of a window's wrong pixels that have something in common, before it is said; and of an image's pixels."""
 SCORES = "scores.tif"
 SHARE = 254
 """The value of a score of 1 in scores.tif."""
@@ -59,6 +64,7 @@ class WrongWindow:
         row, column, height, width: Of the window, pixels.
         labelled, wrong: Pixels; a cell is wrong as a whole.
         label, predicted: The pair of class ids that is most frequent among the wrong pixels.
+        of_pair: Pixels of that pair.
         confidence: Mean score of the predicted class there, 0..1; None where scores were not kept.
     """
 
@@ -73,6 +79,7 @@ class WrongWindow:
     wrong: int
     label: int
     predicted: int
+    of_pair: int
     confidence: float | None
 
 
@@ -123,6 +130,7 @@ def _wrong_cells(findings: Findings, run: FinishedRun, split: str) -> Iterator[W
                 wrong=pixels,
                 label=int(cells.labels[place]),
                 predicted=int(cells.predictions[place]),
+                of_pair=pixels,
                 confidence=None if np.isnan(sure) else sure,
             )
 
@@ -140,12 +148,12 @@ def _in_scene(facts: SceneFacts, folder: Path, run: FinishedRun, split: str, siz
                 if count := int(wrong[part].sum()):
                     pairs = np.bincount(256 * actual[part][wrong[part]].astype(np.intp) + said[part][wrong[part]])
                     label, predicted = divmod(int(pairs.argmax()), 256)
+                    of_pair = int(pairs.max())
                     confidence = None if sure is None else float(np.nanmean(sure[part][wrong[part]]))
                     labelled = int((actual[part] != NULL_CLASS_ID).sum())
                     height, width = actual[part].shape
-                    yield WrongWindow(
-                        facts.id, split, run, row, column, height, width, labelled, count, label, predicted, confidence
-                    )
+                    place = facts.id, split, run, row, column, height, width
+                    yield WrongWindow(*place, labelled, count, label, predicted, of_pair, confidence)
 
 
 def _confidence(scores: Path, window: Window, said: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -178,6 +186,8 @@ def _window_picture(findings: Findings, one: WrongWindow) -> dict[str, Any]:
         "y": f"{y:.8g}",
         "wrong": one.wrong,
         "labelled": one.labelled,
+        "of_pair": one.of_pair,
+        "reasons": [] if findings.task == CLASSIFICATION else reasons(findings, one),
         "label": findings.classes[one.label],
         "predicted": findings.classes[one.predicted],
         "confidence": one.confidence,
@@ -200,6 +210,32 @@ def _four_pictures(findings: Findings, one: WrongWindow) -> dict[str, str | None
         "prediction": as_webp(coloured(said[::step, ::step], findings.colours)),
         "errors": as_webp(coloured(errors[::step, ::step], ["#000000", RIGHT, WRONG])),
     }
+
+
+def reasons(findings: Findings, one: WrongWindow) -> list[str]:
+    """Say what the wrong pixels of a window have in common: edges of labels, shadow or glare, how sure the model is."""
+    facts = findings.scenes[one.scene]
+    window = Window(one.column, one.row, one.width, one.height)
+    folder = findings.maps(one.run, one.split)[one.scene]
+    with rasterio.open(facts.label_raster) as labels, rasterio.open(folder / RASTER) as predictions:
+        actual = evaluated_labels(labels, window, outside_of_evaluation(facts))
+        wrong = (actual != NULL_CLASS_ID) & (actual != predictions.read(1, window=window))
+    found = []
+    if near_edges(actual)[wrong].mean() >= MOST_OF:
+        found.append("along edges of labels")
+    if (place := brightness_among(facts, window, wrong)) is not None and not DARK < place < 1 - DARK:
+        found.append(f"in the {'darkest' if place <= DARK else 'brightest'} tenth of the image")
+    if one.confidence is not None:
+        found.append(f"mean confidence {one.confidence:.2f}")
+    return found
+
+
+def near_edges(ids: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Mark the pixels that have another label within two pixels."""
+    reach = np.pad(ids, EDGE, mode="edge")
+    shifted = np.lib.stride_tricks.sliding_window_view(reach, (2 * EDGE + 1, 2 * EDGE + 1))
+    near: NDArray[np.bool_] = (shifted != ids[:, :, None, None]).any(axis=(2, 3))
+    return near
 
 
 def _cell_in_its_surroundings(findings: Findings, one: WrongWindow) -> dict[str, str | None]:
@@ -229,7 +265,8 @@ def suspicious_labels(findings: Findings, windows: Sequence[WrongWindow]) -> gpd
         windows: Where labels and prediction differ; of boxes none are needed.
 
     Returns:
-        Columns scene, split, label, predicted, confidence (empty where scores were not kept), pixels, geometry.
+        Columns scene, split, label, predicted (of windows of pixels, the pair that is most frequent), confidence (empty
+        where scores were not kept), pixels (of that pair), left, top, right, bottom (pixels of the scene), geometry.
     """
     rows = _suspicious_boxes(findings) if findings.task == DETECTION else _suspicious_windows(findings, windows)
     table = pd.DataFrame(rows, columns=[*COLUMNS, *EDGES])
@@ -242,7 +279,7 @@ def suspicious_labels(findings: Findings, windows: Sequence[WrongWindow]) -> gpd
         _on_earth(findings.scenes[scene], *edges)
         for scene, edges in zip(chosen["scene"], chosen[EDGES].to_numpy(float).tolist(), strict=True)
     ]
-    return gpd.GeoDataFrame(chosen[COLUMNS], geometry=gpd.GeoSeries(places, crs="EPSG:4326"))
+    return gpd.GeoDataFrame(chosen[[*COLUMNS, *EDGES]], geometry=gpd.GeoSeries(places, crs="EPSG:4326"))
 
 
 def _suspicious_windows(findings: Findings, windows: Sequence[WrongWindow]) -> Iterator[list[Any]]:
@@ -251,7 +288,7 @@ def _suspicious_windows(findings: Findings, windows: Sequence[WrongWindow]) -> I
             continue
         top, left, bottom, right = _edges(one)
         names = findings.classes[one.label], findings.classes[one.predicted]
-        yield [one.scene, one.split, *names, one.confidence, one.wrong, left, top, right, bottom]
+        yield [one.scene, one.split, *names, one.confidence, one.of_pair, left, top, right, bottom]
 
 
 def _suspicious_boxes(findings: Findings) -> Iterator[list[Any]]:
