@@ -40,7 +40,7 @@ DEMO: dict[str, Any] = {
     "chips": {"size": 64, "per_scene": 250, "min_labelled": 0.3},
     "model": {"encoder": "tu-resnet10t", "arguments": {"encoder_depth": 2, "decoder_channels": [32, 16]}},
     "train": {"epochs": 8, "batch_size": 8, "threads": 1},
-    "predict": {"chip_size": 128, "smooth": "tapered"},
+    "predict": {"chip_size": 128, "smooth": "tapered", "scores": True},
     "sweep": {"grid": {"train.learning_rate": [1.0e-3, 3.0e-3, 1.0e-2]}},
 }
 """The demo: what it says differently from the defaults, and what has no default."""

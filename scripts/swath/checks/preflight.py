@@ -98,7 +98,7 @@ def _pending(survey: Survey) -> list[Problem]:
 
 def look_at(request: CheckRequest, read: Read = read_in_a_process) -> Survey:
     """Read all scenes whose files are there; what has not changed since is remembered, but for what was not read."""
-    pending = [scene.id for scene in request.scenes if not all(Path(path).exists() for path in _paths(scene))]
+    pending = [scene.id for scene in request.scenes if not all(Path(path).exists() for path in files_of(scene))]
     scenes = {scene.id: scene for scene in request.scenes if scene.id not in set(pending)}
     memory = REMEMBERED / f"{request.experiment}.json"
     files = Files()
@@ -116,5 +116,6 @@ def look_at(request: CheckRequest, read: Read = read_in_a_process) -> Survey:
     return Survey(request, readings, pending)
 
 
-def _paths(scene: Scene) -> list[str]:
+def files_of(scene: Scene) -> list[str]:
+    """List the files of this machine that a scene is read from."""
     return [path for entry in (scene.image, scene.labels, scene.aoi) for path in local_paths_of(entry)]

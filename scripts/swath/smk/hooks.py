@@ -40,7 +40,14 @@ from swath.smk.costs import Costs, check_budget, estimate_or_exit, is_estimate, 
 from swath.smk.folder_sharing import expect_later, share_folder
 from swath.smk.fork_server import fork_scripts
 from swath.smk.report_lines import NameOfRun, look_at, report_on_terminal, say_nothing
-from swath.smk.run import check_container_or_exit, check_or_exit, describe_run, rules_to_run, runs_in_container
+from swath.smk.run import (
+    check_again,
+    check_container_or_exit,
+    check_or_exit,
+    describe_run,
+    rules_to_run,
+    runs_in_container,
+)
 from swath.smk.watching import STATUS, only_looks, tell_of_trainings, tell_status
 from swath.status.watched import Watched
 from swath.versions import results_without_versions
@@ -264,6 +271,8 @@ def on_success(workflow: Any, context: RunContext) -> None:
         return
     if context.costs:
         context.costs.write()
+    if context.request and made - UNCHECKED:
+        check_again(context.request(), context.validation)
     if page := _page_of(made, context):
         print(f"\n{look_at(page)}", file=sys.stderr)
         return

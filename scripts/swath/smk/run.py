@@ -136,6 +136,22 @@ def check_or_exit(request: CheckRequest, report: str) -> None:
         print(f"{preflight(request, Path(report)).summary}\n", file=sys.stderr)
 
 
+def check_again(request: CheckRequest, report: str) -> None:
+    """Check scenes that have been made since the preflight; whatever is found, the run is over, and told of it."""
+    page = Path(report)
+    if not page.exists() or find_spec("rasterio") is None:
+        return
+    from swath.checks.findings import PreflightError
+    from swath.checks.preflight import files_of, preflight
+
+    files = (Path(file) for scene in request.scenes for file in files_of(scene))
+    if any(file.exists() and file.stat().st_mtime > page.stat().st_mtime for file in files):
+        try:
+            print(f"\n{preflight(request, page).summary}", file=sys.stderr)
+        except PreflightError as error:
+            print(f"\n{error}", file=sys.stderr)
+
+
 def rules_to_run(workflow: Any) -> set[str]:
     """Name the rules whose jobs are about to run."""
     return {job.rule.name for job in workflow.dag.needrun_jobs()}
