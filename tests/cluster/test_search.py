@@ -60,7 +60,7 @@ def test_a_node_crashes_in_the_second_rung(finished: Project, slurm: Slurm, tmp_
             job = next(job for job in trainings(slurm, there) if job["state"] == "RUNNING")
             slurm.control("crash", job["node"])
             try:
-                assert process.wait(timeout=500) == 0, (tmp_path / "said.txt").read_text()
+                assert process.wait(timeout=1200) == 0, (tmp_path / "said.txt").read_text()
             finally:
                 slurm.control("start", f"slurmd-{job['node']}")
         finally:
