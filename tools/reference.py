@@ -21,7 +21,7 @@ from swath.config.experiment import Experiment
 from swath.config.imagery import Range
 from swath.config.model import TrialWeights
 from swath.config.pipeline import PipelineExperiment
-from swath.config.sweep import Distribution
+from swath.config.ranges import Distribution
 
 REPOSITORY = Path(__file__).parents[1]
 SCHEMA, DEMO_CONFIG, PAGE = "config/schema.json", "config/config.yaml", "docs/reference.md"

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from swath.config.base import Key, mistake
+from swath.config.ranges import Distribution, Settings
 from swath.errors import did_you_mean
-
-if TYPE_CHECKING:
-    from swath.config.sweep import Distribution, Settings
 
 Values = Mapping[str, Any]
 """Dotted setting → value."""

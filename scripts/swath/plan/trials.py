@@ -17,7 +17,8 @@ from swath.config.base import Section
 from swath.config.conditions import assembled, ranges_of, ways_to
 from swath.config.experiment import Experiment
 from swath.config.load import Config, Location, problems_of, where, without_empty_sections
-from swath.config.sweep import Distribution, Search, Settings, Sweep
+from swath.config.ranges import Distribution, Settings
+from swath.config.sweep import Search, Sweep
 from swath.errors import Problem, UserError, did_you_mean
 from swath.files import cut_to_bytes, short_hash
 

@@ -24,7 +24,8 @@ from typing import Any
 from pydantic import JsonValue
 
 from swath.config.conditions import assembled, range_in_use, ranges_of
-from swath.config.sweep import Distribution, Limits, Search, Settings
+from swath.config.ranges import Distribution, Settings
+from swath.config.sweep import Limits, Search
 from swath.files import short_hash
 from swath.metrics.history import monitored
 from swath.plan.trials import drawn, readable_number, value_at
