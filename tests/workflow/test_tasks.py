@@ -255,6 +255,23 @@ def test_the_cells_that_were_evaluated_are_kept_with_what_is_said_of_them(cells:
         assert all(index in said[top:bottom, left:right] for top, left, bottom, right, _, index in kept)
 
 
+def test_cells_that_are_wrong_are_in_the_report_with_their_confidence(cells: Project) -> None:
+    experiment = cells.results / "experiments" / "cells"
+    table = gpd.read_file(experiment / "suspicious.gpkg", engine="pyogrio")
+    kept = {
+        split: np.vstack(
+            [cells_of_text(one["cells"]) for one in read_json(evaluation(cells, split))["scenes"].values()]
+        )
+        for split in ("validation", "test")
+    }
+    for split, of_split in kept.items():
+        wrong = int((of_split[:, 4] != of_split[:, 5]).sum())
+        assert (table["split"] == split).sum() == wrong > 0
+    assert table["confidence"].between(0.2, 1).all() and table["confidence"].is_monotonic_decreasing
+    page = (experiment / "report.html").read_text()
+    assert 'id="reliability"' in page and page.count('class="pictures"') == min(24, len(table))
+
+
 def test_cells_have_a_class_and_a_score_for_each(cells: Project) -> None:
     assert set(products(cells)) == {"d", "e"}
     for scene, folder in products(cells).items():
