@@ -7,6 +7,7 @@ being built.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -38,7 +39,8 @@ def sizes(asked: Sequence[tuple[JsonValue, int]]) -> list[dict[str, float] | str
 
 
 def main() -> None:
-    """Answer the request on the input; whatever libraries print goes to standard error."""
+    """Answer the request on the input; what libraries print goes to standard error, but for what is no warning."""
+    logging.disable(logging.INFO)
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     json.dump(sizes(json.load(sys.stdin)), answer)
