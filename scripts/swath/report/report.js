@@ -7,6 +7,7 @@
   const grids = new Map();
   let models = null;
   let scene = null;
+  let whole = [];
 
   const model = (name) => models.get_model_by_name(name);
 
@@ -94,6 +95,12 @@
       model(name).setv({ start: middle - size / 2, end: middle + size / 2, reset_start: middle - size / 2, reset_end: middle + size / 2 });
     range("across", scene.width / 2, width);
     range("down", scene.height / 2, height);
+    whole = [model("across").start, model("across").end];
+  };
+
+  // Panes of another size show all of the scene again, unless a part of it is looked at.
+  const resized = () => {
+    if (model("across").start === whole[0] && model("across").end === whole[1]) fit();
   };
 
   // Show a window of the scene, with as much again around it.
@@ -224,7 +231,7 @@
     for (const name of ["run", "outlines"]) control(name).addEventListener("change", draw);
     for (const name of ["opacity", "swipe", "score"]) control(name).addEventListener("input", draw);
     document.getElementById("panes").addEventListener("keydown", move);
-    window.addEventListener("resize", () => setTimeout(fit, 200)); // once the panes have their new size
+    window.addEventListener("resize", () => setTimeout(resized, 200)); // once the panes have their new size
     control("brightness").addEventListener("input", () => {
       model("pane-imagery").styles = { filter: `brightness(${control("brightness").value})` };
     });
