@@ -10,7 +10,7 @@ The first command trains one model for two epochs on chips of 256 pixels, by tur
 stages, and Swath; once also Swath with every step started anew (SWATH_FORK_SERVER=0). The second one sweeps eight
 learning rates with three seeds each, six epochs, chips of 96 pixels. Of Raster Vision, which its users run once per
 trial, as many runs are made as `--runs` says, with one rate after the other; all 24 would take as many times their
-median. Swath makes the grid of eight rates once, and takes three times its trainings for three seeds; it makes halving
+median. Swath makes the grid of eight rates once, of which three seeds would take three times as much; it makes halving
 and halving with a search, both with three seeds of those that get to the end. What a run of either has computed is what
 the kernel counts of all its processes. Printed, and written to FOLDER/against.md.
 
@@ -114,7 +114,8 @@ def write_data(folder: Path, bands: int = 3, dtype: str = "uint8", brighter: int
         features = []
         for row, column in random.integers(8, SIDE - 72, (60, 2)):
             height, width = random.integers(16, 64, 2)
-            pixels[:, row : row + height, column : column + width] += 90 * brighter
+            building = np.s_[:, row : row + height, column : column + width]
+            pixels[building] = brighter * (90 + random.integers(20, 120, pixels[building].shape))
             corners = [(0, 0), (0, width), (height, width), (height, 0), (0, 0)]
             ring = [list(transform * (int(column) + int(x), int(row) + int(y))) for y, x in corners]
             features.append(
@@ -239,9 +240,10 @@ def sweeps(data: Path, folder: Path, runs: int) -> list[str]:
     print("Raster Vision", [round(one.cpu) for one in alone], flush=True)
     by_hand, of_grid = trials * median(one.cpu for one in alone), SEEDS * grid.cpu
     rows = {f"Raster Vision by hand, {trials} × the median of {runs} runs": (by_hand, "")}
-    rows[f"Swath's grid of {len(RATES)}, × {SEEDS} seeds"] = (of_grid, winner_of(folder / "grid"))
-    for name, place in (("halving", "halved"), ("halving and search", "searched")):
-        rows[f"Swath, {name}"] = (ways[name].cpu, winner_of(folder / place))
+    rows[f"Swath, grid of {len(RATES)} rates with one seed, × {SEEDS}"] = (of_grid, winner_of(folder / "grid"))
+    places = {"halving": ("halved", f"{len(RATES)} rates"), "halving and search": ("searched", "two rounds of three")}
+    for name, (place, what) in places.items():
+        rows[f"Swath, {name}: {what}, {SEEDS} seeds at the end"] = (ways[name].cpu, winner_of(folder / place))
     table = [f"| {name} | {cpu:.0f} | {by_hand / cpu:.1f} | {score} |" for name, (cpu, score) in rows.items()]
     return [
         f"{len(RATES)} learning rates, {SEEDS} seeds, {SWEPT.epochs} epochs, chips of {SWEPT.size} pixels",

@@ -19,6 +19,7 @@ MEANING: dict[Level, dict[str, str]] = {
         "checksum_mismatch": "A file is not the one whose SHA-256 is known.",
         "result_damaged": "A result is empty, cut off, lost, or not what was written.",
         "zip_refused": "A zip holds links, names that lead out of its folder, or more than there is room for.",
+        "preflight_ended": "A process that reads scenes or builds networks for the preflight has not come to its end.",
         "disk_full": "A disk is full, or a quota is reached.",
         "folder_not_writable": "Nothing can be written in a folder that a run writes in.",
         "folder_in_use": "Another process, which is alive, works in the folder.",

@@ -41,6 +41,7 @@ from swath.config.load import load_experiment
 from swath.config.records import of_json, to_json
 from swath.error_codes import LEVEL_OF
 from swath.errors import Problem
+from swath.files import read_json
 from swath.plan.plan import make_plan
 from swath.scenes.facts import ScenesSpec
 from swath.scenes.images import read_header
@@ -380,6 +381,7 @@ def test_networks_over_the_limits_are_told_before_anything_is_trained(
     assert error.code == "network_not_built" and "tu-resnet99" in error.found
     assert (note.code, note.level) == ("network_over_limits", "note")
     assert "resnet34: 24," in note.found and "20,000,000 allowed" in note.found and "resnet18" not in note.found
+    assert len(read_json(KNOWN_SIZES)) == 2, "what could not be built is tried again"
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("networks are built once"))
     (error,) = within_limits(limited({"model_mb": 50}, encoders[:2]))
     assert (error.code, error.field) == ("limits_too_small", "sweep.limits") and "none of 2 trials" in error.found

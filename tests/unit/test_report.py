@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -35,7 +36,7 @@ from swath.report.charts import setting_charts
 from swath.report.costs import costs_by_stage, shared
 from swath.report.leaderboard import compare
 from swath.report.page import headline_of, without_secrets, write_report
-from swath.report.pictures import FALSE, HIT, found_boxes, map_pictures
+from swath.report.pictures import FALSE, HIT, brightness_among, found_boxes, map_pictures
 from swath.report.plots import draw_confusion
 from swath.report.provenance import checksums_of_models
 from swath.report.worst import near_edges, reasons, reliability, suspicious_labels, window_pictures, wrong_windows
@@ -58,6 +59,7 @@ def test_windows_with_the_most_wrong_pixels_come_first(tmp_path: Path) -> None:
 def test_why_a_window_is_wrong_is_told_where_something_tells_it(tmp_path: Path) -> None:
     findings = made_experiment(tmp_path / "made", scenes=1)
     assert near_edges(np.array([[1, 1, 1, 1, 2]], np.uint8)).tolist() == [[False, False, True, True, True]]
+    assert not near_edges(np.array([[1, 0, 0, 1]], np.uint8)).any(), "unlabelled ground is no other label"
     window = next(one for one in wrong_windows(findings, 32) if one.scene == "v000")
     assert window.of_pair <= window.wrong and reasons(findings, window) == ["mean confidence 0.79"]
     with rasterio.open(tmp_path / "made" / "scene" / "image.tif", "r+") as image:
@@ -70,6 +72,22 @@ def test_why_a_window_is_wrong_is_told_where_something_tells_it(tmp_path: Path) 
     with rasterio.open(tmp_path / "made" / "scene" / "map" / "prediction.tif", "r+") as prediction:
         prediction.write(ids, 1)
     assert "along edges of labels" in reasons(findings, window)
+
+
+def test_what_has_no_data_is_neither_dark_nor_bright(tmp_path: Path) -> None:
+    facts = made_experiment(tmp_path / "made", scenes=1).scenes["v000"]
+    part, pixels = Window(0, 0, 8, 8), np.ones((8, 8), bool)
+    with rasterio.open(facts.image, "r+") as image:
+        values = np.tile(np.arange(96, dtype=np.uint16), (3, 96, 1)) + 100
+        values[:, :, 40:] = 0
+        image.nodata = 0
+        image.write(values)
+    assert brightness_among(facts, part, pixels) == pytest.approx(0.1, abs=0.02), "a tenth of what there is, not of all"
+    assert brightness_among(facts, Window(60, 0, 8, 8), pixels) is None
+    with rasterio.open(facts.image, "r+") as image:
+        image.write(np.full((3, 96, 96), 7, np.uint16))
+    os.utime(facts.image, (1, 1))
+    assert brightness_among(facts, part, pixels) == 0.5, "nothing stands out of an image of one value"
 
 
 def test_labels_that_are_contradicted_lie_where_they_are_on_the_earth(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -18,7 +20,8 @@ from swath.scenes.manifest import channel_order
 from swath.search.limits import Network, over_limits, without_a_trial
 
 SIZES = Path(".snakemake/swath-networks.json")
-"""How large networks are that were built once, or what keeps them from being built."""
+"""How large networks are that were built once, with these libraries."""
+LIBRARIES = ("torch", "torchvision", "timm", "segmentation-models-pytorch", "rastervision-pytorch-learner")
 MOST_NAMED = 5
 Size = Mapping[str, float] | str
 
@@ -27,7 +30,7 @@ def within_limits(survey: Survey) -> Iterator[Problem]:
     """Find trials whose network is over the limits, or cannot be built."""
     request = survey.request
     image = next((header for _, header in survey.with_header()), None)
-    if not request.networks or image is None:
+    if not request.networks or image is None or find_spec("torch") is None:  # the container has it: steps judge, then
         return
     sizes = _sizes(request.networks, image)
     over: dict[str, str] = {}
@@ -52,13 +55,14 @@ def _sizes(networks: Mapping[str, Network], image: SurveyedImage) -> dict[str, S
     for trial, network in networks.items():
         with contextlib.suppress(UserError):  # the image lacks such a band, which another check says
             asked[trial] = to_json(network), len(channel_order(image, network.bands))
-    keys = {trial: short_hash(request) for trial, request in asked.items()}
+    libraries = [version(name) for name in LIBRARIES]
+    keys = {trial: short_hash([request, libraries]) for trial, request in asked.items()}
     known: dict[str, Size] = read_state(SIZES) or {}
     new = {keys[trial]: asked[trial] for trial in asked if keys[trial] not in known}
     if new:
         known |= dict(zip(new, _built(list(new.values())), strict=True))
         own = {keys[trial] for trial in asked if networks[trial].model.get("definition")}
-        write_json(SIZES, {key: size for key, size in known.items() if key not in own})
+        write_json(SIZES, {key: size for key, size in known.items() if key not in own and not isinstance(size, str)})
     return {trial: known[key] for trial, key in keys.items()}
 
 

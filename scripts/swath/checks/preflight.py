@@ -42,10 +42,12 @@ class Passed:
     Attributes:
         summary: One line: how many scenes and findings, where the report is.
         details: Everything that was found.
+        pending: Ids of scenes that are yet to be made.
     """
 
     summary: str
     details: str
+    pending: list[str]
 
 
 def read_in_a_process(scenes: Sequence[Scene], specs: Mapping[str, ScenesSpec]) -> list[Reading]:
@@ -79,7 +81,7 @@ def preflight(request: CheckRequest, report: Path, read: Read = read_in_a_proces
     details = text_of(findings)
     if any(found.stops for found in findings):
         raise PreflightError(findings, f"{details}\n\n{summary}")
-    return Passed(summary, details)
+    return Passed(summary, details, list(survey.pending))
 
 
 def check(survey: Survey) -> list[Finding]:
@@ -98,7 +100,7 @@ def _pending(survey: Survey) -> list[Problem]:
 
 def look_at(request: CheckRequest, read: Read = read_in_a_process) -> Survey:
     """Read all scenes whose files are there; what has not changed since is remembered, but for what was not read."""
-    pending = [scene.id for scene in request.scenes if not all(Path(path).exists() for path in files_of(scene))]
+    pending = [scene.id for scene in request.scenes if not is_there(scene)]
     scenes = {scene.id: scene for scene in request.scenes if scene.id not in set(pending)}
     memory = REMEMBERED / f"{request.experiment}.json"
     files = Files()
@@ -116,6 +118,7 @@ def look_at(request: CheckRequest, read: Read = read_in_a_process) -> Survey:
     return Survey(request, readings, pending)
 
 
-def files_of(scene: Scene) -> list[str]:
-    """List the files of this machine that a scene is read from."""
-    return [path for entry in (scene.image, scene.labels, scene.aoi) for path in local_paths_of(entry)]
+def is_there(scene: Scene) -> bool:
+    """Tell whether all files of this machine are there that a scene is read from."""
+    files = (path for entry in (scene.image, scene.labels, scene.aoi) for path in local_paths_of(entry))
+    return all(Path(path).exists() for path in files)

@@ -109,17 +109,36 @@ def true_colour(
         by_itself: Stretch that part by its own percentiles, so that something is seen in a shadow.
 
     Returns:
-        Height × width × 3. Red, green and blue are found by band names, else the first three bands are taken.
+        Height × width × 3; 0 without data. Red, green and blue are found by band names, else the first three bands are
+        taken.
     """
+    stretched = np.nan_to_num(_stretched(facts, most, window, by_itself))
+    return np.asarray(np.moveaxis(stretched, 0, -1))
+
+
+def brightness(facts: SceneFacts, most: int, window: Window | None = None) -> NDArray[np.float32]:
+    """Return how bright an image is, height × width, in 0..1 from its 2nd to its 98th percentile.
+
+    Args:
+        facts, most, window: As of :func:`true_colour`.
+
+    Returns:
+        The mean of what is shown as red, green and blue; not-a-number without data.
+    """
+    found: NDArray[np.float32] = _stretched(facts, most, window, by_itself=False).mean(axis=0)
+    return found
+
+
+def _stretched(facts: SceneFacts, most: int, window: Window | None, by_itself: bool) -> NDArray[np.float32]:
     bands = [index + 1 for index in shown_bands(facts.bands)]
     whole = image = _read_small(facts.image, tuple(bands), most, _changed(facts.image))
     if window is not None:
         with rasterio.open(facts.image) as dataset:
-            image = dataset.read(bands, masked=True, window=window).astype(np.float32).filled(np.nan)
+            image = _finite(dataset.read(bands, masked=True, window=window))
     known = image if by_itself and np.isfinite(image).any(axis=(1, 2)).all() else whole
     low, high = np.nan_to_num(np.nanpercentile(known, [2, 98], axis=(1, 2), keepdims=True))
-    stretched = np.nan_to_num(np.clip((image - low) / np.maximum(high - low, 1e-9), 0, 1))
-    return np.asarray(np.moveaxis(stretched, 0, -1))
+    stretched: NDArray[np.float32] = np.clip((image - low) / np.maximum(high - low, 1e-9), 0, 1)
+    return stretched
 
 
 @lru_cache(maxsize=4)
@@ -131,14 +150,21 @@ def _read_small(image: str, bands: Sequence[int], most: int, changed: float | No
     with rasterio.open(image) as dataset:
         factor = max(1.0, max(dataset.shape) / most)
         shape = (len(bands), max(1, round(dataset.height / factor)), max(1, round(dataset.width / factor)))
-        found = dataset.read(list(bands), masked=True, out_shape=shape).astype(np.float32)
-    return np.where(np.isfinite(found.filled(np.nan)), found.data, np.nan)
+        return _finite(dataset.read(list(bands), masked=True, out_shape=shape))
+
+
+def _finite(values: Any) -> NDArray[np.float32]:
+    """Have not-a-number for what is without data, in a masked array."""
+    filled = values.astype(np.float32).filled(np.nan)
+    return np.where(np.isfinite(filled), filled, np.float32(np.nan))
 
 
 def _changed(image: str) -> float | None:
-    """Say when a file was written last; None of one that is gone, or in no folder."""
-    path = Path(image)
-    return path.stat().st_mtime if path.exists() else None
+    """Say when a file was written last; None of one that is gone, or cannot be looked at."""
+    try:
+        return Path(image).stat().st_mtime
+    except OSError:
+        return None
 
 
 def shown_bands(names: Sequence[str | None]) -> list[int]:

@@ -46,6 +46,7 @@ from swath.report.rungs import rung_chart, rung_rows, trials_of_rungs
 from swath.report.worst import (
     EDGES,
     MOST_WINDOWS,
+    RUN,
     WrongWindow,
     reliability,
     suspicious_labels,
@@ -107,7 +108,7 @@ def write_report(findings: Findings, making: Making, outputs: Mapping[str, Path]
     headline = headline_of(findings)
     page = _page(findings, making, windows, suspicious, headline)
     outputs["page"].write_text(page, encoding="utf-8")
-    suspicious.drop(columns=EDGES).to_file(
+    suspicious.drop(columns=[RUN, *EDGES]).to_file(
         outputs["suspicious"], driver="GPKG", layer="suspicious", engine="pyogrio", geometry_type="Polygon"
     )
     keep_experiment(findings, making.manifests, outputs["experiment"])
@@ -348,7 +349,7 @@ def _suspicious_rows(table: pd.DataFrame, maps: MapData) -> list[dict[Any, Any]]
     for row in table.head(MOST_SUSPICIOUS).to_dict("records"):
         middle = row["geometry"].centroid
         left, top, right, bottom = (float(row[edge]) for edge in EDGES)
-        address = _address(maps, row["scene"], (left, top, right - left, bottom - top))
+        address = _address(maps, row["scene"], (left, top, right - left, bottom - top), row[RUN])
         rows.append({**row, "longitude": f"{middle.x:.5f}", "latitude": f"{middle.y:.5f}", "address": address})
     return rows
 
@@ -360,7 +361,7 @@ def _window_rows(findings: Findings, windows: Sequence[WrongWindow], maps: MapDa
     ]
 
 
-def _address(maps: MapData, scene: str, window: Sequence[float], run: str = "") -> str | None:
+def _address(maps: MapData, scene: str, window: Sequence[float], run: str) -> str | None:
     """Return the page's own address of a window (left, top, width, height) on its maps; None where it is not shown."""
     if all(one.id != scene for one in maps.scenes):
         return None

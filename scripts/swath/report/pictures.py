@@ -21,7 +21,7 @@ from rasterio.windows import Window
 
 from swath.config.classes import NULL_CLASS_ID
 from swath.metrics.boxes import ious
-from swath.report.figure import read_ids, true_colour
+from swath.report.figure import brightness, read_ids, true_colour
 from swath.scenes.areas import area_on_image, outside_of
 from swath.scenes.facts import SceneFacts
 from swath.scenes.no_data import NoData
@@ -89,12 +89,19 @@ def window_of_imagery(facts: SceneFacts, window: Window, step: int, outline: Seq
 
 
 def brightness_among(facts: SceneFacts, window: Window, pixels: NDArray[np.bool_]) -> float | None:
-    """Say which share of a scene's image is darker than the median of some pixels of a window; None if unreadable."""
+    """Say which share of a scene's image is darker than the median of some pixels of a window; equals count half.
+
+    None where the image cannot be read, or has no data there.
+    """
     try:
-        whole, part = (true_colour(facts, 1000, one).mean(axis=2) for one in (None, window))
+        whole, part = brightness(facts, 1000), brightness(facts, 1000, window)[pixels]
     except RasterioIOError:
         return None
-    return float((whole < np.median(part[pixels])).mean())
+    whole, part = whole[np.isfinite(whole)], part[np.isfinite(part)]
+    if not whole.size or not part.size:
+        return None
+    middle = np.median(part)
+    return float(((whole < middle).mean() + (whole <= middle).mean()) / 2)
 
 
 def outside_of_evaluation(facts: SceneFacts) -> NoData | None:

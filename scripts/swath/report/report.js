@@ -8,6 +8,8 @@
   let models = null;
   let scene = null;
   let whole = [];
+  let drawing = 0;
+  let soon = null;
 
   const model = (name) => models.get_model_by_name(name);
 
@@ -21,11 +23,10 @@
     return pictures.get(uri);
   };
 
-  // What colours a picture has, to tell what lies under the pointer; null until that is known.
+  // What colours a picture has, to tell what lies under the pointer; undefined until that is known.
   const coloursOf = (uri) => {
-    if (!uri) return null;
     if (!grids.has(uri)) {
-      grids.set(uri, null);
+      grids.set(uri, undefined);
       decoded(uri).then((picture) => grids.set(uri, pixelsOf(picture)[1].getImageData(0, 0, picture.width, picture.height)));
     }
     return grids.get(uri);
@@ -39,15 +40,15 @@
     return [canvas, context];
   };
 
-  // The class that a picture shows at a place of the scene; nothing where there is none, or it is not known.
+  // The class that a picture shows at a place of the scene; "none" where there is none, nothing where it is not known.
   const classAt = (uri, column, row) => {
-    const grid = coloursOf(uri);
+    const grid = uri ? coloursOf(uri) : null;
     if (!grid) return "";
     const across = Math.min(grid.width - 1, Math.floor((column * grid.width) / scene.width));
     const down = Math.min(grid.height - 1, Math.floor((row * grid.height) / scene.height));
     const [red, green, blue, alpha] = grid.data.slice(4 * (down * grid.width + across), 4 * (down * grid.width + across) + 4);
-    const found = data.classes.find(([, rgb]) => rgb[0] === red && rgb[1] === green && rgb[2] === blue);
-    return alpha && found ? found[0] : "";
+    const found = data.classes.filter(([, rgb]) => rgb[0] === red && rgb[1] === green && rgb[2] === blue);
+    return alpha ? found.map(([name]) => name).join(" or ") : "none";
   };
 
   // Keep the part right of a share of the width, and of areas their outlines alone.
@@ -121,14 +122,18 @@
     return share ? Math.min(1, Math.max(0, (start + share * (end - start)) / scene.width)) : 0;
   };
 
+  // Draws again whatever has been chosen meanwhile: of several at once, the last one counts.
   const draw = async () => {
+    const mine = ++drawing;
     const found = (data.maps[scene.id] || {})[control("run").value] || {};
     const alpha = Number(control("opacity").value);
     const outlines = control("outlines").checked;
     const swipe = swiped();
     const overlays = { labels: [scene.labels, 0], prediction: [found.prediction, swipe], errors: [found.errors, 0] };
     for (const [name, [uri, share]] of Object.entries(overlays)) {
-      model(name).data = placed(uri && (await cut(uri, share, outlines)), alpha);
+      const picture = uri && (await cut(uri, share, outlines));
+      if (mine !== drawing) return;
+      model(name).data = placed(picture, alpha);
     }
     const least = Number(control("score").value);
     const above = (found.found || []).filter((box) => box[5] >= least);
@@ -148,6 +153,8 @@
 
   const select = (name, run) => {
     scene = data.scenes.find((one) => one.id === name) || data.scenes[0];
+    grids.clear();
+    control("pointer").textContent = "";
     control("scene").value = scene.id;
     const chosen = run || control("run").value;
     control("run").replaceChildren(...runsOf(scene.id).map((run) => new Option(run, run)));
@@ -169,10 +176,11 @@
     }
     const found = (data.maps[scene.id] || {})[control("run").value] || {};
     const [label, predicted] = [classAt(scene.labels, column, row), classAt(found.prediction, column, row)];
-    const said = predicted ? `${label ? "label " + label : "no label"}, predicted ${predicted}; ` : "";
+    const said = [label && `label ${label}`, predicted && `predicted ${predicted}`].filter(Boolean).join(", ");
+    const digits = Math.max(0, 1 - Math.floor(Math.log10(Math.hypot(a, d))));
     const place = `column ${Math.floor(column)}, row ${Math.floor(row)}`;
     control("pointer").textContent =
-      `${said}${place}; x ${(a * column + b * row + c).toFixed(2)}, y ${(d * column + e * row + f).toFixed(2)}`;
+      `${said && said + "; "}${place}; x ${(a * column + b * row + c).toFixed(digits)}, y ${(d * column + e * row + f).toFixed(digits)}`;
   };
 
   const move = (event) => {
@@ -205,7 +213,7 @@
       const parts = location.hash.replace(/^#/, "").split("&").map((part) => part.split("="));
       const { scene: name, run, at } = Object.fromEntries(parts.map(([key, value]) => [key, decodeURIComponent(value || "")]));
       const numbers = (at || "").split(",").map(Number);
-      const window = numbers.length === 4 && numbers.every(Number.isFinite) ? numbers : null;
+      const window = numbers.length === 4 && numbers.every(Number.isFinite) && numbers[2] > 0 && numbers[3] > 0 ? numbers : null;
       return data.scenes.some((one) => one.id === name) ? { name, run, window } : null;
     } catch {
       return null; // no address of ours
@@ -215,8 +223,9 @@
   const go = async () => {
     const asked = byAddress();
     if (!asked) return;
-    await select(asked.name, asked.run);
+    const drawn = select(asked.name, asked.run);
     if (asked.window) zoomTo(asked.window);
+    await drawn;
     document.getElementById("maps").scrollIntoView();
   };
 
@@ -236,7 +245,8 @@
       model("pane-imagery").styles = { filter: `brightness(${control("brightness").value})` };
     });
     model("across").change.connect(() => {
-      if (Number(control("swipe").value)) setTimeout(draw, 50);
+      clearTimeout(soon);
+      if (Number(control("swipe").value)) soon = setTimeout(draw, 50);
     });
     window.addEventListener("hashchange", go);
     document.addEventListener("click", (event) => {
@@ -244,11 +254,9 @@
       if (link && link.getAttribute("href") === location.hash) go(); // the address stays as it is
     });
     const asked = byAddress();
-    const shown = asked ? select(asked.name, asked.run) : select(null);
-    shown.then(() => {
-      if (asked && asked.window) zoomTo(asked.window);
-      document.body.setAttribute("data-maps", "ready");
-    });
+    const drawn = asked ? select(asked.name, asked.run) : select(null);
+    if (asked && asked.window) zoomTo(asked.window);
+    drawn.then(() => document.body.setAttribute("data-maps", "ready"));
   };
 
   if (data.scenes.length) begin();

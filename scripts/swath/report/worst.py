@@ -51,6 +51,7 @@ SCORES = "scores.tif"
 SHARE = 254
 """The value of a score of 1 in scores.tif."""
 BINS = 10
+RUN = "run"
 COLUMNS = ["scene", "split", "label", "predicted", "confidence", "pixels"]
 EDGES = ["left", "top", "right", "bottom"]
 
@@ -65,7 +66,7 @@ class WrongWindow:
         labelled, wrong: Pixels; a cell is wrong as a whole.
         label, predicted: The pair of class ids that is most frequent among the wrong pixels.
         of_pair: Pixels of that pair.
-        confidence: Mean score of the predicted class there, 0..1; None where scores were not kept.
+        confidence: Mean score of the predicted class in the pixels of that pair, 0..1; None where it is not known.
     """
 
     scene: str
@@ -149,7 +150,9 @@ def _in_scene(facts: SceneFacts, folder: Path, run: FinishedRun, split: str, siz
                     pairs = np.bincount(256 * actual[part][wrong[part]].astype(np.intp) + said[part][wrong[part]])
                     label, predicted = divmod(int(pairs.argmax()), 256)
                     of_pair = int(pairs.max())
-                    confidence = None if sure is None else float(np.nanmean(sure[part][wrong[part]]))
+                    pair = wrong[part] & (actual[part] == label) & (said[part] == predicted)
+                    known = sure[part][pair & np.isfinite(sure[part])] if sure is not None else np.empty(0)
+                    confidence = float(known.mean()) if known.size else None
                     labelled = int((actual[part] != NULL_CLASS_ID).sum())
                     height, width = actual[part].shape
                     place = facts.id, split, run, row, column, height, width
@@ -221,7 +224,8 @@ def reasons(findings: Findings, one: WrongWindow) -> list[str]:
         actual = evaluated_labels(labels, window, outside_of_evaluation(facts))
         wrong = (actual != NULL_CLASS_ID) & (actual != predictions.read(1, window=window))
     found = []
-    if near_edges(actual)[wrong].mean() >= MOST_OF:
+    at_edge = near_edges(actual)
+    if at_edge[wrong].mean() >= max(MOST_OF, 1.5 * at_edge[actual != NULL_CLASS_ID].mean()):
         found.append("along edges of labels")
     if (place := brightness_among(facts, window, wrong)) is not None and not DARK < place < 1 - DARK:
         found.append(f"in the {'darkest' if place <= DARK else 'brightest'} tenth of the image")
@@ -231,10 +235,11 @@ def reasons(findings: Findings, one: WrongWindow) -> list[str]:
 
 
 def near_edges(ids: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Mark the pixels that have another label within two pixels."""
+    """Mark the pixels that have another label within two pixels; unlabelled ground is none."""
     reach = np.pad(ids, EDGE, mode="edge")
-    shifted = np.lib.stride_tricks.sliding_window_view(reach, (2 * EDGE + 1, 2 * EDGE + 1))
-    near: NDArray[np.bool_] = (shifted != ids[:, :, None, None]).any(axis=(2, 3))
+    around = np.lib.stride_tricks.sliding_window_view(reach, (2 * EDGE + 1, 2 * EDGE + 1))
+    other = (around != ids[:, :, None, None]) & (around != NULL_CLASS_ID)
+    near: NDArray[np.bool_] = other.any(axis=(2, 3)) & (ids != NULL_CLASS_ID)
     return near
 
 
@@ -266,10 +271,11 @@ def suspicious_labels(findings: Findings, windows: Sequence[WrongWindow]) -> gpd
 
     Returns:
         Columns scene, split, label, predicted (of windows of pixels, the pair that is most frequent), confidence (empty
-        where scores were not kept), pixels (of that pair), left, top, right, bottom (pixels of the scene), geometry.
+        where scores were not kept), pixels (of that pair), run (whose prediction), left, top, right, bottom (pixels of
+        the scene), geometry.
     """
     rows = _suspicious_boxes(findings) if findings.task == DETECTION else _suspicious_windows(findings, windows)
-    table = pd.DataFrame(rows, columns=[*COLUMNS, *EDGES])
+    table = pd.DataFrame(rows, columns=[*COLUMNS, RUN, *EDGES])
     table["confidence"] = table["confidence"].astype(float)
     kinds = table["label"] == ""  # boxes without a label, and everything else
     doubt = table["confidence"].fillna(0) * (1 if findings.task == DETECTION else table["pixels"])
@@ -279,7 +285,7 @@ def suspicious_labels(findings: Findings, windows: Sequence[WrongWindow]) -> gpd
         _on_earth(findings.scenes[scene], *edges)
         for scene, edges in zip(chosen["scene"], chosen[EDGES].to_numpy(float).tolist(), strict=True)
     ]
-    return gpd.GeoDataFrame(chosen[[*COLUMNS, *EDGES]], geometry=gpd.GeoSeries(places, crs="EPSG:4326"))
+    return gpd.GeoDataFrame(chosen[[*COLUMNS, RUN, *EDGES]], geometry=gpd.GeoSeries(places, crs="EPSG:4326"))
 
 
 def _suspicious_windows(findings: Findings, windows: Sequence[WrongWindow]) -> Iterator[list[Any]]:
@@ -288,7 +294,7 @@ def _suspicious_windows(findings: Findings, windows: Sequence[WrongWindow]) -> I
             continue
         top, left, bottom, right = _edges(one)
         names = findings.classes[one.label], findings.classes[one.predicted]
-        yield [one.scene, one.split, *names, one.confidence, one.of_pair, left, top, right, bottom]
+        yield [one.scene, one.split, *names, one.confidence, one.of_pair, one.run.name, left, top, right, bottom]
 
 
 def _suspicious_boxes(findings: Findings) -> Iterator[list[Any]]:
@@ -305,7 +311,7 @@ def _suspicious_boxes(findings: Findings) -> Iterator[list[Any]]:
                     names = ("", of_class) if kind == FALSE else (of_class, "")
                     pixels = round((right - left) * (bottom - top))
                     sure = score if kind == FALSE else None
-                    yield [name, split, *names, sure, pixels, left, top, right, bottom]
+                    yield [name, split, *names, sure, pixels, run.name, left, top, right, bottom]
 
 
 def _on_earth(facts: SceneFacts, left: float, top: float, right: float, bottom: float) -> Any:

@@ -53,7 +53,7 @@ def is_larger(budget: Budget, limits: Mapping[str, float]) -> bool:
 
 
 def ended_before(proposals: Path, made_for: str | None = None) -> Room | None:
-    """Read whether the budget has ended the search before a round; None if it has not, or that is not known.
+    """Read whether the budget, or limits, have ended the search before a round; None if not, or that is not known.
 
     Args:
         proposals: The file of the round's proposals, of which there are none then.

@@ -93,6 +93,7 @@ class RunContext:
         check_map: Compares new images with what their model was trained on, if there is a map to make.
         watched: Tells what is watched of it.
         costs: What has to be known to say what the experiment takes.
+        pending: Ids of scenes that the run has yet to make, once the preflight has found out.
     """
 
     name: str
@@ -115,6 +116,7 @@ class RunContext:
     check_map: Callable[[], None] | None = None
     watched: Callable[[], Watched] | None = None
     costs: Costs | None = None
+    pending: list[str] = field(default_factory=list)
 
 
 def before_planning(workflow: Any) -> None:
@@ -240,7 +242,7 @@ def on_start(workflow: Any, context: RunContext) -> None:
     check_container_or_exit(workflow, context.image)
     site = _check_cluster_or_exit(workflow, context)
     if context.request and rules - UNCHECKED:
-        check_or_exit(context.request(), context.validation)
+        context.pending.extend(check_or_exit(context.request(), context.validation))
     if context.costs and rules - UNCHECKED - {"validate"}:
         with ending_the_program():
             check_budget(workflow, context.costs)
@@ -271,11 +273,11 @@ def on_success(workflow: Any, context: RunContext) -> None:
         return
     if context.costs:
         context.costs.write()
-    if context.request and made - UNCHECKED:
-        check_again(context.request(), context.validation)
     if page := _page_of(made, context):
         print(f"\n{look_at(page)}", file=sys.stderr)
         return
+    if context.request:
+        check_again(context.request(), context.validation, context.pending)
     summary = Path(context.folder) / ("map/summary.txt" if "assemble" in made else "summary.txt")
     if summary.exists() and made - {"sample", "accuracy"}:  # these say themselves what they have found
         print(f"\n{summary.read_text(errors='replace')}", file=sys.stderr)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -125,30 +125,41 @@ def check_map_or_exit(plan: ApplyPlan, bundles: Sequence[str]) -> None:
         print(f"{check_before(plan, bundles)}\n", file=sys.stderr)
 
 
-def check_or_exit(request: CheckRequest, report: str) -> None:
-    """Run the preflight; what stops the run ends the program."""
+def check_or_exit(request: CheckRequest, report: str) -> list[str]:
+    """Run the preflight; what stops the run ends the program.
+
+    Returns:
+        Ids of scenes that the run has yet to make.
+    """
     if find_spec("rasterio") is None:
         print("No rasterio here: `snakemake validate` checks the scenes in the container.", file=sys.stderr)
-        return
+        return []
     from swath.checks.preflight import preflight  # not while parsing: it takes its time
 
     with ending_the_program():
-        print(f"{preflight(request, Path(report)).summary}\n", file=sys.stderr)
+        passed = preflight(request, Path(report))
+    print(f"{passed.summary}\n", file=sys.stderr)
+    return passed.pending
 
 
-def check_again(request: CheckRequest, report: str) -> None:
-    """Check scenes that have been made since the preflight; whatever is found, the run is over, and told of it."""
-    page = Path(report)
-    if not page.exists() or find_spec("rasterio") is None:
+def check_again(request: CheckRequest, report: str, pending: Collection[str]) -> None:
+    """Check an experiment once the scenes are there that the preflight has found missing: the run has made them.
+
+    Args:
+        request: What is to be checked.
+        report: The HTML page to write.
+        pending: Ids of those scenes.
+    """
+    made = [scene for scene in request.scenes if scene.id in pending]
+    if not made or find_spec("rasterio") is None:
         return
     from swath.checks.findings import PreflightError
-    from swath.checks.preflight import files_of, preflight
+    from swath.checks.preflight import is_there, preflight
 
-    files = (Path(file) for scene in request.scenes for file in files_of(scene))
-    if any(file.exists() and file.stat().st_mtime > page.stat().st_mtime for file in files):
+    if any(map(is_there, made)):
         try:
-            print(f"\n{preflight(request, page).summary}", file=sys.stderr)
-        except PreflightError as error:
+            print(f"\n{preflight(request, Path(report)).summary}", file=sys.stderr)
+        except (PreflightError, UserError, OSError) as error:  # the run is over, and has what it was to make
             print(f"\n{error}", file=sys.stderr)
 
 
