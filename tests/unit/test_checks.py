@@ -47,6 +47,7 @@ from swath.scenes.facts import ScenesSpec
 from swath.scenes.images import read_header
 from swath.scenes.scene import Scene
 from swath.scenes.table import read_scenes
+from swath.smk.run import check_again
 
 SIZES = st.integers(1, 30_000)
 
@@ -357,6 +358,22 @@ def test_a_column_that_nobody_reads_stops_the_run_until_it_is_allowed() -> None:
     assert "WARNING unread_column" in (message := told(request_for(deepcopy(TINY))))
     assert "did you mean 'aoi'?" in message
     assert told(request_for(TINY | {"checks": {"allow": ["unread_column"]}})) == ""
+
+
+def test_scenes_that_a_run_has_made_are_checked_at_its_end(
+    request_here: CheckRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, *_ = request_here.scenes
+    check_again(request_here, "page.html", [])
+    assert not Path("page.html").exists() and not capsys.readouterr().err
+    check_again(request_here, "page.html", [first.id])
+    assert f"Checked {len(request_here.scenes)} scenes" in capsys.readouterr().err and Path("page.html").exists()
+    Path(first.image).write_bytes(b"no image")
+    check_again(request_here, "page.html", [first.id])
+    assert "ERROR image_unreadable" in capsys.readouterr().err, "told; the run has ended well all the same"
+    Path(first.image).unlink()
+    check_again(request_here, "page.html", [first.id])
+    assert not capsys.readouterr().err, "it is still to be made"
 
 
 # --- limits of networks ---------------------------------------------------------------------------------------------
