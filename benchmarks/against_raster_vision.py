@@ -8,11 +8,12 @@ ResNet-50 from random weights, 40 chips of the four training scenes, batches of 
 
 The first command trains one model for two epochs on chips of 256 pixels, by turns: `rastervision run local`, all
 stages, and Swath; once also Swath with every step started anew (SWATH_FORK_SERVER=0). The second one sweeps eight
-learning rates with three seeds each, six epochs, chips of 96 pixels. Of Raster Vision, which its users run once per
+learning rates with three seeds each, nine epochs, chips of 64 pixels. Of Raster Vision, which its users run once per
 trial, as many runs are made as `--runs` says, with one rate after the other; all 24 would take as many times their
 median. Swath makes the grid of eight rates once, of which three seeds would take three times as much; it makes halving
-and halving with a search, both with three seeds of those that get to the end. What a run of either has computed is what
-the kernel counts of all its processes. Printed, and written to FOLDER/against.md.
+(after 1 and 3 epochs one in three goes on), and halving with a search, both with three seeds of the one that gets to
+the end. What a run of either has computed is what the kernel counts of all its processes. Printed, and written to
+FOLDER/against.md.
 
 Raster Vision exports every model to ONNX as well, which Swath does not. For that, torch needs onnxscript, which is not
 among Swath's packages: have it on PYTHONPATH.
