@@ -95,7 +95,7 @@ class Budget:
     size: int
 
 
-ONE, SWEPT = Budget(epochs=2, size=256), Budget(epochs=6, size=96)
+ONE, SWEPT = Budget(epochs=2, size=256), Budget(epochs=9, size=64)
 
 
 def write_data(folder: Path, bands: int = 3, dtype: str = "uint8", brighter: int = 1) -> None:
