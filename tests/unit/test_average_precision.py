@@ -14,7 +14,7 @@ from rastervision.pytorch_learner.object_detection_utils import BoxList, compute
 
 from swath.metrics.average_precision import average_precision, matches_of_scene
 from swath.metrics.box_draws import matched_boxes, precision_of_draws
-from swath.metrics.boxes import Boxes
+from swath.metrics.boxes import Boxes, ious
 
 CLASSES = ["null", "tree", "car"]
 
@@ -44,6 +44,12 @@ def test_by_hand() -> None:
     assert measured.ap50 == {"tree": pytest.approx((51 + 50 * 2 / 3) / 101), "car": None}
     # the shifted one overlaps by 90 / 110 = 0.82: it counts at IoU 0.50 to 0.80, at three thresholds it does not
     assert measured.mAP == pytest.approx((7 * (51 + 50 * 2 / 3) + 3 * 51) / 10 / 101)
+
+
+def test_overlaps_do_not_depend_on_how_an_array_is_kept() -> None:
+    one, other = np.array([[0, 0, 10, 10], [20, 20, 40, 30]], float), np.array([[0, 0, 10, 5], [20, 20, 30, 30.0]])
+    expected = [[0.5, 0], [0, 0.5]]
+    assert ious(one, other).tolist() == expected == ious(np.asfortranarray(one), np.asfortranarray(other)).tolist()
 
 
 def test_nothing_found_and_nothing_there() -> None:

@@ -14,7 +14,7 @@ import rasterio
 from direct_training import Workshop, bytes_of
 from experiment import ONE_SHARD, SMALL, Project, raster_vision
 from rasterio.windows import Window
-from rastervision.core.data import ClassConfig, RasterioSource
+from rastervision.core.data import ClassConfig
 from rastervision.core.data.label import ChipClassificationLabels, ObjectDetectionLabels
 from rastervision.core.evaluation import ChipClassificationEvaluation, ObjectDetectionEvaluation
 from rio_cogeo.cogeo import cog_validate
@@ -46,7 +46,11 @@ TREES: dict[str, Any] = {
             "rpn_post_nms_top_n_test": 100,
         },
     },
-    "train": {"epochs": 5, "batch_size": 4, "threads": 1, "schedule": "constant", "keep": "last"},
+    # a rate with which five epochs find trees on every kind of CPU: the best scores are 0.9 and 0.3
+    "train": {
+        **{"epochs": 5, "batch_size": 4, "threads": 1, "learning_rate": 3.0e-4},
+        **{"schedule": "constant", "keep": "last"},
+    },
     "predict": {"score_threshold": 0.1, "chip_size": 160},
 }
 CELLS: dict[str, Any] = {
@@ -145,16 +149,14 @@ def test_the_metrics_of_boxes_are_raster_visions(trees: Project) -> None:
     config = read_config(evaluation(trees).with_name("validation-pipeline-config.json"))
     classes = config.dataset.class_config
     ours = read_json(evaluation(trees))["overall"]
-    image = RasterioSource(str(trees.folder / "data" / "d.tif"))
-    from rastervision.core.data import GeoJSONVectorSourceConfig, ObjectDetectionLabelSourceConfig
-
     facts = next(read_json(path)["scenes"]["d"] for path in trees.results.glob("scenes/*/validation-*.json"))
-    source = ObjectDetectionLabelSourceConfig(
-        vector_source=GeoJSONVectorSourceConfig(uris=[str(trees.folder / facts["labels"])])
-    )
-    actual = source.build(classes, image.crs_transformer, image.bbox).get_labels()
+    labels = gpd.read_file(trees.folder / facts["labels"], engine="pyogrio")
+    with rasterio.open(trees.folder / "data" / "d.tif") as image:
+        in_pixels = labels.geometry.to_crs(image.crs).affine_transform((~image.transform).to_shapely())
+    exact = in_pixels.bounds[["miny", "minx", "maxy", "maxx"]].to_numpy()  # Raster Vision's own source rounds them down
+    actual = ObjectDetectionLabels(exact, np.ones(len(exact), int))
     table = pd.read_parquet(products(trees)["d"] / "boxes.parquet")
-    edges = table[["row_min", "column_min", "row_max", "column_max"]].to_numpy().round()
+    edges = table[["row_min", "column_min", "row_max", "column_max"]].to_numpy()
     found = ObjectDetectionLabels(edges, table["class_id"].to_numpy(), table["score"].to_numpy())
     plain = ObjectDetectionEvaluation(classes)
     plain.compute(actual, found)

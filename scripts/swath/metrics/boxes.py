@@ -40,6 +40,7 @@ def ious(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[np.float64]:
     """
     if not len(boxes) or not len(others):
         return np.zeros((len(boxes), len(others)))
-    sides = [np.column_stack([part[:, :2], part[:, 2:] - part[:, :2]]).astype(float) for part in (boxes, others)]
+    # pycocotools reads memory row by row, whatever the order in which an array is kept
+    sides = [np.column_stack([part[:, :2], part[:, 2:] - part[:, :2]]).astype(float, "C") for part in (boxes, others)]
     overlaps: NDArray[np.float64] = mask.iou(*sides, np.zeros(len(others), np.uint8))
     return overlaps
