@@ -2,7 +2,7 @@
 from itertools import cycle, islice
 
 from swath.search.rungs import number_promoted, standings_of
-from swath.smk.costs import room_left
+from swath.smk.costs import forks_here, room_left
 
 END = len(RUNGS) + 1  # the number of the last rung, where trainings end
 MADE = {
@@ -134,7 +134,7 @@ def room_for_round(wildcards, input):
     def jobs_of(number):
         return jobs_to_end(1, trials_of_any(SWEEP.search.per_round)) if number else []
 
-    return room_left(CONTEXT.costs, jobs_left(round), jobs_of, 1)
+    return room_left(CONTEXT.costs, forks_here(workflow), jobs_left(round), jobs_of, 1)
 
 
 def room_for_trials(wildcards, input):
@@ -150,7 +150,7 @@ def room_for_trials(wildcards, input):
     def jobs_of(count):
         return not_made(jobs_to_end(number + 1, best[:count]))
 
-    return room_left(CONTEXT.costs, jobs_left(round), jobs_of, most)
+    return room_left(CONTEXT.costs, forks_here(workflow), jobs_left(round), jobs_of, most)
 
 
 def left_out():

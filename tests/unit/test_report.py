@@ -39,7 +39,10 @@ from swath.report.page import headline_of, without_secrets, write_report
 from swath.report.pictures import FALSE, HIT, brightness_among, found_boxes, map_pictures
 from swath.report.plots import draw_confusion
 from swath.report.provenance import checksums_of_models
-from swath.report.worst import near_edges, reasons, reliability, suspicious_labels, window_pictures, wrong_windows
+from swath.report.reliability import reliability
+from swath.report.suspicious import suspicious_labels
+from swath.report.worst import wrong_windows
+from swath.report.worst_pictures import near_edges, reasons, window_pictures
 from swath.search.room import Room
 from swath.search.rungs import decide
 

@@ -236,11 +236,17 @@ def test_as_many_go_on_as_the_budget_leaves_room_for(limit: float, number: int) 
         checkpoints.mkdir(parents=True)
         (checkpoints / "last-00002-0000000.ckpt").touch()
     record(Path("results/logs/train_rung") / f"{plan.runs[0].models}-2{ENDING}", seconds=1000, cpu=0.3 * 3600)
-    rules["CONTEXT"] = SimpleNamespace(costs=costs_of(plan))
-    room = rules["room_for_trials"](SimpleNamespace(rung="1"), None)
-    assert room["number"] == number
-    if number < 2:
-        assert room["reason"].startswith("0.3 CPU hours spent, about ") and room["limits"] == {"cpu_hours": limit}
+    rules["CONTEXT"], rules["workflow"] = SimpleNamespace(costs=costs_of(plan)), None
+    to_come = []
+    for forks in (False, True):
+        rules["forks_here"] = lambda _, forks=forks: forks
+        room = rules["room_for_trials"](SimpleNamespace(rung="1"), None)
+        assert room["number"] == number
+        if number < 2:
+            spent, rest = room["reason"].split(", about ")
+            assert spent == "0.3 CPU hours spent" and room["limits"] == {"cpu_hours": limit}
+            to_come.append(float(rest.split()[0]))
+    assert not to_come or to_come[0] > to_come[1] > 0.3, "of jobs that are forked none imports the libraries"
 
 
 def test_a_budget_without_room_for_a_single_trial_is_told() -> None:

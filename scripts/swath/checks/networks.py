@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from pydantic import JsonValue
 
@@ -23,7 +25,8 @@ SIZES = Path(".snakemake/swath-networks.json")
 """How large networks are that were built once, with these libraries."""
 LIBRARIES = ("torch", "torchvision", "timm", "segmentation-models-pytorch", "rastervision-pytorch-learner")
 MOST_NAMED = 5
-Size = Mapping[str, float] | str
+Size = Mapping[str, Any]
+"""Limit → value; of a network that cannot be built, the fields of a :class:`Problem`."""
 
 
 def within_limits(survey: Survey) -> Iterator[Problem]:
@@ -35,9 +38,8 @@ def within_limits(survey: Survey) -> Iterator[Problem]:
     sizes = _sizes(request.networks, image)
     over: dict[str, str] = {}
     for trial, size in sizes.items():
-        if isinstance(size, str):
-            expected = "a network that can be built"
-            yield Problem("network_not_built", survey.place("model"), "model", size, expected, "change `model`")
+        if not_built := _problem_of(size):
+            yield replace(not_built, file=survey.place("model")) if not_built.file == "config" else not_built
         elif said := over_limits(request.limits, size):
             over[trial] = said
     place, named = survey.place("sweep", "limits"), [f"{trial}: {said}" for trial, said in over.items()]
@@ -62,8 +64,12 @@ def _sizes(networks: Mapping[str, Network], image: SurveyedImage) -> dict[str, S
     if new:
         known |= dict(zip(new, _built(list(new.values())), strict=True))
         own = {keys[trial] for trial in asked if networks[trial].model.get("definition")}
-        write_json(SIZES, {key: size for key, size in known.items() if key not in own and not isinstance(size, str)})
+        write_json(SIZES, {key: size for key, size in known.items() if key not in own and not _problem_of(size)})
     return {trial: known[key] for trial, key in keys.items()}
+
+
+def _problem_of(size: Size) -> Problem | None:
+    return Problem(**size) if "code" in size else None
 
 
 def _built(asked: Sequence[tuple[JsonValue, int]]) -> list[Size]:

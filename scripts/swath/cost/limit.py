@@ -40,7 +40,7 @@ class Hours(NamedTuple):
 def room_for(
     budget: Budget,
     spent: Spent,
-    outlook: Outlook,
+    prices: Prices,
     certain: Sequence[Job],
     jobs_of: Callable[[int], Sequence[Job]],
     most: int,
@@ -50,12 +50,11 @@ def room_for(
     Args:
         budget: What the experiment may take.
         spent: What it has taken.
-        outlook: The experiment.
+        prices: What jobs take.
         certain: Jobs that are to be done in any case.
         jobs_of: Tells the jobs that so many trials bring; what is there already is none.
         most: How many were to go on.
     """
-    prices = Prices(outlook)
     before = Hours(spent.gpu_hours, spent.cpu_hours).plus(prices.hours_of(certain))
     limits = {name: limit for name in LIMITS if (limit := getattr(budget, name)) is not None}
 
@@ -89,16 +88,20 @@ class Prices:
 
     Args:
         outlook: The experiment.
+        forks: Whether jobs are forked from a process that has imported the libraries.
     """
 
-    def __init__(self, outlook: Outlook):
+    def __init__(self, outlook: Outlook, forks: bool = False):
         outlook.look()
         self._outlook = outlook
         self._of_trainings = {run.models: _attempts(outlook, run) for run in outlook.plan.runs}
         self._on_gpus = any(attempt.gpus for held in self._of_trainings.values() for attempt in held)
         measured = measured_prices(outlook.results, outlook.logs, STAGES)
         begun = {kind: price for kind, price in self._begun().items() if kind not in measured}
-        self._prices: Mapping[str, Price] = {**TYPICAL, **remembered(), **begun, **measured}
+        elsewhere = {**TYPICAL, **remembered()}
+        if forks:
+            elsewhere = {kind: price.forked() for kind, price in elsewhere.items()}
+        self._prices: Mapping[str, Price] = {**elsewhere, **begun, **measured}
         self._others = {stage: self._mean(kinds) for stage, kinds in self._kinds().items()}
 
     def hours_of(self, jobs: Iterable[Job]) -> Hours:

@@ -41,24 +41,18 @@ from swath.report.panes import BOX_COLOURS, MapData, map_data, panes, scenes_wor
 from swath.report.pictures import RIGHT, WRONG, as_webp
 from swath.report.plots import write_figures, write_pdf
 from swath.report.provenance import MOST_FILES, checksums_of_inputs, checksums_of_models
+from swath.report.reliability import reliability
 from swath.report.results import keep_experiment
 from swath.report.rungs import rung_chart, rung_rows, trials_of_rungs
-from swath.report.worst import (
-    EDGES,
-    MOST_WINDOWS,
-    RUN,
-    WrongWindow,
-    reliability,
-    suspicious_labels,
-    window_pictures,
-    wrong_windows,
-)
+from swath.report.suspicious import EDGES, RUN, suspicious_labels
+from swath.report.worst import WrongWindow, wrong_windows
+from swath.report.worst_pictures import window_pictures
 from swath.search.rungs import how_the_budget_ended_it
 
 TEMPLATE, SCRIPT = Path(__file__).with_name("report.html.jinja"), "report.js"
 MOST_ROWS = 100
 """Trials in the leaderboard, and scenes in a table; the rest is in the CSV files."""
-MOST_SUSPICIOUS = 25
+MOST_WINDOWS, MOST_SUSPICIOUS = 24, 25
 THINGS = {"object_detection": "boxes", "chip_classification": "cells"}
 
 log = logging.getLogger("swath.report")

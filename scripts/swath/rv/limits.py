@@ -13,9 +13,10 @@ from swath.config.model import Model
 from swath.config.records import of_json, to_json
 from swath.config.sweep import Limits
 from swath.config.tasks import DETECTION
-from swath.errors import Problem, UserError
+from swath.errors import UserError
 from swath.files import short_hash
 from swath.networks.definition import ARCHITECTURES, publish_definition
+from swath.networks.not_built import not_built
 from swath.scenes.manifest import check_imagery, read_manifests
 from swath.search.limits import Network, over_limits
 
@@ -70,10 +71,7 @@ def size_of(network: Network, bands: int) -> dict[str, float]:
         try:
             built = config.build(network.classes, bands, save_dir=folder, hubconf_dir=str(definition), **more)
         except Exception as error:  # of any kind: it can be the user's own
-            found = f"{model.architecture} with {model.encoder}: {error}"
-            raise UserError(
-                Problem("network_not_built", "config", "model", found, "a network that can be built", "change `model`")
-            ) from error
+            raise UserError(not_built(model, error)) from error
     parameters = sum(one.numel() for one in built.parameters())
     tensors = [*built.parameters(), *built.buffers()]
     return {"parameters": parameters, "model_mb": sum(one.numel() * one.element_size() for one in tensors) / 1e6}

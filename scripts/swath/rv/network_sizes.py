@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from pydantic import JsonValue
 
@@ -20,21 +21,21 @@ from swath.rv.limits import size_of
 from swath.search.limits import Network
 
 
-def sizes(asked: Sequence[tuple[JsonValue, int]]) -> list[dict[str, float] | str]:
+def sizes(asked: Sequence[tuple[JsonValue, int]]) -> list[dict[str, JsonValue]]:
     """Build networks, one after the other.
 
     Args:
         asked: The fields of a :class:`swath.search.limits.Network`, and how many bands it sees.
 
     Returns:
-        What :func:`swath.rv.limits.size_of` says of each, or why it cannot be built.
+        What :func:`swath.rv.limits.size_of` says of each; of one that cannot be built, the :class:`Problem`'s fields.
     """
-    found: list[dict[str, float] | str] = []
+    found: list[dict[str, JsonValue]] = []
     for network, bands in asked:
         try:
-            found.append(size_of(of_json(Network, network), bands))
+            found.append(dict(size_of(of_json(Network, network), bands)))
         except UserError as error:
-            found.append(error.problems[0].found)
+            found.append(asdict(error.problems[0]))
     return found
 
 

@@ -153,8 +153,12 @@ def place_of(workflow: Any) -> Place:
     at_once = workflow.global_resources.get("gpu") if gpus else None
     words = f"on the {cores} cores of this machine" if cores > 1 else "on the one core of this machine"
     at_once = at_once if isinstance(at_once, int) else (gpus or None)
-    forks = forks_scripts(executor) and not runs_in_container(workflow)
-    return Place(words, cores, gpus=at_once, has_gpus=gpus > 0, forks=forks)
+    return Place(words, cores, gpus=at_once, has_gpus=gpus > 0, forks=forks_here(workflow))
+
+
+def forks_here(workflow: Any) -> bool:
+    """Tell whether jobs are forked from a process that has imported the libraries."""
+    return forks_scripts(_executor(workflow)) and not runs_in_container(workflow)
 
 
 def _executor(workflow: Any) -> str:
@@ -164,12 +168,13 @@ def _executor(workflow: Any) -> str:
 
 
 def room_left(
-    costs: Costs, certain: Sequence[Job], jobs_of: Callable[[int], Sequence[Job]], most: int
+    costs: Costs, forks: bool, certain: Sequence[Job], jobs_of: Callable[[int], Sequence[Job]], most: int
 ) -> dict[str, JsonValue] | None:
     """Say for how many trials the budget leaves room, as JSON values of a :class:`swath.search.room.Room`.
 
     Args:
         costs: What has to be known of the experiment.
+        forks: Whether jobs are forked.
         certain, jobs_of, most: As of :func:`swath.cost.limit.room_for`.
 
     Returns:
@@ -177,9 +182,9 @@ def room_left(
     """
     if costs.budget.gpu_hours is None and costs.budget.cpu_hours is None:
         return None
-    from swath.cost.limit import room_for  # not while parsing
+    from swath.cost.limit import Prices, room_for  # not while parsing
 
-    return to_json(room_for(costs.budget, costs.spent(), costs.outlook, certain, jobs_of, most))
+    return to_json(room_for(costs.budget, costs.spent(), Prices(costs.outlook, forks), certain, jobs_of, most))
 
 
 def check_budget(workflow: Any, costs: Costs) -> None:

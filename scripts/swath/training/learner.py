@@ -17,7 +17,8 @@ from swath.config.library_names import EXTERNAL
 from swath.config.train import loss_weights
 from swath.errors import Problem, UserError
 from swath.files import unzip
-from swath.networks.definition import ARCHITECTURES, HUBCONF, publish_definition
+from swath.networks.definition import ARCHITECTURES, publish_definition
+from swath.networks.not_built import not_built
 from swath.rv.chip_files import CHIP_FILES, FOLDERS
 from swath.rv.datasets import parts_of
 from swath.rv.label_sources import label_source
@@ -135,13 +136,7 @@ def _built(job: TrainingJob, config: LearnerConfig, temporary: Path) -> Learner:
     try:
         learner: Learner = config.build(str(temporary), training=True)
     except failures as error:
-        name = job.model.entrypoint if external else f"{job.model.architecture} with {job.model.encoder}"
-        place = f"{job.model.definition}/{HUBCONF}" if external else "config"
-        cure = "change `model.arguments`, or hubconf.py" if external else "change `model`"
-        found = f"{name}: {type(error).__name__}: {error}" if external else f"{name}: {error}"
-        raise UserError(
-            Problem("network_not_built", place, "model", found, "a network that can be built", cure)
-        ) from error
+        raise UserError(not_built(job.model, error)) from error
     return learner
 
 
