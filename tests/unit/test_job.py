@@ -69,15 +69,26 @@ def test_a_failure_leaves_nothing_and_shows_no_traceback(tmp_path: Path, failure
     assert ("Traceback" in (tmp_path / "log/x.log").read_text()) == ("oops" in failure)
 
 
-def test_a_setting_that_a_step_refuses_is_told_with_its_line(tmp_path: Path) -> None:
-    (tmp_path / "mine.yaml").write_text("experiment: x\nsweep:\n  grid: {}\n  limits: {parameters: 1}\n")
-    work = """
+@pytest.mark.parametrize(
+    ("failure", "place"),
+    [
+        ("raise nothing_within('none of 2 trials', [])", "4: sweep.limits"),
+        ("raise UserError(not_built(Model(), KeyError('tu-resnet99')))", "5: model"),
+    ],
+)
+def test_a_setting_that_a_step_refuses_is_told_with_its_line(tmp_path: Path, failure: str, place: str) -> None:
+    (tmp_path / "mine.yaml").write_text("experiment: x\nsweep:\n  grid: {}\n  limits: {parameters: 1}\nmodel: {}\n")
+    work = f"""
+        from swath.config.model import Model
+        from swath.networks.not_built import not_built
+        from swath.search.limits import nothing_within
         with job(snakemake) as (inputs, output, params):
-            raise UserError(Problem("limits_too_small", "config", "sweep.limits", "this", "that", "do so"))
+            {failure}
         """
     told = run_job(tmp_path, work, SWATH_CONFIGS="missing.yaml\nmine.yaml").stderr
-    assert "ERROR limits_too_small\nmine.yaml:4: sweep.limits\n" in told
-    assert "config: sweep.limits" in run_job(tmp_path, work).stderr, "where nobody has said which files there are"
+    assert f"\nmine.yaml:{place}\n" in told
+    field = place.partition(": ")[2]
+    assert f"config: {field}\n" in run_job(tmp_path, work).stderr, "where nobody has said which files there are"
 
 
 def test_progress_is_shown_and_logged(tmp_path: Path) -> None:
