@@ -28,6 +28,8 @@ from swath.files import publish_only_while
 
 LONGEST = (
     "test_tasks",
+    "test_report",
+    "test_apply",
     "test_any_data",
     "test_external_networks",
     "test_examples",
@@ -50,9 +52,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the unit tests, whose coverage is measured; of the others with the files that take longest."""
+    """Begin with the files that take longest, so that no worker is left alone with one of them."""
     places = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: (is_measured(item) is False, places.get(item.path.stem, len(LONGEST))))
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
 
 
 @pytest.fixture(autouse=True)
