@@ -44,6 +44,7 @@ SPLITS = {"train": 4, "validation": 1, "test": 2}
 SIDE, CHIPS = 1024, 10
 """Pixels of an image; chips per training scene."""
 BIN = Path(sys.executable).parent
+SNAKEMAKE = [str(BIN / "snakemake"), "--snakefile", str(REPOSITORY / "Snakefile"), "--cores", "2"]
 RATES = (1.0e-3, 3.0e-4, 3.0e-3, 1.0e-4, 1.0e-2, 3.0e-5, 3.0e-2, 1.0e-5)
 SEEDS = 3
 THREADS = {"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}
@@ -60,9 +61,8 @@ class Spent:
         return f"{self.cpu:.0f} | {self.wall:.0f}"
 
 
-def spent(command: list[str], folder: Path, **environment: str) -> Spent:
-    """Run a command to its end."""
-    before, began = _children(), time.monotonic()
+def output_of(command: list[str], folder: Path, **environment: str) -> str:
+    """Run a command to its end, and return what it prints."""
     done = subprocess.run(
         command,
         cwd=folder,
@@ -74,6 +74,13 @@ def spent(command: list[str], folder: Path, **environment: str) -> Spent:
     )
     if done.returncode:
         raise SystemExit(done.stdout[-4000:])
+    return done.stdout
+
+
+def spent(command: list[str], folder: Path, **environment: str) -> Spent:
+    """Run a command to its end, and say what it has taken."""
+    before, began = _children(), time.monotonic()
+    output_of(command, folder, **environment)
     return Spent(time.monotonic() - began, _children() - before)
 
 
@@ -176,8 +183,7 @@ def by_swath(folder: Path, config: dict[str, Any], arguments: Sequence[str] = ()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    command = [str(BIN / "snakemake"), "--snakefile", str(REPOSITORY / "Snakefile"), "--cores", "2"]
-    return spent([*command, "--configfile", "config.yaml", *arguments], folder, **environment)
+    return spent([*SNAKEMAKE, "--configfile", "config.yaml", *arguments], folder, **environment)
 
 
 def by_rule(folder: Path) -> str:
