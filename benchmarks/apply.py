@@ -1,6 +1,6 @@
 """How much memory a map takes, and how much time beside the network itself; Raster Vision's own way beside it.
 
-    python benchmarks/apply.py FOLDER [--sides 2500 5000 10000 20000] [--of-raster-vision 2500 5000]
+    python benchmarks/apply.py FOLDER [--sides 2500 5000 10000 20000] [--of-raster-vision 2500 5000] [--demo-side 4000]
 
 Square scenes of 4 bands of 16 bits, with a margin without data, are predicted in FOLDER by a cheap network of 5 classes
 (windows of 256 pixels, each half over the one before). Every prediction is a process of its own; its largest resident
@@ -33,14 +33,13 @@ COLOURS = ["#000000", "#ff0000", "#00ff00", "#0000ff", "#ffff00"]
 CHEAP, DEMO = "cheap", "demo"
 SIZES = {CHEAP: 256, DEMO: 128}
 """Pixels of a side of a prediction window."""
-DEMO_SIDE = 1024
 WAYS = ("swath", "raster_vision", "forward")
 TRIES = 3
 """Of which the quickest counts."""
 
 
-def write_scene(path: Path, side: int) -> None:
-    """Write square fields of four kinds, with noise; of large scenes a tenth, at their left, has no data."""
+def write_scene(path: Path, side: int, with_margin: bool = True) -> None:
+    """Write square fields of four kinds, with noise; of those with a margin a tenth, at their left, has no data."""
     place = rasterio.transform.from_origin(330_000, 5_820_000, 10, 10)
     profile: dict[str, Any] = {"driver": "GTiff", "dtype": "uint16", "count": BANDS, "nodata": 0, "tiled": True}
     profile |= {"width": side, "height": side, "crs": "EPSG:32633", "transform": place, "bigtiff": "if_safer"}
@@ -56,7 +55,7 @@ def write_scene(path: Path, side: int) -> None:
                 pixels = noise[:, :height, :width] + 1000 * (
                     kinds[np.ix_(rows, columns)] == np.arange(BANDS)[:, None, None]
                 ).astype(np.uint16)
-                if side > DEMO_SIDE:
+                if with_margin:
                     pixels[:, :, columns < side // FIELD // 10] = 0
                 image.write(pixels, window=RasterWindow(column, row, width, height))
 
@@ -175,16 +174,17 @@ def main() -> None:
     """Make scenes that are not there yet, predict them, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--sides", type=int, nargs="+", default=[2500, 5000, 10000, 20000])
+    parser.add_argument("--sides", type=int, nargs="*", default=[2500, 5000, 10000, 20000])
     parser.add_argument("--of-raster-vision", type=int, nargs="*", default=[2500, 5000], metavar="SIDE")
+    parser.add_argument("--demo-side", type=int, default=4000)
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
 
-    def scene(side: int) -> Path:
-        path = folder / f"{side}.tif"
+    def scene(side: int, with_margin: bool = True) -> Path:
+        path = folder / (f"{side}.tif" if with_margin else f"{side}-full.tif")
         if not path.exists():
-            write_scene(path, side)
+            write_scene(path, side, with_margin)
         return path
 
     print("| side | Swath, peak MiB | seconds | Raster Vision, peak MiB | seconds |\n|---|---|---|---|---|")
@@ -195,9 +195,11 @@ def main() -> None:
             theirs = in_a_process(scene(side), CHEAP, "raster_vision")
             line += f" {theirs['peak']:,.0f} | {theirs['clock']:,.0f} |"
         print(line if line.count("|") > 4 else f"{line} | |", flush=True)
-    tried = [{way: in_a_process(scene(DEMO_SIDE), DEMO, way)["cpu"] for way in WAYS} for _ in range(TRIES)]
+    tried = [
+        {way: in_a_process(scene(arguments.demo_side, False), DEMO, way)["cpu"] for way in WAYS} for _ in range(TRIES)
+    ]
     found = {way: min(seconds[way] for seconds in tried) for way in WAYS}
-    print(f"\nThe demo's network, {DEMO_SIDE}², CPU-seconds: forward pass alone {found['forward']:.1f}")
+    print(f"\nThe demo's network, {arguments.demo_side}², CPU-seconds: forward pass alone {found['forward']:.1f}")
     for way in WAYS[:2]:
         print(f"{way}: {found[way]:.1f}, beside the network {found[way] / found['forward'] - 1:.0%} of it")
 
