@@ -36,6 +36,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import rasterio
 import yaml
 from training_jobs import REPOSITORY
@@ -186,15 +187,13 @@ def by_swath(folder: Path, config: dict[str, Any], arguments: Sequence[str] = ()
     return spent([*SNAKEMAKE, "--configfile", "config.yaml", *arguments], folder, **environment)
 
 
-def by_rule(folder: Path) -> str:
-    """Add up what Snakemake has measured of every rule's jobs."""
-    seconds: dict[str, float] = {}
-    for path in (folder / "results" / "benchmarks").rglob("*.tsv"):
-        head, row = path.read_text().splitlines()[:2]
-        rule = path.relative_to(folder / "results" / "benchmarks").parts[0]
-        cpu = dict(zip(head.split("\t"), row.split("\t"), strict=True))["cpu_time"]
-        seconds[rule] = seconds.get(rule, 0.0) + (0.0 if cpu == "NA" else float(cpu))
-    return ", ".join(f"{rule} {value:.0f}" for rule, value in sorted(seconds.items(), key=lambda item: -item[1]))
+def by_stage(folder: Path, whole: Spent) -> str:
+    """Say what the stages have taken of a run, and what is no stage's."""
+    costs = pd.read_csv(folder / "results/experiments/against/cost.csv")
+    stages = costs.groupby("stage")["cpu_seconds"].sum().sort_values(ascending=False)
+    rest = whole.cpu - stages.sum()
+    words = [*(f"{stage} {seconds:.0f}" for stage, seconds in stages.items()), f"no stage's {rest:.0f}"]
+    return f"{', '.join(words)} ({rest / whole.cpu:.0%})"
 
 
 def winner_of(folder: Path) -> str:
@@ -220,7 +219,7 @@ def one_model(data: Path, folder: Path, runs: int) -> list[str]:
         "|---|---|---|",
         *rows,
         "",
-        f"CPU seconds of Swath's jobs by rule: {by_rule(folder / 'swath')}",
+        f"CPU seconds of Swath's last run by stage: {by_stage(folder / 'swath', measured['Swath'][-1])}",
     ]
 
 
