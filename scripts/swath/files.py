@@ -214,13 +214,19 @@ def file_name(name: str, most: int = 100) -> str:
     return f"{cut_to_bytes(plain, most - 9)}~{short_hash(name, 8)}"
 
 
-def zip_directory(directory: str | Path, path: str | Path) -> None:
-    """Zip a directory's files, sorted by name and without dates: same content, same bytes."""
+def zip_directory(directory: str | Path, path: str | Path, compression: int = zipfile.ZIP_DEFLATED) -> None:
+    """Zip a directory's files, sorted by name and without dates: same content, same bytes.
+
+    Args:
+        directory: What is zipped.
+        path: The zip to write.
+        compression: As :mod:`zipfile` has it; ``ZIP_STORED`` for what is unpacked, or zipped again, at once.
+    """
     directory = Path(directory)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    with zipfile.ZipFile(path, "w", compression, compresslevel=1) as archive:
         for file in sorted(file for file in directory.rglob("*") if file.is_file()):
             entry = zipfile.ZipInfo(file.relative_to(directory).as_posix(), ZIP_EPOCH)
-            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.compress_type = compression
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, file.read_bytes())
 

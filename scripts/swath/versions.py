@@ -18,7 +18,7 @@ KEYED = {
     "models": 2,
     "predictions": 3,
     "evals": 4,
-    "bundles": 3,
+    "bundles": 4,
 }
 """Stages of an experiment in YAML, by the name of their folder of results."""
 

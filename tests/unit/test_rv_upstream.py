@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -97,6 +98,28 @@ def test_pixels_are_counted_in_windows_as_in_whole_scenes(area: list[Polygon], m
     counted = SemanticSegmentationEvaluator(classes).evaluate_scene(scene).conf_mat
     inside = geometry_mask(area, truth.shape, Affine.identity(), invert=True) if area else np.True_
     assert np.array_equal(counted, confusion_matrix((truth * inside).ravel(), (found * inside).ravel()))
+
+
+def test_what_is_unpacked_at_once_is_still_deflated(tmp_path: Path) -> None:
+    from rastervision.core.rv_pipeline import rv_pipeline
+    from rastervision.pipeline.file_system.utils import zipdir
+    from rastervision.pytorch_backend import pytorch_learner_backend
+    from rastervision.pytorch_learner import learner
+
+    (tmp_path / "folder" / "part").mkdir(parents=True)
+    (tmp_path / "folder" / "part" / "weights").write_bytes(bytes(1000))
+    theirs, ours = tmp_path / "theirs.zip", tmp_path / "new" / "ours.zip"
+    zipdir(str(tmp_path / "folder"), str(theirs))
+    with zipfile.ZipFile(theirs) as archive:
+        assert archive.infolist()[0].compress_type == zipfile.ZIP_DEFLATED, f"_zip_plainly {CAN_GO}"
+        names = archive.namelist()
+    for module in (rv_pipeline, pytorch_learner_backend, learner):
+        module.zipdir(str(tmp_path / "folder"), str(ours))
+        with zipfile.ZipFile(ours) as archive:
+            assert archive.namelist() == names == ["part/weights"]
+            assert archive.infolist()[0].compress_type == zipfile.ZIP_STORED
+            assert archive.read("part/weights") == bytes(1000)
+        ours.unlink()
 
 
 def test_a_reader_that_takes_something_else_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
+from zipfile import ZIP_STORED
 
 from swath.config.predict import Window
 from swath.config.records import to_json
@@ -50,7 +51,7 @@ def bundle_model(task: Task, model: Path, description: ModelDescription, output:
 
 
 def bundle_for_window(model: Path, window: Window, folder: Path) -> Path:
-    """Write a train bundle that reads prediction windows at their size.
+    """Write a train bundle, uncompressed, that reads prediction windows at their size.
 
     Raster Vision would resize them to the training chips' size, and with them everything in them.
 
@@ -68,5 +69,5 @@ def bundle_for_window(model: Path, window: Window, folder: Path) -> Path:
     settings = json.loads(learner_config.read_text())
     settings["data"]["img_sz"] = window.chip_size
     learner_config.write_text(json.dumps(settings, indent=2, sort_keys=True))
-    zip_directory(content, folder / "model-bundle.zip")
+    zip_directory(content, folder / "model-bundle.zip", ZIP_STORED)
     return folder / "model-bundle.zip"
