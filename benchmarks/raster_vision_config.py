@@ -73,7 +73,7 @@ def get_config(
             test_scenes=[scene(folder, name) for name in by_split["test"]],
         ),
         backend=PyTorchSemanticSegmentationConfig(
-            data=SemanticSegmentationImageDataConfig(num_workers=0, img_channels=3),
+            data=SemanticSegmentationImageDataConfig(num_workers=0, img_channels=3, img_sz=size),
             model=SemanticSegmentationModelConfig(backbone=Backbone.resnet50, pretrained=False),
             solver=SolverConfig(lr=learning_rate, num_epochs=epochs, batch_sz=8),
             log_tensorboard=False,
