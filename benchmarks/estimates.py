@@ -21,7 +21,8 @@ import yaml
 from against_raster_vision import SNAKEMAKE, output_of
 from training_jobs import REPOSITORY
 
-from swath.job.spent import Spent, attempts_in, files_below
+from swath.job.attempts import ENDING
+from swath.job.spent import Spent, attempts_in
 
 DEMOS: dict[str, tuple[str, tuple[str, str], Any]] = {
     "land use": ("config/config.yaml", ("sweep", "grid"), {"train.learning_rate": [0.002]}),
@@ -35,7 +36,7 @@ WITHIN = 1.5
 def cpu_hours(folder: Path) -> float:
     """Add up what all jobs of a folder have taken so far."""
     total = Spent()
-    for file in files_below(folder / "results/logs"):
+    for file in (folder / "results/logs").rglob(f"*{ENDING}"):
         total.add_job(attempts_in(file))
     return total.cpu_hours
 
