@@ -1,7 +1,9 @@
 # The stages of an experiment, in their order.
 include: "common.smk"
 include: "search_inputs.smk"
+include: "search_params.smk"
 include: "search_outlook.smk"
+include: "search_room.smk"
 include: "targets.smk"
 include: "params.smk"
 include: "validate.smk"

@@ -3,6 +3,8 @@ rule leaderboard:
     input:
         evals=EVALS,
         models=MODELS,
+        rungs=tables_of_all_rungs,
+        rounds=proposals_of_all_rounds,
         scenes=scenes_of_limits,
     output:
         trials=f"{EXPERIMENT}/trials.csv",

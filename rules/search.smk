@@ -1,5 +1,5 @@
 wildcard_constraints:
-    rung=r"(\d+-)?\d+",
+    rung=r"(\d+-)?\d+|final",
     round=r"\d+",
     epochs=r"\d+",
 
@@ -8,6 +8,7 @@ wildcard_constraints:
 checkpoint propose:
     input:
         metrics=metrics_before_round,
+        decisions=decisions_before_round,
         scenes=scenes_of_limits,
     output:
         proposals=proposals_file(NAME, "{round}"),
@@ -52,6 +53,7 @@ use rule train as train_rung with:
 checkpoint rung:
     input:
         metrics=metrics_of_rung,
+        decisions=decisions_before_rung,
         scenes=scenes_of_limits,
     output:
         table=f"{EXPERIMENT}/rungs/{{rung}}.csv",
@@ -66,6 +68,7 @@ checkpoint rung:
         runtime=minutes(10),
     params:
         points=values_of_rung,
+        gpus=gpus_of_rung,
         metric=metric_of_rungs(PLAN.experiment),
         factor=factor_of_rungs,
         limits=limits_of_sweep,

@@ -3,14 +3,14 @@
 # asks again), or to go by what is there.
 from swath.plan.proposed import made_for, proposals_file, proposals_of
 from swath.search.room import ended_before, is_larger
-from swath.search.rungs import cut_short, metric_of_rungs, promoted, rungs_of
+from swath.search.rungs import FINAL, cut_short, metric_of_rungs, promoted, rungs_of
 
 SWEEP = PLAN.experiment.sweep
 RUNGS = rungs_of(SWEEP.halving, PLAN.experiment.train.epochs)
+END = len(RUNGS) + 1  # the number of the last rung, where trainings end
 ROUNDS = range(1, SWEEP.search.rounds + 1 if SWEEP.search else 2)
-
-
 REPEATS = SWEEP.most_repeats * len(PLAN.folds)  # of a trial that gets to the end
+HAS_FINAL = bool(SWEEP.search and RUNGS) and REPEATS > 1
 
 
 def name_of_rung(round, number):
@@ -23,7 +23,9 @@ def table_of_rung(round, number):
     return f"{EXPERIMENT}/rungs/{name_of_rung(round, number)}.csv"
 
 
-TABLES_OF_RUNGS = [table_of_rung(round, number + 1) for round in ROUNDS for number in range(len(RUNGS))]
+TABLE_OF_FINAL = f"{EXPERIMENT}/rungs/{FINAL}.csv"
+TABLES_OF_RUNGS = [table_of_rung(round, number) for round in ROUNDS for number in range(1, END)]
+TABLES_OF_RUNGS += [TABLE_OF_FINAL] * HAS_FINAL
 PROPOSALS = [proposals_file(NAME, round) for round in ROUNDS if SWEEP.search]
 
 
@@ -33,8 +35,8 @@ def ends_in(round):
     if SWEEP.search:
         proposals = proposals_file(NAME, round)
         found[proposals] = ended_before(Path(proposals), made_for(SWEEP.search))
-    for number in range(len(RUNGS)):
-        table = table_of_rung(round, number + 1)
+    for number in range(1, END):
+        table = table_of_rung(round, number)
         found[table] = cut_short(Path(table))
     return {file: room for file, room in found.items() if room}
 
@@ -47,11 +49,15 @@ def is_over_before(round):
 def decided_by_less():
     """Decisions that a budget has cut short which is larger now."""
     rooms = {file: room for round in ROUNDS for file, room in ends_in(round).items()}
+    if room := HAS_FINAL and cut_short(Path(TABLE_OF_FINAL)):
+        rooms[TABLE_OF_FINAL] = room
     return [file for file, room in rooms.items() if is_larger(PLAN.experiment.budget, room.limits)]
 
 
 def last_decision():
     """What is decided last, and in which file; then all runs are known."""
+    if HAS_FINAL:
+        return {"rung": TABLE_OF_FINAL}
     for round in ROUNDS:
         for file in ends_in(round):
             return {"rung" if file.endswith(".csv") else "propose": file}
@@ -82,21 +88,41 @@ def trials_at(round, number, waits):
     return {name: runs[name] for name in promoted(Path(table)) or () if name in runs}
 
 
+def trials_at_end(waits):
+    """Name → run of the trials that get to their end, of all rounds."""
+    return {name: run for round in ROUNDS for name, run in trials_at(round, END, waits).items()}
+
+
+def finalists(waits):
+    """Names of the trials that are repeated, evaluated and compared."""
+    at_end = trials_at_end(waits)
+    if not HAS_FINAL:
+        return set(at_end)
+    table = checkpoints.rung.get(rung=FINAL).output.table if waits else TABLE_OF_FINAL
+    return at_end.keys() & (promoted(Path(table)) or ())
+
+
+def tables_of_round(round, waits):
+    """Where it is said who goes on, of the rungs that a round's trials get to."""
+    return [table_of_rung(round, number) for number in range(1, END) if trials_at(round, number, waits)]
+
+
+def proposals_of_round(round, waits):
+    """What is proposed in a round, also if that is nothing, because the budget has ended the search before it."""
+    is_reached = SWEEP.search and (round == 1 or trials_at(round - 1, END, waits))
+    return [proposals_file(NAME, round)] if is_reached and not is_over_before(round) else []
+
+
 def tables_of_rungs(waits):
-    """Where it is said who goes on, of all rungs that trials get to."""
-    rungs = [(round, number + 1) for round in ROUNDS for number in range(len(RUNGS))]
-    return [table_of_rung(round, number) for round, number in rungs if trials_at(round, number, waits)]
+    return [table for round in ROUNDS for table in tables_of_round(round, waits)] + [TABLE_OF_FINAL] * HAS_FINAL
+
+
+def proposals_of_rounds(waits):
+    return [file for round in ROUNDS for file in proposals_of_round(round, waits)]
 
 
 def tables_of_all_rungs(wildcards):
     return tables_of_rungs(waits=True)
-
-
-def proposals_of_rounds(waits):
-    """What is proposed in all rounds, the last of which can be one that the budget has ended the search before."""
-    last = len(RUNGS) + 1
-    reached = [round for round in ROUNDS if SWEEP.search and (round == 1 or trials_at(round - 1, last, waits))]
-    return [proposals_file(NAME, round) for round in reached if not is_over_before(round)]
 
 
 def proposals_of_all_rounds(wildcards):
@@ -104,19 +130,27 @@ def proposals_of_all_rounds(wildcards):
 
 
 def parts_of_rung(wildcards):
-    """Round and number of a rung."""
+    """Round and number of a rung; the final one is that after the end of the last round."""
+    if wildcards.rung == FINAL:
+        return len(ROUNDS), END
     round, _, number = wildcards.rung.rpartition("-")
     return int(round or 1), int(number)
 
 
+def trials_of_rung(wildcards, waits):
+    """Name → run of the trials that are decided on."""
+    return trials_at_end(waits) if wildcards.rung == FINAL else trials_at(*parts_of_rung(wildcards), waits)
+
+
 def metrics_at(run, number):
-    """What a training says of its epochs, up to those of a rung."""
-    return f"{RESULTS}/models/{run.models}/rung-{RUNGS[number - 1]}.csv"
+    """What a training says of its epochs, up to those of a rung or, at the end, of all."""
+    name = f"rung-{RUNGS[number - 1]}" if number < END else "metrics"
+    return f"{RESULTS}/models/{run.models}/{name}.csv"
 
 
 def metrics_of_rung(wildcards):
-    round, number = parts_of_rung(wildcards)
-    return [metrics_at(run, number) for run in trials_at(round, number, waits=True).values()]
+    _, number = parts_of_rung(wildcards)
+    return [metrics_at(run, number) for run in trials_of_rung(wildcards, waits=True).values()]
 
 
 def values_of(runs):
@@ -125,58 +159,12 @@ def values_of(runs):
 
 
 def values_of_rung(wildcards):
-    return values_of(trials_at(*parts_of_rung(wildcards), waits=False).values())
+    return values_of(trials_of_rung(wildcards, waits=False).values())
 
 
 def rung_of_training(wildcards, input):
     """Epochs after which a training ends for now; none for one that goes on to its end."""
     return int(wildcards["epochs"]) if "epochs" in wildcards.keys() else None
-
-
-def is_first_round(wildcards, input):
-    return parts_of_rung(wildcards)[0] == 1
-
-
-def configs_of_search(wildcards, input):
-    return [str(config) for config in workflow.configfiles]
-
-
-def factor_of_rungs(wildcards):
-    return SWEEP.halving.factor
-
-
-def outcomes_before(round, waits):
-    """What the trials of all earlier rounds have come to: their values, and the metrics of all that they were trained."""
-    furthest = {}
-    for earlier in range(1, round):
-        for number in range(1, len(RUNGS) + 2):
-            for name, run in trials_at(earlier, number, waits).items():
-                finished = number > len(RUNGS)
-                metrics = f"{RESULTS}/models/{run.models}/metrics.csv" if finished else metrics_at(run, number)
-                gpus = run.trial.settings.train.gpus
-                furthest[name] = {"values": run.trial.values, "metrics": metrics, "finished": finished, "gpus": gpus}
-    return list(furthest.values())
-
-
-def metrics_before_round(wildcards):
-    return [outcome["metrics"] for outcome in outcomes_before(int(wildcards.round), waits=True)]
-
-
-def outcomes_before_round(wildcards):
-    return outcomes_before(int(wildcards.round), waits=False)
-
-
-def number_of_round(wildcards):
-    return int(wildcards.round)
-
-
-def search_of_round(wildcards):
-    """What is searched, whatever the number of rounds: more of them leave those before as they are."""
-    return {**SWEEP.search.model_dump(mode="json"), "rounds": int(wildcards.round)}
-
-
-def made_for_search(wildcards):
-    return made_for(SWEEP.search)
 
 
 def runs_by_now():
@@ -189,10 +177,10 @@ def runs_by_now():
 
 
 def final_runs(waits=True):
-    """The runs that are trained to their end."""
+    """The runs that are evaluated and compared, of which the models are kept."""
     if not RUNGS and not SWEEP.search:
         return PLAN.runs
-    last = {name for round in ROUNDS for name in trials_at(round, len(RUNGS) + 1, waits)}
+    last = finalists(waits)
     return [run for run in PLAN.runs if run.trial.name in last]
 
 

@@ -1,10 +1,8 @@
 # What a search has yet to bring, for estimates and budgets, and whom it has left behind, for what is watched.
 from itertools import cycle, islice
 
-from swath.search.rungs import number_promoted, standings_of
-from swath.smk.costs import forks_here, room_left
+from swath.search.rungs import number_promoted
 
-END = len(RUNGS) + 1  # the number of the last rung, where trainings end
 MADE = {
     "train_rung": "models/{key}/rung-{epochs}.csv",
     "train": "models/{key}/model-bundle.zip",
@@ -21,16 +19,24 @@ def repeats_of(run):
 
 
 def trainings_to(number, runs):
-    """The trainings that bring trials from a rung to the next; at the end those of all repeats."""
+    """The trainings that bring trials from a rung to the next."""
     begun = str(RUNGS[number - 2] if number > 1 else 0)
     if number < END:
         epochs = str(RUNGS[number - 1])
         return [("train_rung", {"key": run.models, "epochs": epochs, "begun": begun}) for run in runs]
-    return [
-        ("train", {"key": repeat.models, "begun": begun if repeat is run else "0"})
-        for run in runs
-        for repeat in repeats_of(run)
-    ]
+    return [("train", {"key": run.models, "begun": begun}) for run in runs]
+
+
+def jobs_of_repeats(runs):
+    """What is made of trials that are trained to their end: their repeats, and what comes of all these models."""
+    models = [repeat for run in runs for repeat in repeats_of(run)]
+    repeated = [("train", {"key": repeat.models, "begun": "0"}) for repeat in models if repeat not in runs]
+    return repeated + [job for repeat in models for job in jobs_of_model(repeat)]
+
+
+def jobs_of_final(trials):
+    """What is made of the best of those that are trained to their end, in all rounds."""
+    return jobs_of_repeats(trials[: number_promoted(len(trials), SWEEP.halving.factor)])
 
 
 def jobs_of_model(run):
@@ -45,7 +51,14 @@ def jobs_to_end(number, runs):
     jobs = trainings_to(number, runs)
     if number < END:
         return jobs + jobs_to_end(number + 1, runs[: number_promoted(len(runs), SWEEP.halving.factor)])
-    return jobs + [job for run in runs for repeat in repeats_of(run) for job in jobs_of_model(repeat)]
+    return jobs if HAS_FINAL else jobs + jobs_of_repeats(runs)
+
+
+def to_end_of(runs, number=1):
+    """Those of the trials at a rung that get to the end, the best first."""
+    for _ in range(number, END):
+        runs = runs[: number_promoted(len(runs), SWEEP.halving.factor)]
+    return runs
 
 
 def is_proposed(round):
@@ -58,19 +71,25 @@ def trials_of_any(number):
     return list(islice(cycle(reversed(first.values())), number))
 
 
-def jobs_of_round(round):
-    """The jobs that decisions will bring in a round: of any trials, as many; none once all is decided."""
+def undecided(round):
+    """How far a round is decided: the first rung that is not, and trials that get to it, or as many of any."""
     known = list(runs_of_round(round, waits=False).values())
     if is_over_before(round):
-        return []
+        return END + 1, []
     if not is_proposed(round):
         over = ended_before(Path(proposals_file(NAME, round)), made_for(SWEEP.search))
-        return [] if over else jobs_to_end(1, known + trials_of_any(SWEEP.search.per_round))
+        return (END + 1, []) if over else (1, known + trials_of_any(SWEEP.search.per_round))
     for number in range(2, END + 1):
         if promoted(Path(table_of_rung(round, number - 1))) is None:
-            return jobs_to_end(number, known[: number_promoted(len(known), SWEEP.halving.factor)])
+            return number, known[: number_promoted(len(known), SWEEP.halving.factor)]
         known = list(trials_at(round, number, waits=False).values())
-    return []
+    return END + 1, known
+
+
+def jobs_of_round(round):
+    """The jobs that decisions will bring in a round: of any trials, as many; none once all is decided."""
+    number, runs = undecided(round)
+    return jobs_to_end(number, runs) if number <= END else []
 
 
 def by_rule(jobs):
@@ -84,13 +103,17 @@ def is_begun():
 
 def jobs_of_search():
     """The jobs that decisions will bring, by their rules."""
-    return by_rule([job for round in ROUNDS for job in jobs_of_round(round)])
+    jobs = [job for round in ROUNDS for job in jobs_of_round(round)]
+    if HAS_FINAL and promoted(Path(TABLE_OF_FINAL)) is None:
+        jobs += jobs_of_final([run for round in ROUNDS for run in to_end_of(*reversed(undecided(round)))])
+    return by_rule(jobs)
 
 
 def least_of_search():
     """What of them is left however small the budget is: with the first round a trial that gets to the end."""
-    if any(trials_at(round, END, waits=False) for round in ROUNDS if is_proposed(round)):
-        return []
+    if ended := list(trials_at_end(waits=False).values()):
+        is_left = HAS_FINAL and promoted(Path(TABLE_OF_FINAL)) is None
+        return by_rule(jobs_of_final(ended[:1])) if is_left else []
     known = list(runs_of_round(1, waits=False).values())
     if not is_proposed(1):
         known += trials_of_any(SWEEP.search.per_round)
@@ -98,59 +121,13 @@ def least_of_search():
             return by_rule(jobs_to_end(1, known))
     decided = [number for number in range(2, END) if trials_at(1, number, waits=False)]
     begun = trainings_to(1, known) if not is_proposed(1) else []
-    return by_rule(begun + jobs_to_end(max(decided, default=1) + 1, known[:1]))
+    final = jobs_of_final(known[:1]) if HAS_FINAL else []
+    return by_rule(begun + jobs_to_end(max(decided, default=1) + 1, known[:1]) + final)
 
 
 def jobs_known_later(least=False):
     jobs = least_of_search() if least else jobs_of_search()
     return {"rung" if RUNGS else "propose": jobs, "select": jobs_of_winner()}
-
-
-# --- what a budget leaves room for ----------------------------------------------------------------
-
-
-def not_made(jobs):
-    """Those of some jobs whose results are not there."""
-    return [
-        (rule, wildcards) for rule, wildcards in jobs if not Path(RESULTS, MADE[rule].format(**wildcards)).is_file()
-    ]
-
-
-def jobs_left(round):
-    """What is yet to be done of trials that earlier rounds have brought to the end, and of the winner."""
-    runs = [run for run in final_runs(waits=False) if run.trial.round < round]
-    return (
-        not_made(job for run in runs for job in [("train", {"key": run.models}), *jobs_of_model(run)])
-        + jobs_of_winner()
-    )
-
-
-def room_for_round(wildcards, input):
-    """Whether the budget leaves room for a round; the first one has been asked for when the run began."""
-    round = int(wildcards.round)
-    if round == 1:
-        return None
-
-    def jobs_of(number):
-        return jobs_to_end(1, trials_of_any(SWEEP.search.per_round)) if number else []
-
-    return room_left(CONTEXT.costs, forks_here(workflow), jobs_left(round), jobs_of, 1)
-
-
-def room_for_trials(wildcards, input):
-    """For how many of those that are to go on from a rung the budget leaves room."""
-    round, number = parts_of_rung(wildcards)
-    runs = trials_at(round, number, waits=False)
-    histories = {name: Path(metrics_at(run, number)) for name, run in runs.items()}
-    if not all(history.is_file() for history in histories.values()):
-        return None
-    best = [runs[standing.trial] for standing in standings_of(histories, metric_of_rungs(PLAN.experiment))]
-    most = number_promoted(len(best), SWEEP.halving.factor)
-
-    def jobs_of(count):
-        return not_made(jobs_to_end(number + 1, best[:count]))
-
-    return room_left(CONTEXT.costs, forks_here(workflow), jobs_left(round), jobs_of, most)
 
 
 def left_out():
@@ -163,4 +140,7 @@ def left_out():
             gone_on = trials_at(round, number + 1, waits=False)
             at = trials_at(round, number, waits=False).items()
             found |= {run.name: metrics_at(run, number) for name, run in at if name not in gone_on}
+    if HAS_FINAL and promoted(Path(TABLE_OF_FINAL)):
+        on, at = finalists(waits=False), trials_at_end(waits=False).items()
+        found |= {run.name: metrics_at(run, END) for name, run in at if name not in on}
     return found

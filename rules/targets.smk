@@ -114,7 +114,18 @@ REPORT_SO_FAR = {
 }
 REPORT = [f"{EXPERIMENT}/{file}" for file in ("report.html", "report.pdf", "suspicious.gpkg", "experiment.json")]
 CLASSES = PLAN.specs["scenes"][PLAN.runs[0].scenes]["classes"]
-TARGETS = [MODELS, VALIDATION_MAPS, EVALS, BUNDLES, test_of_winner, TABLES, SUMMED_UP, REPORT]
+TARGETS = [
+    tables_of_all_rungs,
+    proposals_of_all_rounds,
+    MODELS,
+    VALIDATION_MAPS,
+    EVALS,
+    BUNDLES,
+    test_of_winner,
+    TABLES,
+    SUMMED_UP,
+    REPORT,
+]
 
 STAGES_OF_RUNS = {
     "train": "models",

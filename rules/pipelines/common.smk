@@ -72,12 +72,12 @@ def no_limits(wildcards):
     return {}
 
 
-def no_scenes(wildcards):
+def no_files(wildcards):
     return []
 
 
 limits_of_sweep = own_network = values_of_final_trials = no_limits
-scenes_of_limits = no_scenes
+scenes_of_limits = tables_of_all_rungs = proposals_of_all_rounds = no_files
 RUNS = runs_of_experiment
 EVALS, MODELS = made_by_all("eval"), made_by_all("train")
 TARGETS = [all_results, *(f"{EXPERIMENT}/{file}" for file in ("leaderboard.csv", "trials.csv", "summary.txt"))]

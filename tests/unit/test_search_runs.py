@@ -22,15 +22,16 @@ from swath.errors import UserError
 from swath.files import write_json
 from swath.job.attempts import ENDING
 from swath.plan.describe import keys_by_run
+from swath.plan.keys import Run
 from swath.plan.plan import Plan, make_plan
 from swath.plan.proposed import made_for, proposals_file
 from swath.scenes.scene import Scene
 from swath.search.room import Room, check_room
-from swath.search.rungs import decide, how_the_budget_ended_it
+from swath.search.rungs import decide, how_the_budget_ended_it, who_went_on
 from swath.smk import costs, hooks
 from swath.smk.costs import Costs
 
-FILES = "search_inputs.smk", "search_outlook.smk", "targets.smk"
+FILES = "search_inputs.smk", "search_outlook.smk", "search_room.smk", "targets.smk"
 SCENES = [
     Scene(name, split, f"{name}.tif", f"{name}.geojson")
     for name, split in {"a": "train", "b": "train", "c": "validation", "d": "test"}.items()
@@ -41,6 +42,7 @@ SEARCHED = {
     "search": {"rounds": 3, "per_round": 4, "settings": {"train.learning_rate": {"min": 1e-4, "max": 0.1}}},
     "halving": {"first": 1, "factor": 2},
 }
+REPEATED = {**SEARCHED, "repeats": {"final": 3}}
 
 
 @pytest.fixture(autouse=True)
@@ -48,10 +50,10 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def plan_of(sweep: dict[str, Any], budget: Mapping[str, float] | None = None) -> Plan:
+def plan_of(sweep: dict[str, Any], budget: Mapping[str, float] | None = None, scenes: Sequence[Scene] = SCENES) -> Plan:
     config = {**deepcopy(SMALL), "scenes": {"table": "scenes.csv"}, "sweep": sweep, "budget": budget or {}}
     config["train"]["epochs"] = 4
-    return make_plan(load_experiment(config), SCENES, config)
+    return make_plan(load_experiment(config), scenes, config)
 
 
 def propose(plan: Plan, number: int, rates: Sequence[float]) -> None:
@@ -64,12 +66,23 @@ def propose(plan: Plan, number: int, rates: Sequence[float]) -> None:
 
 def decide_rung(rules: dict[str, Any], round_: int, number: int, room: Room | None = None) -> None:
     """Let all trials of a rung be trained: those with the highest learning rates are the best."""
+    decide_among(rules, rules["trials_at"](round_, number, False), number, rules["table_of_rung"](round_, number), room)
+
+
+def decide_finally(rules: dict[str, Any], room: Room | None = None) -> None:
+    """Let all trials that get to their end be trained, and the best of them be chosen."""
+    decide_among(rules, rules["trials_at_end"](False), rules["END"], rules["TABLE_OF_FINAL"], room)
+
+
+def decide_among(
+    rules: dict[str, Any], trials: Mapping[str, Run], number: int, file: str, room: Room | None = None
+) -> None:
     histories = {}
-    for name, run in rules["trials_at"](round_, number, False).items():
+    for name, run in trials.items():
         histories[name] = Path(rules["metrics_at"](run, number))
         histories[name].parent.mkdir(parents=True, exist_ok=True)
         histories[name].write_text(f"epoch,macro_f1\n1,{run.trial.values['train.learning_rate']}\n")
-    table = Path(rules["table_of_rung"](round_, number))
+    table = Path(file)
     table.parent.mkdir(parents=True, exist_ok=True)
     decide(histories, "macro_f1", 2, table, room)
 
@@ -128,6 +141,74 @@ def test_what_rounds_will_bring_is_counted_until_they_are_proposed() -> None:
     rules["runs_of_round"](1, waits=True)
     assert rules["checkpoints"].asked == [("propose", {"round": 1})]
     assert counted(rules["jobs_of_search"]())["train_rung"] == 2 + 2 * (4 + 2)  # one of them has the config's values
+
+
+def searched_twice(rules: dict[str, Any]) -> None:
+    """Bring two rounds to their ends: two trials and one."""
+    plan = rules["PLAN"]
+    for number, rates in ((1, [0.1, 0.09, 0.08, 0.07]), (2, [0.02, 0.03, 0.04, 0.05])):
+        propose(plan, number, rates)
+        rules["runs_of_round"](number, waits=True)
+        for rung in (1, 2):
+            decide_rung(rules, number, rung)
+
+
+def test_of_a_search_the_best_of_all_rounds_are_repeated() -> None:
+    plan = plan_of({**REPEATED, "search": {**REPEATED["search"], "rounds": 2}})
+    rules = functions_of(plan, *FILES)
+    # two trials get to the end of the first round, of which there are five, and one to that of the second; two of these
+    # three are trained twice more, and of all six models come maps, metrics and bundles
+    of_models = {"train": 2 + 1 + 2 * 2, "predict": 6, "eval": 6, "bundle": 6}
+    assert counted(rules["jobs_of_search"]()) == {"train_rung": 5 + 3 + 4 + 2, **of_models}
+    assert rules["last_decision"]() == {"rung": "results/experiments/small/rungs/final.csv"}
+    searched_twice(rules)
+    assert rules["final_runs"](waits=False) == [] and len(rules["left_out"]()) == 3 + 3
+    assert counted(rules["jobs_of_search"]()) == {**of_models, "train": 4}
+    assert counted(rules["least_of_search"]()) == {"train": 2, "predict": 3, "eval": 3, "bundle": 3}
+    final = SimpleNamespace(rung="final")
+    assert rules["metrics_of_rung"](final) == [
+        f"results/models/{run.models}/metrics.csv" for run in rules["trials_at_end"](False).values()
+    ]
+    decide_finally(rules)
+    assert rules["jobs_of_search"]() == []
+    assert {run.name for run in rules["final_runs"]()} == {
+        f"learning_rate={rate},seed={seed}" for rate in (0.1, 0.09) for seed in range(3)
+    }
+    assert rules["checkpoints"].asked[-1] == ("rung", {"rung": "final"})
+    stopped = rules["left_out"]()
+    assert Path(stopped["learning_rate=0.05,seed=0"]).name == "metrics.csv" and len(stopped) == 3 + 3 + 1
+    told = who_went_on([Path(table) for table in rules["tables_of_all_rungs"](None)])
+    assert told[1:3] == [
+        "Round 2: 4 for 1 epoch, 2 for 1 epoch, 1 to the end",
+        "In the end: 3 for 1 epoch, 2 compared",
+    ]
+
+
+def test_with_folds_the_best_of_all_rounds_alone_are_trained_in_the_others() -> None:
+    assert not functions_of(plan_of(SEARCHED), *FILES)["HAS_FINAL"]
+    folds = [Scene(name, "train", f"{name}.tif", f"{name}.geojson", fold=fold) for fold, name in enumerate("abc")]
+    rules = functions_of(plan_of(SEARCHED, scenes=folds), *FILES)
+    assert rules["HAS_FINAL"]
+    # 2 + 1 + 1 trials get to the end, in one fold; 2 of these 4 are trained in the other two folds
+    assert counted(rules["jobs_of_search"]())["train"] == 4 + 2 * 2
+
+
+def test_from_the_final_rung_one_goes_on_whatever_the_budget() -> None:
+    plan = plan_of({**REPEATED, "search": {**REPEATED["search"], "rounds": 2}}, budget={"cpu_hours": 0.5})
+    rules = functions_of(plan, *FILES)
+    searched_twice(rules)
+    decide_finally(rules)  # writes metrics
+    Path(rules["TABLE_OF_FINAL"]).unlink()
+    for run in rules["trials_at_end"](False).values():
+        record(Path("results/logs/train") / f"{run.models}{ENDING}", seconds=1000, cpu=0.3 * 3600)
+    rules["CONTEXT"], rules["workflow"] = SimpleNamespace(costs=costs_of(plan)), None
+    rules["forks_here"] = lambda _: True
+    room = rules["room_for_trials"](SimpleNamespace(rung="final"), None)
+    assert room["number"] == 1 and room["limits"] == {"cpu_hours": 0.5}
+    decide_finally(rules, Room(**room))
+    assert len(rules["final_runs"](waits=False)) == 3
+    larger = functions_of(plan_of(REPEATED, budget={"cpu_hours": 5}), *FILES)
+    assert larger["decided_by_less"]() == [rules["TABLE_OF_FINAL"]]
 
 
 def test_what_is_to_come_begins_where_the_rung_before_ends() -> None:

@@ -64,3 +64,18 @@ def test_proposals_that_are_lost_come_out_the_same(searched: Project) -> None:
     assert {path: path.read_bytes() for path in before} == before
     searched.config["sweep"]["search"]["rounds"] = 1  # fewer rounds, and more again, leave those before as they are
     assert "propose" not in searched.jobs(*ONE_SHARD)
+
+
+def test_of_those_that_get_to_the_end_in_any_round_the_best_are_repeated(searched: Project) -> None:
+    sweep = searched.config["sweep"]
+    searched.config["sweep"] = {**sweep, "halving": {"first": 1, "factor": 2}, "repeats": {"final": 2}}
+    sweep["search"]["rounds"] = 2
+    searched.snakemake(*ONE_SHARD)
+    folder = searched.results / "experiments" / "small"
+    assert {path.name for path in (folder / "rungs").iterdir()} == {"1-1.csv", "2-1.csv", "final.csv"}
+    final = pd.read_csv(folder / "rungs" / "final.csv")
+    assert final["decision"].tolist() == ["goes on", "stopped"] and final["score"].is_monotonic_decreasing
+    board = pd.read_csv(folder / "leaderboard.csv")
+    assert board["trial"].tolist() == final["trial"][:1].tolist() and board["repeats"].tolist() == [2]
+    assert "In the end: 2 for 2 epochs, 1 compared" in (folder / "summary.txt").read_text()
+    assert not searched.jobs(*ONE_SHARD)

@@ -66,7 +66,8 @@ class Halving(Section):
 
 
 class Repeats(Section):
-    """Repeats with `halving`: of the trials that reach the last rung, and of no others."""
+    """Repeats with `halving`: of the trials that reach the last rung, and of no others; of a `search`, of the best of
+    these in all rounds."""
 
     final: PositiveInt
     """How often each of them is trained, with seeds counting up from `train.seed`."""
@@ -124,7 +125,7 @@ class Sweep(Section):
 
     repeats: PositiveInt | Repeats = 1
     """How often each trial is trained, with seeds counting up from `train.seed`; with `halving`, `{final: 3}` repeats
-    those that reach the last rung."""
+    those that reach the last rung, and of a `search` the best of these."""
 
     limits: Limits = Limits()
     """What a trial may need."""

@@ -111,10 +111,8 @@ def _text(
     ended: Sequence[str],
 ) -> str:
     trials = leaderboard["trial"].nunique()
-    what = (
-        f"{trials} trials and {len(runs)} trainings to the end" if rungs else f"{trials} trials, {len(runs)} trainings"
-    )
-    lines = [f"{folder.name}: {what}", *rungs, *ended, ""]
+    compared = " compared" if rungs else ""
+    lines = [f"{folder.name}: {trials} trials{compared}, {len(runs)} trainings", *rungs, *ended, ""]
     shown = [
         column for column in leaderboard.columns if not column.startswith(OF_CLASS) or column.startswith(f"{metric}_")
     ]

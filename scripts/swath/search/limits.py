@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from pydantic import JsonValue
@@ -52,6 +54,20 @@ def gpu_hours(timing: Sequence[Mapping[Any, Any]], gpus: int) -> float:
     """
     on_gpu = any(float(row.get("peak_gpu_memory_mb") or 0) > 0 for row in timing)
     return sum(float(row["seconds"]) for row in timing) * gpus / 3600 if on_gpu else 0.0
+
+
+def needed_by(metrics: Path, gpus: int) -> dict[str, float]:
+    """Say what a training has taken that came to its end, where that is known: limit → value.
+
+    Args:
+        metrics: Its ``metrics.csv``, which has ``timing.csv`` beside it.
+        gpus: How many it was trained on, if there was one.
+    """
+    timing = metrics.with_name("timing.csv")
+    if not timing.is_file():
+        return {}
+    with timing.open(newline="", encoding="utf-8") as file:
+        return {"gpu_hours": gpu_hours(list(csv.DictReader(file)), gpus)}
 
 
 def over_limits(limits: Limits, needed: Mapping[str, float]) -> str:

@@ -29,7 +29,7 @@ from swath.config.sweep import Limits, Search
 from swath.files import short_hash
 from swath.metrics.history import monitored
 from swath.plan.trials import drawn, readable_number, value_at
-from swath.search.limits import gpu_hours, nothing_within, over_limits
+from swath.search.limits import needed_by, nothing_within, over_limits
 from swath.search.rungs import best_so_far
 
 log = logging.getLogger("swath.search")
@@ -165,7 +165,8 @@ def _tpe(
             continue
         told: dict[str, Any] = {"value": score} if outcome.finished else {"intermediate_values": {epochs: score}}
         if limits.are_set:
-            over = judge(outcome.values) or over_limits(limits, _needed(outcome))
+            needed = needed_by(Path(outcome.metrics), outcome.gpus) if outcome.finished else {}
+            over = judge(outcome.values) or over_limits(limits, needed)
             told["constraints"] = {LIMITS: 1.0 if over else 0.0}
         state = optuna.trial.TrialState.COMPLETE if outcome.finished else optuna.trial.TrialState.PRUNED
         params, spaces = ({name: pair[part] for name, pair in known.items()} for part in (0, 1))
@@ -178,16 +179,6 @@ def _tpe(
             trial.set_constraint(LIMITS, 1.0)
             study.tell(trial, 0.0)  # it is known to be over, whatever its score would be
         yield point
-
-
-def _needed(outcome: Outcome) -> dict[str, float]:
-    """Say what a training took, where that is known."""
-    timing = Path(outcome.metrics).with_name("timing.csv")
-    if not outcome.finished or not timing.is_file():
-        return {}
-    with timing.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return {"gpu_hours": gpu_hours(rows, outcome.gpus)}
 
 
 def _score(outcome: Outcome, metric: str) -> tuple[int, float]:

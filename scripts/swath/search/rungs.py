@@ -26,6 +26,8 @@ from swath.search.limits import nothing_within
 from swath.search.room import Room, ended_before, read_limits, written
 
 GOES_ON, STOPPED, OVER = "goes on", "stopped", "over budget"
+FINAL = "final"
+"""The rung of a search at which the best of all rounds are chosen, to be repeated and compared."""
 FIELDS = ("rank", "trial", "epochs", "score", "decision", "reason", "budget")
 
 
@@ -180,16 +182,20 @@ def who_went_on(tables: Sequence[Path]) -> list[str]:
         tables: What :func:`decide` wrote, a table per rung, in their order; ``<round>-<rung>.csv`` in a search.
     """
     lines = []
-    for number, of_round in groupby(tables, key=lambda table: table.stem.rpartition("-")[0]):
+    for number, of_round in groupby(tables, key=_round):
         stations, last = [], 0
         for table in of_round:
             rows = _rows(table) or []
             epochs = max((int(row["epochs"]) for row in rows), default=0)
             stations.append(f"{len(rows)} for {epochs} epoch{'s' * (epochs > 1)}")
             last = len(promoted(table) or ())
-        which = f"Round {number}" if number else "Successive halving"
-        lines.append(f"{which}: {', '.join(stations)}, {last} to the end")
+        which = {FINAL: "In the end", "": "Successive halving"}.get(number, f"Round {number}")
+        lines.append(f"{which}: {', '.join(stations)}, {last} {'compared' if number == FINAL else 'to the end'}")
     return [*lines, f"Who went on, and why: {tables[0].parent}/"] if lines else []
+
+
+def _round(table: Path) -> str:
+    return FINAL if table.stem == FINAL else table.stem.rpartition("-")[0]
 
 
 def how_the_budget_ended_it(tables: Iterable[Path], rounds: Iterable[Path]) -> list[str]:
