@@ -16,7 +16,9 @@ from swath.smk.fork_server import VARIABLE
 
 SCRIPTS, SNAKEMAKE = "SWATH_TESTS_SCRIPTS", "SWATH_TESTS_SNAKEMAKE"
 """Tell all processes that test where the servers are."""
-BEFORE = frozenset(os.environ)
+NAMES = "SWATH_TESTS_BEFORE"
+BEFORE = frozenset(os.environ.setdefault(NAMES, " ".join(os.environ)).split())
+"""Names in the environment of the first process that tests, before libraries have set any; others inherit theirs."""
 SET_BY_LIBRARIES = ("KMP_", "LD_LIBRARY_PATH", "PYTORCH_", "TORCH", "_TORCH")
 SNAKEMAKES_MODULES = ("snakemake.cli", "snakemake.api", "snakemake.workflow", "snakemake.executors.local")
 
@@ -30,9 +32,18 @@ def start_fork_servers(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):  # these find them in their environment
         return
     os.environ["TQDM_DISABLE"] = "1"  # as a run sets it for its scripts, of whose environment the servers' has to be
+    by_libraries = {name: os.environ.pop(name) for name in os.environ.keys() - outside_libraries()}
     for name, server in ((SCRIPTS, ForkServer()), (SNAKEMAKE, ForkServer(SNAKEMAKES_MODULES))):
         os.environ[name] = str(server.folder)
         config.add_cleanup(server.stop)
+    os.environ.update(by_libraries)
+
+
+def outside_libraries() -> dict[str, str]:
+    """Return this process's environment without what libraries have set in it."""
+    return {
+        name: value for name, value in os.environ.items() if name in BEFORE or not name.startswith(SET_BY_LIBRARIES)
+    }
 
 
 def log_of_scripts() -> list[str]:
@@ -50,10 +61,7 @@ def forking_environment() -> dict[str, str]:
 
     What libraries have left in this process's own since it began would keep them from it.
     """
-    outside = {
-        name: value for name, value in os.environ.items() if name in BEFORE or not name.startswith(SET_BY_LIBRARIES)
-    }
-    return {**outside, VARIABLE: os.environ[SCRIPTS], "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return {**outside_libraries(), VARIABLE: os.environ[SCRIPTS], "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def starting_environment() -> dict[str, str]:

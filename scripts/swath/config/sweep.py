@@ -66,8 +66,7 @@ class Halving(Section):
 
 
 class Repeats(Section):
-    """Repeats with `halving`: of the trials that reach the last rung, and of no others; of a `search`, of the best of
-    these in all rounds."""
+    """Repeats with `halving`: of the trials that reach the last rung; of a `search`, of the best of these."""
 
     final: PositiveInt
     """How often each of them is trained, with seeds counting up from `train.seed`."""
