@@ -3,7 +3,7 @@
 # asks again), or to go by what is there.
 from swath.plan.proposed import made_for, proposals_file, proposals_of
 from swath.search.room import ended_before, is_larger
-from swath.search.rungs import FINAL, cut_short, metric_of_rungs, promoted, rungs_of
+from swath.search.rungs import FINAL, cut_short, decisions_on, metric_of_rungs, promoted, rungs_of
 
 SWEEP = PLAN.experiment.sweep
 RUNGS = rungs_of(SWEEP.halving, PLAN.experiment.train.epochs)
@@ -80,9 +80,11 @@ def runs_of_round(round, waits):
 
 def trials_at(round, number, waits):
     """Name → run of the trials that get to a rung; to their end, if it is one more than there are rungs."""
-    runs = runs_of_round(round, waits)
-    if number == 1 or not runs:
-        return runs
+    if number == 1:
+        return runs_of_round(round, waits)
+    runs = trials_at(round, number - 1, waits)
+    if not runs:
+        return {}
     before = name_of_rung(round, number - 1)
     table = checkpoints.rung.get(rung=before).output.table if waits else table_of_rung(round, number - 1)
     return {name: runs[name] for name in promoted(Path(table)) or () if name in runs}
@@ -100,6 +102,11 @@ def finalists(waits):
         return set(at_end)
     table = checkpoints.rung.get(rung=FINAL).output.table if waits else TABLE_OF_FINAL
     return at_end.keys() & (promoted(Path(table)) or ())
+
+
+def final_is_decided():
+    """Whether it is decided who is repeated, of all trials that have got to their end by now."""
+    return decisions_on(Path(TABLE_OF_FINAL)).keys() == trials_at_end(waits=False).keys()
 
 
 def tables_of_round(round, waits):
@@ -168,7 +175,7 @@ def rung_of_training(wildcards, input):
 
 
 def runs_by_now():
-    """The runs that there is or has been something to do for, as far as that is known: repeats of who got to the end."""
+    """The runs that there is or has been something to do for, as far as that is known, repeats among them."""
     if not RUNGS and not SWEEP.search:
         return PLAN.runs
     begun = {run.name for round in ROUNDS for run in runs_of_round(round, waits=False).values()}
@@ -185,4 +192,7 @@ def final_runs(waits=True):
 
 
 def keys_by_run_by_now():
-    return keys_by_run(runs_by_now())
+    """Those of all runs that can have taken something: also the repeats of who was compared before a new decision."""
+    ended = trials_at_end(waits=False) if RUNGS or SWEEP.search else {}
+    taken = {run.name for run in runs_by_now()} | {run.name for run in PLAN.runs if run.trial.name in ended}
+    return keys_by_run([run for run in PLAN.runs if run.name in taken])

@@ -1,7 +1,7 @@
 # What a search has yet to bring, for estimates and budgets, and whom it has left behind, for what is watched.
 from itertools import cycle, islice
 
-from swath.search.rungs import number_promoted
+from swath.search.rungs import GOES_ON, decisions_on, number_promoted
 
 MADE = {
     "train_rung": "models/{key}/rung-{epochs}.csv",
@@ -92,6 +92,13 @@ def jobs_of_round(round):
     return jobs_to_end(number, runs) if number <= END else []
 
 
+def not_made(jobs):
+    """Those of some jobs whose results are not there."""
+    return [
+        (rule, wildcards) for rule, wildcards in jobs if not Path(RESULTS, MADE[rule].format(**wildcards)).is_file()
+    ]
+
+
 def by_rule(jobs):
     return [job for rule in RULES for job in jobs if job[0] == rule]
 
@@ -102,18 +109,22 @@ def is_begun():
 
 
 def jobs_of_search():
-    """The jobs that decisions will bring, by their rules."""
+    """The jobs that decisions will bring, by their rules; of models that are there already, what is not made of them."""
     jobs = [job for round in ROUNDS for job in jobs_of_round(round)]
-    if HAS_FINAL and promoted(Path(TABLE_OF_FINAL)) is None:
-        jobs += jobs_of_final([run for round in ROUNDS for run in to_end_of(*reversed(undecided(round)))])
+    is_over = all(undecided(round)[0] > END for round in ROUNDS)
+    if HAS_FINAL and not (is_over and final_is_decided()):
+        ends = [run for round in ROUNDS for run in to_end_of(*reversed(undecided(round)))]
+        jobs += not_made(jobs_of_final(ends))
+    elif SWEEP.search and not is_over:
+        jobs += not_made(jobs_of_repeats(list(trials_at_end(waits=False).values())))
     return by_rule(jobs)
 
 
 def least_of_search():
     """What of them is left however small the budget is: with the first round a trial that gets to the end."""
-    if ended := list(trials_at_end(waits=False).values()):
-        is_left = HAS_FINAL and promoted(Path(TABLE_OF_FINAL)) is None
-        return by_rule(jobs_of_final(ended[:1])) if is_left else []
+    proposed = [round for round in ROUNDS if is_proposed(round)]
+    if ended := [run for round in proposed for run in trials_at(round, END, waits=False).values()]:
+        return by_rule(not_made(jobs_of_final(ended[:1]))) if HAS_FINAL and not final_is_decided() else []
     known = list(runs_of_round(1, waits=False).values())
     if not is_proposed(1):
         known += trials_of_any(SWEEP.search.per_round)
@@ -126,8 +137,16 @@ def least_of_search():
 
 
 def jobs_known_later(least=False):
+    """The first of the rules of which a job is planned → the jobs that are known once it has run."""
     jobs = least_of_search() if least else jobs_of_search()
-    return {"rung" if RUNGS else "propose": jobs, "select": jobs_of_winner()}
+    return {("rung", "propose"): jobs, ("select",): jobs_of_winner()}
+
+
+def stopped_at(table, runs, number):
+    """Those of some trials that do not go on; one that came later is not in the table."""
+    decisions = decisions_on(Path(table))
+    stopped = {name: run for name, run in runs.items() if decisions.get(name, GOES_ON) != GOES_ON}
+    return {run.name: metrics_at(run, number) for run in stopped.values()}
 
 
 def left_out():
@@ -137,10 +156,5 @@ def left_out():
         for number in range(1, END):
             if promoted(Path(table_of_rung(round, number))) is None:
                 break
-            gone_on = trials_at(round, number + 1, waits=False)
-            at = trials_at(round, number, waits=False).items()
-            found |= {run.name: metrics_at(run, number) for name, run in at if name not in gone_on}
-    if HAS_FINAL and promoted(Path(TABLE_OF_FINAL)):
-        on, at = finalists(waits=False), trials_at_end(waits=False).items()
-        found |= {run.name: metrics_at(run, END) for name, run in at if name not in on}
-    return found
+            found |= stopped_at(table_of_rung(round, number), trials_at(round, number, waits=False), number)
+    return {**found, **stopped_at(TABLE_OF_FINAL, trials_at_end(waits=False), END)} if HAS_FINAL else found

@@ -3,13 +3,6 @@ from swath.search.rungs import standings_of
 from swath.smk.costs import forks_here, room_left
 
 
-def not_made(jobs):
-    """Those of some jobs whose results are not there."""
-    return [
-        (rule, wildcards) for rule, wildcards in jobs if not Path(RESULTS, MADE[rule].format(**wildcards)).is_file()
-    ]
-
-
 def jobs_left(round):
     """What is yet to be done of trials that earlier rounds have brought to the end, and of the winner."""
     ended = [run for run in trials_at_end(waits=False).values() if run.trial.round < round]
@@ -30,7 +23,8 @@ def room_for_round(wildcards, input):
 
 
 def room_for_trials(wildcards, input):
-    """For how many of those that are to go on from a rung the budget leaves room; from the final one always for one."""
+    """For how many of those that are to go on from a rung the budget leaves room; from the final one always for one, for
+    the repeats of which, and of no others, rungs and rounds before have left room."""
     round, number = parts_of_rung(wildcards)
     runs = trials_of_rung(wildcards, waits=False)
     histories = {name: Path(metrics_at(run, number)) for name, run in runs.items()}

@@ -32,7 +32,7 @@ def validation_maps_of(runs):
 
 
 def of_final_runs(files_of):
-    """Files of the runs that are trained to their end."""
+    """Files of the runs that are compared."""
 
     def files(wildcards):
         return files_of(final_runs())
@@ -67,8 +67,11 @@ def made_later():
 
 
 def described_runs(wildcards):
-    """The runs that are trained to their end, as far as they are known."""
-    return [to_json(run) for run in describe_runs(final_runs(waits=False), RESULTS)]
+    """The runs that are compared, as far as they are known; before that is decided, the first of those that could be."""
+    runs = final_runs(waits=False)
+    if HAS_FINAL and not runs:
+        runs = list(trials_at_end(waits=False).values())
+    return [to_json(run) for run in describe_runs(runs, RESULTS)]
 
 
 def values_of_final_trials(wildcards):

@@ -17,7 +17,9 @@ from rule_functions import functions_of
 from swath.config.budget import Budget
 from swath.config.load import load_experiment
 from swath.config.records import to_json
+from swath.cost.estimate import _with_later
 from swath.cost.outlook import Outlook, Size
+from swath.cost.schedule import PlannedJob
 from swath.errors import UserError
 from swath.files import write_json
 from swath.job.attempts import ENDING
@@ -31,7 +33,7 @@ from swath.search.rungs import decide, how_the_budget_ended_it, who_went_on
 from swath.smk import costs, hooks
 from swath.smk.costs import Costs
 
-FILES = "search_inputs.smk", "search_outlook.smk", "search_room.smk", "targets.smk"
+FILES = "search_inputs.smk", "search_params.smk", "search_outlook.smk", "search_room.smk", "targets.smk"
 SCENES = [
     Scene(name, split, f"{name}.tif", f"{name}.geojson")
     for name, split in {"a": "train", "b": "train", "c": "validation", "d": "test"}.items()
@@ -182,6 +184,53 @@ def test_of_a_search_the_best_of_all_rounds_are_repeated() -> None:
         "Round 2: 4 for 1 epoch, 2 for 1 epoch, 1 to the end",
         "In the end: 3 for 1 epoch, 2 compared",
     ]
+
+
+def test_whatever_depends_on_a_decision_reads_its_file() -> None:
+    plan = plan_of({**REPEATED, "search": {**REPEATED["search"], "rounds": 2}})
+    rules = functions_of(plan, *FILES)
+    searched_twice(rules)
+    proposals = [proposals_file("small", number) for number in (1, 2)]
+    tables = [[rules["table_of_rung"](number, rung) for rung in (1, 2)] for number in (1, 2)]
+    assert rules["decisions_before_round"](SimpleNamespace(round=1)) == []
+    assert rules["decisions_before_round"](SimpleNamespace(round=2)) == [proposals[0], *tables[0]]
+    assert rules["decisions_before_rung"](SimpleNamespace(rung="1-1")) == [proposals[0]]
+    assert rules["decisions_before_rung"](SimpleNamespace(rung="2-2")) == [proposals[1], tables[1][0]]
+    everything = [proposals[0], *tables[0], proposals[1], *tables[1]]
+    assert rules["decisions_before_rung"](SimpleNamespace(rung="final")) == everything
+    assert [rules["is_first_round"](SimpleNamespace(rung=rung), None) for rung in ("1-2", "2-1", "final")] == [
+        *(True, False, False)
+    ]
+
+
+def test_more_rounds_decide_anew_who_is_repeated() -> None:
+    search = {**REPEATED["search"], "rounds": 2}
+    rules = functions_of(plan_of({**REPEATED, "search": search}), *FILES)
+    searched_twice(rules)
+    decide_finally(rules)
+    more = functions_of(plan_of({**REPEATED, "search": {**search, "rounds": 3}}), *FILES)
+    more["runs_of_round"](2, waits=True)
+    assert counted(more["jobs_of_search"]())["bundle"] == 6  # as before: two of four, three times
+    propose(more["PLAN"], 3, [0.2, 0.3, 0.4, 0.5])
+    more["runs_of_round"](3, waits=True)
+    for rung in (1, 2):
+        decide_rung(more, 3, rung)
+    assert not more["final_is_decided"]() and counted(more["jobs_of_search"]())["bundle"] == 6
+    assert "learning_rate=0.5,seed=0" not in more["left_out"]()  # it stands in no table yet
+    decide_finally(more)
+    assert more["finalists"](waits=False) == {"learning_rate=0.5", "learning_rate=0.1"}
+    before = {f"learning_rate=0.09,seed={seed}" for seed in range(3)}  # what its repeats have taken still counts
+    assert before <= more["keys_by_run_by_now"]().keys()
+
+
+def test_before_anything_is_decided_what_a_search_brings_is_counted_behind_its_first_round() -> None:
+    for sweep in (REPEATED, {**SEARCHED, "halving": None}):
+        rules = functions_of(plan_of(sweep), *FILES)
+        first = PlannedJob(0, "propose", {"round": "1"})
+        for least in (False, True):
+            known = _with_later([first], rules["jobs_known_later"](least=least))
+            assert {"train", "predict", "eval", "bundle"} <= {job.rule for job in known}
+    assert counted(rules["least_of_search"]())["train"] == 5  # without rungs a whole round
 
 
 def test_with_folds_the_best_of_all_rounds_alone_are_trained_in_the_others() -> None:

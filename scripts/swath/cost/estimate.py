@@ -133,8 +133,8 @@ def estimates(jobs: Sequence[PlannedJob], outlook: Outlook, place: Place, probes
 def _with_later(jobs: Sequence[PlannedJob], later: Later) -> list[PlannedJob]:
     """Add the jobs that are known once a checkpoint has run: what waits for it waits for them, too."""
     known = list(jobs)
-    for rule, unknown in later.items():
-        checkpoint = next((job for job in reversed(known) if job.rule == rule), None)
+    for rules, unknown in later.items():
+        checkpoint = next((job for rule in rules for job in reversed(known) if job.rule == rule), None)
         if checkpoint is not None:
             known = _after(known, checkpoint, unknown)
     return known

@@ -21,7 +21,7 @@ from swath.plan.keys import Run
 from swath.plan.plan import LEARNED, Plan
 from swath.scenes.scene import Scene
 
-Later = Mapping[str, Sequence[tuple[str, dict[str, str]]]]
+Later = Mapping[tuple[str, ...], Sequence[tuple[str, dict[str, str]]]]
 """Checkpoint → rule and wildcards of the jobs that are known once it has run."""
 IMAGES = {"semantic_segmentation": "img", "object_detection": "img"}
 """Task → the folder of images within a split's chips; of others, all files are images."""

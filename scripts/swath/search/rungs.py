@@ -2,9 +2,11 @@
 
 A rung is a number of epochs. Every trial is trained up to the first; the best go on to the next, from their own last
 checkpoint, and so forth: the last rung is `train.epochs`, and whoever gets there has been trained as if there were no
-rungs. Decisions are files, ``rungs/<number>.csv``, and follow from the trainings' metrics alone, so that they are the
-same whenever and wherever they are made. Promotion waits for the whole rung: deciding one by one, as trainings come in,
-would use slots better, but who goes on would depend on the order in which jobs happen to end.
+rungs. Decisions are files, ``rungs/<number>.csv``, and follow from the trainings' metrics alone (and, where a limit of
+GPU hours asks for it, from what trainings took), so that they are the same whenever and wherever they are made. With a
+search and repeats, ``rungs/final.csv`` says which trials of all its rounds are repeated. Promotion waits for the whole
+rung: deciding one by one, as trainings come in, would use slots better, but who goes on would depend on the order in
+which jobs happen to end.
 
 Li, L. et al. (2018), Hyperband, JMLR 18(185); Jamieson, K. and Talwalkar, A. (2016), AISTATS 51.
 """
@@ -155,6 +157,11 @@ def promoted(table: Path) -> list[str] | None:
     return on if on or any(row["decision"] == OVER for row in rows) else None
 
 
+def decisions_on(table: Path) -> dict[str, str]:
+    """Read what was decided at a rung: trial → `goes on`, `stopped` or `over budget`; nothing where it is not known."""
+    return {row["trial"]: row["decision"] for row in _rows(table) or []}
+
+
 def cut_short(table: Path) -> Room | None:
     """Read whether the budget has kept trials from going on from a rung; None if it has not."""
     rows = _rows(table) or []
@@ -207,7 +214,9 @@ def how_the_budget_ended_it(tables: Iterable[Path], rounds: Iterable[Path]) -> l
     """
     cut = ((table.stem, cut_short(table)) for table in tables)
     lines = [
-        f"The budget ended the search: {room.number or 'none'} of those that were to went on from rung {rung} "
+        f"The budget left room to repeat {room.number} of the best trials ({room.reason})"
+        if rung == FINAL
+        else f"The budget ended the search: {room.number or 'none'} of those that were to went on from rung {rung} "
         f"({room.reason})"
         for rung, room in cut
         if room
