@@ -12,8 +12,8 @@ learning rates with three seeds each, nine epochs, chips of 64 pixels. Of Raster
 trial, as many runs are made as `--runs` says, with one rate after the other; all 24 would take as many times their
 median. Swath makes the grid of eight rates once, of which three seeds would take three times as much; it makes halving
 (after 2 and 4 epochs one in two goes on), with three seeds of the two that get to the end, and halving with a search,
-with three seeds of the best. What a run of either has computed is what the kernel counts of all its processes. Printed, and written to
-FOLDER/against.md.
+with three seeds of the best. What a run of either has computed is what the kernel counts of all its processes. Printed,
+and written to FOLDER/against.md.
 
 Raster Vision exports every model to ONNX as well, which Swath does not. For that, torch needs onnxscript, which is not
 among Swath's packages: have it on PYTHONPATH.
