@@ -36,7 +36,7 @@ OWN_MODULE = {
 EXPERIMENT = {
     "splits": 1,
     "propose": 1,
-    "rung": 2,
+    "rung": 3,
     "leaderboard": 5,
     "select": 2,
     "summary": 4,

@@ -27,6 +27,7 @@ from swath.search.rungs import (
     promoted,
     ranked,
     rungs_of,
+    who_went_on,
 )
 
 CONFIG = {**SMALL, "scenes": {"table": "scenes.csv"}}
@@ -98,6 +99,21 @@ def test_the_best_go_on_and_equals_by_name(tmp_path: Path) -> None:
         "decision": "stopped",
         "reason": "no macro_f1 in 2 epochs",
     }
+
+
+def test_where_names_decide_it_is_told(tmp_path: Path) -> None:
+    scores = {"a": 0.5, "b": 0.5, "c": 0.5, "d": 0.9}
+    histories = {name: history(tmp_path, name, [score]) for name, score in scores.items()}
+    table = tmp_path / "1.csv"
+    decide(histories, "macro_f1", 2, table)
+    reasons = {row["trial"]: row["reason"] for row in csv.DictReader(table.open())}
+    assert promoted(table) == ["d", "a"] and "name" not in reasons["d"]
+    assert all(reasons[name].endswith("equal to others, its name decided") for name in "abc")
+    assert who_went_on([table])[1].strip().startswith("3 times trials had the same score, and names decided")
+    decide({name: histories[name] for name in "dab"}, "macro_f1", 2, table, over={"b": "9 parameters, 1 allowed"})
+    assert "name" not in table.read_text() and len(who_went_on([table])) == 2
+    decide({name: histories[name] for name in "ad"}, "macro_f1", 2, table)
+    assert "its name decided" not in table.read_text()
 
 
 def test_who_is_over_the_limits_never_goes_on(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ from swath.search.limits import nothing_within
 from swath.search.room import Room, ended_before, read_limits, written
 
 GOES_ON, STOPPED, OVER = "goes on", "stopped", "over budget"
+BY_NAME = "equal to others, its name decided"
+"""Reason of trials that have the score of one that was decided on otherwise."""
 FINAL = "final"
 """The rung of a search at which the best of all rounds are chosen, to be repeated and compared."""
 FIELDS = ("rank", "trial", "epochs", "score", "decision", "reason", "budget")
@@ -116,6 +118,7 @@ def decide(
     if histories and not within:
         raise nothing_within(f"none of {len(histories)} trials", list(over.values()))
     wanted = min(number_promoted(len(standings), factor), within)
+    shared = _score_on_both_sides(standings[:wanted], [one for one in standings[wanted:] if not over.get(one.trial)])
     with table.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(FIELDS)
@@ -125,7 +128,14 @@ def decide(
                 decision, reason = STOPPED, f"over the limits: {said}"
             elif room and room.number < rank <= wanted:
                 decision, reason, budget = OVER, room.reason, written(room.limits)
+            elif standing.score == shared:
+                reason += f"; {BY_NAME}"
             writer.writerow([rank, standing.trial, standing.epochs, repr(standing.score), decision, reason, budget])
+
+
+def _score_on_both_sides(on: Sequence[Standing], out: Sequence[Standing]) -> float | None:
+    """Return the score that the last who goes on has in common with the first who does not; None if they differ."""
+    return on[-1].score if on and out and on[-1].score == out[0].score else None
 
 
 def standings_of(histories: Mapping[str, Path], metric: str) -> list[Standing]:
@@ -190,14 +200,19 @@ def who_went_on(tables: Sequence[Path]) -> list[str]:
     """
     lines = []
     for number, of_round in groupby(tables, key=_round):
-        stations, last = [], 0
+        stations, last, by_name = [], 0, 0
         for table in of_round:
             rows = _rows(table) or []
+            by_name += sum(row["reason"].endswith(BY_NAME) for row in rows)
             epochs = max((int(row["epochs"]) for row in rows), default=0)
             stations.append(f"{len(rows)} for {epochs} epoch{'s' * (epochs > 1)}")
             last = len(promoted(table) or ())
         which = {FINAL: "In the end", "": "Successive halving"}.get(number, f"Round {number}")
         lines.append(f"{which}: {', '.join(stations)}, {last} {'compared' if number == FINAL else 'to the end'}")
+        if by_name:
+            lines.append(
+                f"    {by_name} times trials had the same score, and names decided: a longer first rung tells more"
+            )
     return [*lines, f"Who went on, and why: {tables[0].parent}/"] if lines else []
 
 
