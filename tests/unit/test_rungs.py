@@ -109,7 +109,7 @@ def test_where_names_decide_it_is_told(tmp_path: Path) -> None:
     reasons = {row["trial"]: row["reason"] for row in csv.DictReader(table.open())}
     assert promoted(table) == ["d", "a"] and "name" not in reasons["d"]
     assert all(reasons[name].endswith("equal to others, its name decided") for name in "abc")
-    assert who_went_on([table])[1].strip().startswith("3 times trials had the same score, and names decided")
+    assert who_went_on([table])[1].strip().startswith("Names decided on 3 trials with equal scores")
     decide({name: histories[name] for name in "dab"}, "macro_f1", 2, table, over={"b": "9 parameters, 1 allowed"})
     assert "name" not in table.read_text() and len(who_went_on([table])) == 2
     decide({name: histories[name] for name in "ad"}, "macro_f1", 2, table)

@@ -210,9 +210,7 @@ def who_went_on(tables: Sequence[Path]) -> list[str]:
         which = {FINAL: "In the end", "": "Successive halving"}.get(number, f"Round {number}")
         lines.append(f"{which}: {', '.join(stations)}, {last} {'compared' if number == FINAL else 'to the end'}")
         if by_name:
-            lines.append(
-                f"    {by_name} times trials had the same score, and names decided: a longer first rung tells more"
-            )
+            lines.append(f"    Names decided on {by_name} trials with equal scores: a longer first rung tells more")
     return [*lines, f"Who went on, and why: {tables[0].parent}/"] if lines else []
 
 
