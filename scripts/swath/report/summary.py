@@ -112,7 +112,8 @@ def _text(
 ) -> str:
     trials = leaderboard["trial"].nunique()
     compared = " compared" if rungs else ""
-    lines = [f"{folder.name}: {trials} trials{compared}, {len(runs)} trainings", *rungs, *ended, ""]
+    what = f"{trials} trial{'s' * (trials != 1)}{compared}, {len(runs)} training{'s' * (len(runs) != 1)}"
+    lines = [f"{folder.name}: {what}", *rungs, *ended, ""]
     shown = [
         column for column in leaderboard.columns if not column.startswith(OF_CLASS) or column.startswith(f"{metric}_")
     ]
