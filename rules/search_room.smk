@@ -22,9 +22,19 @@ def room_for_round(wildcards, input):
     return room_left(CONTEXT.costs, forks_here(workflow), jobs_left(round), jobs_of, 1)
 
 
+def room_for_repeats(best, most):
+    """For how many of all rounds' best the budget leaves room to repeat them: always for one, for which rounds and rungs
+    before have left room."""
+
+    def jobs_of(count):
+        return not_made(jobs_of_repeats(best[:count]))
+
+    room = room_left(CONTEXT.costs, forks_here(workflow), jobs_of_winner(), jobs_of, most)
+    return room and {**room, "number": max(1, room["number"])}
+
+
 def room_for_trials(wildcards, input):
-    """For how many of those that are to go on from a rung the budget leaves room; from the final one always for one, for
-    the repeats of which, and of no others, rungs and rounds before have left room."""
+    """For how many of those that are to go on from a rung the budget leaves room."""
     round, number = parts_of_rung(wildcards)
     runs = trials_of_rung(wildcards, waits=False)
     histories = {name: Path(metrics_at(run, number)) for name, run in runs.items()}
@@ -34,12 +44,7 @@ def room_for_trials(wildcards, input):
     most = number_promoted(len(best), SWEEP.halving.factor)
 
     if wildcards.rung == FINAL:
-        room = room_left(
-            *(CONTEXT.costs, forks_here(workflow), jobs_of_winner()),
-            lambda count: not_made(jobs_of_repeats(best[:count])),
-            most,
-        )
-        return room and {**room, "number": max(1, room["number"])}
+        return room_for_repeats(best, most)
     is_first = not any(trials_at(earlier, END, waits=False) for earlier in range(1, round))
 
     def jobs_of(count):
