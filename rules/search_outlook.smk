@@ -111,12 +111,14 @@ def is_begun():
 def jobs_of_search():
     """The jobs that decisions will bring, by their rules; of models that are there already, what is not made of them."""
     jobs = [job for round in ROUNDS for job in jobs_of_round(round)]
-    is_over = all(undecided(round)[0] > END for round in ROUNDS)
+    over = [round for round in ROUNDS if undecided(round)[0] > END]
+    is_over = len(over) == len(ROUNDS)
     if HAS_FINAL and not (is_over and final_is_decided()):
         ends = [run for round in ROUNDS for run in to_end_of(*reversed(undecided(round)))]
         jobs += not_made(jobs_of_final(ends))
     elif SWEEP.search and not is_over:
-        jobs += not_made(jobs_of_repeats(list(trials_at_end(waits=False).values())))
+        ended = [run for round in over for run in trials_at(round, END, waits=False).values()]
+        jobs += not_made(jobs_of_repeats(ended))
     return by_rule(jobs)
 
 

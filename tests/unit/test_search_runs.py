@@ -231,6 +231,12 @@ def test_before_anything_is_decided_what_a_search_brings_is_counted_behind_its_f
             known = _with_later([first], rules["jobs_known_later"](least=least))
             assert {"train", "predict", "eval", "bundle"} <= {job.rule for job in known}
     assert counted(rules["least_of_search"]())["train"] == 5  # without rungs a whole round
+    of_all = {"train": 5 + 4 + 4, "predict": 13, "eval": 13, "bundle": 13}
+    assert counted(rules["jobs_of_search"]()) == of_all
+    propose(rules["PLAN"], 1, [*RATES[:2], 0.02, 0.05])
+    rules["runs_of_round"](1, waits=True)
+    # the first round's trainings are planned by now, and what is made of its models is not, while a round is open
+    assert counted(rules["jobs_of_search"]()) == {**of_all, "train": 4 + 4}
 
 
 def test_with_folds_the_best_of_all_rounds_alone_are_trained_in_the_others() -> None:
