@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import cast
 
 import geopandas as gpd
 import numpy as np
@@ -17,7 +16,7 @@ from rasterio.transform import Affine
 from rasterio.windows import Window
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from shapely.geometry import LinearRing, Polygon, shape
+from shapely.geometry import LinearRing, Polygon
 
 from swath.config.classes import NULL_CLASS_ID
 
@@ -28,12 +27,12 @@ ReadRows = Callable[[int, int], NDArray[np.uint8]]
 """Returns class ids from one row up to another, rows × width."""
 Region = tuple[int, Polygon]
 """A class id, and where it is: corners in pixels."""
-Packed = tuple[int, bytes]
-"""A region as it is kept: its polygon as well-known binary takes a tenth of the memory of a geometry."""
+Polygons = NDArray[np.object_]
+"""Many of them, with corners in pixels: shapely works on all at once."""
 CACHE = 64 * 2**20
 """Bytes of the map that GDAL keeps while it is read, once."""
 AT_ONCE = 20_000
-"""Polygons of a part of a table."""
+"""Polygons of a part of a table, or that are worked on at once."""
 
 
 def label_polygons(
@@ -92,35 +91,58 @@ def polygonize(read: ReadRows, height: int, left_out: Sequence[int], rows: int =
     """
     wanted = np.ones(256, bool)
     wanted[list(left_out)] = False
-    pieces: list[Packed] = []
+    ids = np.empty(0, int)
+    packed: list[bytes] = []  # well-known binary takes a tenth of the memory of a geometry
     joints = [np.empty((0, 2), int)]
     above = np.empty(0, int)
     for first in range(0, height, rows):
         last = min(first + rows, height)
         labels = read(first, last)
-        found = shapes(labels, mask=wanted[labels], transform=Affine.translation(0, first))
-        new = [(int(value), cast(Polygon, shape(geometry))) for geometry, value in found]
-        begun = len(pieces)
-        pieces += [(index, shapely.to_wkb(polygon)) for index, polygon in new]
+        new_ids, pieces = _pieces(labels, wanted[labels], first)
+        begun = len(packed)
+        ids = np.append(ids, new_ids)
+        packed += shapely.to_wkb(pieces).tolist()
         if first:
-            joints.append(_joints(above, _along(first, new, begun, labels.shape[1]), pieces))
-        above = _along(last, new, begun, labels.shape[1])
-    whole: list[Packed] = pieces  # each becomes the region that it begins: no two lists of all of them are in memory
-    groups = _groups(len(pieces), np.vstack(joints))
-    places = np.empty((2, len(groups)))
-    for index, numbers in enumerate(groups):
-        class_id, polygon = _joined([_unpacked(pieces[number]) for number in numbers], rows)
-        places[:, index] = _uppermost(polygon)
-        whole[numbers[0]] = class_id, shapely.to_wkb(polygon)
-    for index in np.lexsort(places[::-1]).tolist():
-        yield _unpacked(whole[groups[index][0]])
+            joints.append(_joints(above, _along(first, pieces, begun, labels.shape[1]), ids))
+        above = _along(last, pieces, begun, labels.shape[1])
+    groups = _groups(len(packed), np.vstack(joints))
+    places = np.empty((len(groups), 2))
+    for start in range(0, len(groups), AT_ONCE):  # each becomes the piece that it begins
+        part = groups[start : start + AT_ONCE]
+        regions = _unpacked(packed, [numbers[0] for numbers in part])
+        for index, numbers in enumerate(part):
+            if len(numbers) > 1:
+                regions[index] = _joined(_unpacked(packed, numbers), rows)
+        regions = shapely.normalize(regions)
+        places[start : start + AT_ONCE] = _uppermost(regions)
+        for numbers, region in zip(part, shapely.to_wkb(regions), strict=True):
+            packed[numbers[0]] = region
+    begins = np.array([numbers[0] for numbers in groups], int)[np.lexsort(places.T[::-1])]
+    for start in range(0, len(begins), AT_ONCE):
+        numbers = begins[start : start + AT_ONCE]
+        yield from zip(ids[numbers].tolist(), _unpacked(packed, numbers.tolist()), strict=True)
 
 
-def _unpacked(region: Packed) -> Region:
-    return region[0], cast(Polygon, shapely.from_wkb(region[1]))
+def _pieces(labels: NDArray[np.uint8], mask: NDArray[np.bool_], first: int) -> tuple[NDArray[np.int_], Polygons]:
+    """Find the regions of a block that begins in some row: their class ids, and their polygons."""
+    found = list(shapes(labels, mask=mask, transform=Affine.translation(0, first)))
+    rings = [ring for geometry, _ in found for ring in geometry["coordinates"]]
+    if not rings:
+        return np.empty(0, int), np.empty(0, object)
+    outlines = shapely.linearrings(
+        np.concatenate([np.array(ring) for ring in rings]),
+        indices=np.repeat(np.arange(len(rings)), [len(ring) for ring in rings]),
+    )
+    of_polygon = np.repeat(np.arange(len(found)), [len(geometry["coordinates"]) for geometry, _ in found])
+    return np.array([value for _, value in found]).astype(int), shapely.polygons(outlines, indices=of_polygon)
 
 
-def _along(row: int, pieces: Sequence[Region], first: int, width: int) -> NDArray[np.int_]:
+def _unpacked(packed: Sequence[bytes], numbers: Iterable[int]) -> Polygons:
+    polygons: Polygons = shapely.from_wkb([packed[number] for number in numbers])
+    return polygons
+
+
+def _along(row: int, pieces: Polygons, first: int, width: int) -> NDArray[np.int_]:
     """Number the pieces that lie along the line above a row, column by column; -1 where there is none.
 
     Args:
@@ -130,18 +152,18 @@ def _along(row: int, pieces: Sequence[Region], first: int, width: int) -> NDArra
         width: Of the map.
     """
     numbers = np.full(width, -1)
-    bounds = shapely.bounds(np.array([polygon for _, polygon in pieces], object)).reshape(-1, 4)
+    bounds = shapely.bounds(pieces).reshape(-1, 4)
     for index in np.flatnonzero((bounds[:, 1] == row) | (bounds[:, 3] == row)).tolist():
-        columns, lines = shapely.get_coordinates(pieces[index][1].exterior).astype(int).T
+        columns, lines = shapely.get_coordinates(pieces[index].exterior).astype(int).T
         for side in np.flatnonzero((lines[:-1] == row) & (lines[1:] == row)):
             numbers[slice(*sorted(columns[side : side + 2]))] = first + index
     return numbers
 
 
-def _joints(above: NDArray[np.int_], below: NDArray[np.int_], pieces: Sequence[Packed]) -> NDArray[np.int_]:
+def _joints(above: NDArray[np.int_], below: NDArray[np.int_], ids: NDArray[np.int_]) -> NDArray[np.int_]:
     """List pairs of pieces of one class that share a part of the line between two blocks."""
     pairs = np.unique(np.column_stack([above, below])[(above >= 0) & (below >= 0)], axis=0)
-    return pairs[[pieces[one][0] == pieces[other][0] for one, other in pairs]]
+    return pairs[ids[pairs[:, 0]] == ids[pairs[:, 1]]]
 
 
 def _groups(count: int, pairs: NDArray[np.int_]) -> list[NDArray[np.int_]]:
@@ -152,20 +174,17 @@ def _groups(count: int, pairs: NDArray[np.int_]) -> list[NDArray[np.int_]]:
     return np.split(order, np.flatnonzero(np.diff(group[order])) + 1) if count else []
 
 
-def _joined(pieces: Sequence[Region], rows: int) -> Region:
+def _joined(pieces: Polygons, rows: int) -> Polygon:
     """Make one region of pieces that share sides, with no corner where a side goes straight on.
 
     Args:
         pieces: Of one class; they meet where blocks do.
         rows: Of a block.
     """
-    polygon = pieces[0][1]
-    if len(pieces) > 1:
-        rings = _outlines([piece.exterior for _, piece in pieces], rows)
-        (outer,) = (ring for ring in rings if ring.is_ccw)
-        enclosed = [ring for ring in rings if ring is not outer]  # by several pieces together
-        polygon = Polygon(outer, [*enclosed, *(hole for _, piece in pieces for hole in piece.interiors)])
-    return pieces[0][0], shapely.normalize(polygon)
+    rings = _outlines([piece.exterior for piece in pieces], rows)
+    (outer,) = (ring for ring in rings if ring.is_ccw)
+    enclosed = [ring for ring in rings if ring is not outer]  # by several pieces together
+    return Polygon(outer, [*enclosed, *(hole for piece in pieces for hole in piece.interiors)])
 
 
 def _outlines(exteriors: Sequence[LinearRing], rows: int) -> list[LinearRing]:
@@ -237,8 +256,10 @@ def _corners(points: NDArray[np.int64]) -> NDArray[np.int64]:
     return points[~goes_straight_on]
 
 
-def _uppermost(polygon: Polygon) -> tuple[float, float]:
-    """Return row and column of the upper left corner of a polygon's uppermost pixel, of several the leftmost."""
-    points = shapely.get_coordinates(polygon.exterior)
-    column, row = points[np.lexsort(points.T)[0]]
-    return row, column
+def _uppermost(polygons: Polygons) -> NDArray[np.float64]:
+    """Return row and column of the upper left corner of each polygon's uppermost pixel, of several the leftmost."""
+    points, of_polygon = shapely.get_coordinates(shapely.get_exterior_ring(polygons), return_index=True)
+    order = np.lexsort((points[:, 0], points[:, 1], of_polygon))
+    _, first = np.unique(of_polygon, return_index=True)  # in order, too, as polygons stay where they are
+    corners: NDArray[np.float64] = points[order][first][:, ::-1]
+    return corners
