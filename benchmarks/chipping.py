@@ -11,6 +11,7 @@ Images of three bands of 8 bits, and of six bands of 16 bits. Raster Vision: its
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from against_raster_vision import ONE, SPLITS, Spent, by_raster_vision, by_swath, config_of, write_data
@@ -39,10 +40,12 @@ def main() -> None:
         write_data(data, bands, dtype, brighter)
 
         def theirs(chips: int, data: Path = data) -> Spent:
-            return by_raster_vision(data, folder / "raster-vision", ONE, chips=chips, stages=("analyze", "chip"))
+            return by_raster_vision(
+                data, folder / "raster-vision", replace(ONE, chips=chips), stages=("analyze", "chip")
+            )
 
         def ours(chips: int, data: Path = data) -> Spent:
-            return by_swath(folder / "swath", config_of(data, ONE, {}, chips), ["--until", "chip"])
+            return by_swath(folder / "swath", config_of(data, replace(ONE, chips=chips), {}), ["--until", "chip"])
 
         (few, many), (our_few, our_many) = ([cut(arguments.few).cpu, cut(arguments.many).cpu] for cut in (theirs, ours))
         window, our_window = (many - few) / more, (our_many - our_few) / more

@@ -52,10 +52,17 @@ def scene(folder: Path, name: str) -> SceneConfig:
 
 
 def get_config(
-    runner: Any, data: str, root_uri: str, epochs: int, size: int, chips: int, learning_rate: float, seed: int
+    runner: Any,
+    data: str,
+    root_uri: str,
+    epochs: int,
+    size: int,
+    chips: int,
+    batch_size: int,
+    learning_rate: float,
 ) -> SemanticSegmentationConfig:
     """Raster Vision calls this with what stands behind `-a` on its command line; it has no seed of its own."""
-    epochs, size, chips, seed = map(int, (epochs, size, chips, seed))  # they come as texts
+    epochs, size, chips, batch_size = map(int, (epochs, size, chips, batch_size))  # they come as texts
     learning_rate = float(learning_rate)
     folder = Path(data)
     by_split = {
@@ -75,7 +82,7 @@ def get_config(
         backend=PyTorchSemanticSegmentationConfig(
             data=SemanticSegmentationImageDataConfig(num_workers=0, img_channels=3, img_sz=size),
             model=SemanticSegmentationModelConfig(backbone=Backbone.resnet50, pretrained=False),
-            solver=SolverConfig(lr=learning_rate, num_epochs=epochs, batch_sz=8),
+            solver=SolverConfig(lr=learning_rate, num_epochs=epochs, batch_sz=batch_size),
             log_tensorboard=False,
             run_tensorboard=False,
         ),
