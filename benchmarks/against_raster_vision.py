@@ -8,7 +8,7 @@ ResNet-50 from random weights, two threads.
 
 The first command trains one model for two epochs on 40 chips of 256 pixels, batches of 8, by turns: `rastervision run
 local`, all stages, and Swath; once also Swath with every step started anew (SWATH_FORK_SERVER=0). The second one sweeps
-eight learning rates with three seeds each, nine epochs of 80 chips of 64 pixels, batches of 4. Of Raster Vision, which
+eight learning rates with three seeds each, nine epochs of 48 chips of 64 pixels, batches of 4. Of Raster Vision, which
 its users run once per trial, as many runs are made as `--runs` says, with one rate after the other; all 24 would take
 as many times their median. Swath makes the grid of eight rates once, of which three seeds would take three times as
 much; it makes halving (after 3 and 6 epochs one in two goes on), with three seeds of the two that get to the end, and
@@ -107,7 +107,7 @@ class Budget:
     batch_size: int = 8
 
 
-ONE, SWEPT = Budget(epochs=2, size=256), Budget(epochs=9, size=64, chips=20, batch_size=4)
+ONE, SWEPT = Budget(epochs=2, size=256), Budget(epochs=9, size=64, chips=12, batch_size=4)
 
 
 def write_data(folder: Path, bands: int = 3, dtype: str = "uint8", brighter: int = 1) -> None:

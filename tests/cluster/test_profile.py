@@ -72,14 +72,14 @@ def test_a_map_in_shards_has_the_bytes_of_one_made_here(
     """Parts of a new map on several nodes, in the container; put together on one without a GPU."""
     config = {"experiment": "new", "apply": {"model": {"experiment": "queued"}, "images": ["data/a.tif", "data/b.tif"]}}
     (queued.folder / "map.yaml").write_text(yaml.safe_dump(config))
-    command = ["snakemake", "--profile", "slurm", "apply", "--set-scatter", "apply=6", "--configfile", "map.yaml"]
+    command = ["snakemake", "--profile", "slurm", "apply", "--set-scatter", "apply=3", "--configfile", "map.yaml"]
     done = subprocess.run(
         command, cwd=queued.folder, env=slurm.environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     jobs = slurm.accounting("JobName", "State", "NodeList", "AllocTRES", "Comment")
     parts = [job for job in jobs if "rule_apply_part" in job["Comment"]]
-    assert len(parts) == 6 and all("gres/gpu=1" in job["AllocTRES"] for job in parts)
+    assert len(parts) == 3 and all("gres/gpu=1" in job["AllocTRES"] for job in parts)
     assert len({job["NodeList"] for job in parts}) > 1
     (assembled,) = (job for job in jobs if "rule_assemble" in job["Comment"])
     assert "gres/gpu" not in assembled["AllocTRES"]

@@ -1,4 +1,4 @@
-"""Successive halving by `snakemake --profile slurm`, while a node crashes: the same tables, the same models."""
+"""A search with rungs by `snakemake --profile slurm`, while a node crashes: the same proposals, tables and models."""
 
 from __future__ import annotations
 
@@ -18,31 +18,38 @@ EPOCHS = 12
 
 
 def searching(finished: Project, folder: Path) -> Project:
-    """A clone with the finished experiment's chips, and a search with two rungs to do."""
+    """A clone with the finished experiment's chips, and a search to do: two rounds, a rung in each, the best repeated."""
     project = clone(folder, finished)
     add_chips(project, finished)
     project.config = deepcopy(finished.config)
     project.config["train"]["epochs"] = EPOCHS
     project.config["sweep"] = {
-        "grid": {"train.learning_rate": [0.002, 0.0005, 1.0e-7, 1.0e-8]},
+        "search": {
+            "rounds": 2,
+            "per_round": 1,
+            "settings": {"train.learning_rate": {"min": 1.0e-3, "max": 3.0e-3, "log": True}},
+        },
         "halving": {"first": 2, "factor": 2},
+        "repeats": {"final": 2},
     }
     project.write().replace(folder / "config" / "config.yaml")
     return project
 
 
-def tables(project: Project) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in project.results.glob("experiments/*/rungs/*.csv")}
+def decisions(project: Project) -> dict[str, bytes]:
+    """What was proposed, and who went on."""
+    found = [*project.results.glob("experiments/*/search/*.json"), *project.results.glob("experiments/*/rungs/*.csv")]
+    return {path.name: path.read_bytes() for path in found}
 
 
 def second_rung_trains(project: Project, slurm: Slurm) -> bool:
-    return "1.csv" in tables(project) and any(job["state"] == "RUNNING" for job in trainings(slurm, project))
+    return "1-1.csv" in decisions(project) and any(job["state"] == "RUNNING" for job in trainings(slurm, project))
 
 
 def test_a_node_crashes_in_the_second_rung(finished: Project, slurm: Slurm, tmp_path: Path) -> None:
     here = searching(finished, tmp_path / "here")
     here.snakemake(*AS_FINISHED)
-    assert set(tables(here)) == {"1.csv", "2.csv"}
+    assert set(decisions(here)) == {"round-1.json", "round-2.json", "1-1.csv", "2-1.csv", "final.csv"}
 
     there = searching(finished, tmp_path / "there")
     with (tmp_path / "said.txt").open("w") as said:
@@ -70,5 +77,5 @@ def test_a_node_crashes_in_the_second_rung(finished: Project, slurm: Slurm, tmp_
     assert any(
         entry["State"] == "NODE_FAIL" for entry in slurm.accounting("JobID", "State") if entry["JobID"] == job["id"]
     )
-    assert tables(there) == tables(here)
+    assert decisions(there) == decisions(here)
     same_bytes(here, there, ("models/*/rung-*.csv", "models/*/m*"))
