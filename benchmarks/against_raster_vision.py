@@ -11,7 +11,7 @@ local`, all stages, and Swath; once also Swath with every step started anew (SWA
 eight learning rates with three seeds each, nine epochs of 48 chips of 64 pixels, batches of 4. Of Raster Vision, which
 its users run once per trial, as many runs are made as `--runs` says, with one rate after the other; all 24 would take
 as many times their median. Swath makes the grid of eight rates once, of which three seeds would take three times as
-much; it makes halving (after 3 epochs one in four goes on), with three seeds of the two that get to the end, and
+much; it makes halving (after 2 epochs one in four goes on), with three seeds of the two that get to the end, and
 halving with a search, with three seeds of the best. What a run of either has computed is what the kernel counts of all
 its processes. Printed, and written to FOLDER/against.md.
 
@@ -234,7 +234,7 @@ def sweeps(data: Path, folder: Path, runs: int) -> list[str]:
     trials = SEEDS * len(RATES)
     grid = by_swath(folder / "grid", config_of(data, SWEPT, {"grid": {"train.learning_rate": list(RATES)}}))
     print("grid of eight", grid, flush=True)
-    final = {"halving": {"factor": 4, "first": 3}, "repeats": {"final": SEEDS}}
+    final = {"halving": {"factor": 4, "first": 2}, "repeats": {"final": SEEDS}}
     halved = config_of(data, SWEPT, {"grid": {"train.learning_rate": list(RATES)}, **final})
     ways = {"halving": by_swath(folder / "halved", halved)}
     print("halving", ways["halving"], flush=True)
