@@ -161,6 +161,7 @@ def test_deterministic_kernels_are_asked_for(workshop: Workshop) -> None:
     try:
         workshop.train("deterministic", epochs=1, deterministic=True)
         assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.utils.deterministic.fill_uninitialized_memory
     finally:
         torch.use_deterministic_algorithms(False)
 

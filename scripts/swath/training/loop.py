@@ -234,6 +234,8 @@ def build_trainer(
     log.info("%s: training on %s", module.name, words)
     if train.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        # nothing reads memory before it is written; filling all of it first takes a tenth of a training
+        torch.utils.deterministic.fill_uninitialized_memory = False
     strategy: Any = "auto"
     if train.gpus > 1:
         # encoders cut short have layers that nothing uses, frozen ones layers without gradients
