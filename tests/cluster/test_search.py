@@ -18,7 +18,7 @@ EPOCHS = 12
 
 
 def searching(finished: Project, folder: Path) -> Project:
-    """A clone with the finished experiment's chips, and a search to do: two rounds, a rung in each, the best repeated."""
+    """A clone with the finished experiment's chips, and a search to do: two rounds with a rung each, repeats."""
     project = clone(folder, finished)
     add_chips(project, finished)
     project.config = deepcopy(finished.config)
