@@ -29,7 +29,7 @@ def searching(finished: Project, folder: Path) -> Project:
             "per_round": 1,
             "settings": {"train.learning_rate": {"min": 1.0e-3, "max": 3.0e-3, "log": True}},
         },
-        "halving": {"first": 2, "factor": 2},
+        "halving": {"first": 2, "factor": 4},
         "repeats": {"final": 2},
     }
     project.write().replace(folder / "config" / "config.yaml")
