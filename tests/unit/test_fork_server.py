@@ -260,7 +260,7 @@ def test_who_kills_the_client_kills_the_script_and_what_it_has_started(light: Fo
     child = subprocess.list2cmdline([sys.executable, "-c", "import time; time.sleep(60)"])
     process = begin(light, tmp_path, f"import os\nprint('here', flush=True)\nos.system({child!r})")
     script = script_of(light, process)
-    wait_for(lambda: any("sleep" in one.cmdline()[-1] for one in script.children(recursive=True)))
+    wait_for(lambda: any("sleep" in " ".join(one.cmdline()) for one in script.children(recursive=True)))
     pids = [script.pid, *(one.pid for one in script.children(recursive=True))]
     process.kill()
     process.wait()
