@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -129,12 +130,13 @@ def _pieces(labels: NDArray[np.uint8], mask: NDArray[np.bool_], first: int) -> t
     rings = [ring for geometry, _ in found for ring in geometry["coordinates"]]
     if not rings:
         return np.empty(0, int), np.empty(0, object)
-    outlines = shapely.linearrings(
+    outlines: Any = shapely.linearrings(
         np.concatenate([np.array(ring) for ring in rings]),
         indices=np.repeat(np.arange(len(rings)), [len(ring) for ring in rings]),
     )
     of_polygon = np.repeat(np.arange(len(found)), [len(geometry["coordinates"]) for geometry, _ in found])
-    return np.array([value for _, value in found]).astype(int), shapely.polygons(outlines, indices=of_polygon)
+    polygons: Any = shapely.polygons(outlines, indices=of_polygon)
+    return np.array([value for _, value in found]).astype(int), polygons
 
 
 def _unpacked(packed: Sequence[bytes], numbers: Iterable[int]) -> Polygons:
@@ -163,7 +165,9 @@ def _along(row: int, pieces: Polygons, first: int, width: int) -> NDArray[np.int
 def _joints(above: NDArray[np.int_], below: NDArray[np.int_], ids: NDArray[np.int_]) -> NDArray[np.int_]:
     """List pairs of pieces of one class that share a part of the line between two blocks."""
     pairs = np.unique(np.column_stack([above, below])[(above >= 0) & (below >= 0)], axis=0)
-    return pairs[ids[pairs[:, 0]] == ids[pairs[:, 1]]]
+    of_one_class: NDArray[np.bool_] = ids[pairs[:, 0]] == ids[pairs[:, 1]]
+    joints: NDArray[np.int_] = pairs[of_one_class]
+    return joints
 
 
 def _groups(count: int, pairs: NDArray[np.int_]) -> list[NDArray[np.int_]]:
