@@ -256,11 +256,19 @@ def test_a_stopped_script_stops_and_goes_on(light: ForkServer, tmp_path: Path) -
     assert process.communicate(timeout=30) == ("done\n", "")
 
 
+def command_of(process: psutil.Process) -> str:
+    """A process's command line; nothing of one that is gone already."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
 def test_who_kills_the_client_kills_the_script_and_what_it_has_started(light: ForkServer, tmp_path: Path) -> None:
     child = subprocess.list2cmdline([sys.executable, "-c", "import time; time.sleep(60)"])
     process = begin(light, tmp_path, f"import os\nprint('here', flush=True)\nos.system({child!r})")
     script = script_of(light, process)
-    wait_for(lambda: any("sleep" in " ".join(one.cmdline()) for one in script.children(recursive=True)))
+    wait_for(lambda: any("sleep" in command_of(one) for one in script.children(recursive=True)))
     pids = [script.pid, *(one.pid for one in script.children(recursive=True))]
     process.kill()
     process.wait()
