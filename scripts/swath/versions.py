@@ -15,10 +15,10 @@ KEYED = {
     "scenes": 2,
     "stats": 2,
     "chips": 2,
-    "models": 2,
+    "models": 3,
     "predictions": 3,
     "evals": 4,
-    "bundles": 4,
+    "bundles": 5,
 }
 """Stages of an experiment in YAML, by the name of their folder of results."""
 
@@ -26,10 +26,10 @@ OWN_MODULE = {
     "configure": 1,
     "analyze": 1,
     "chip": 1,
-    "train": 1,
+    "train": 2,
     "predict": 1,
     "eval": 1,
-    "bundle": 1,
+    "bundle": 2,
 }
 """Stages of a Raster Vision module of the user's own."""
 

@@ -72,7 +72,7 @@ def test_a_checkpoint_that_cannot_be_read_back_costs_nothing_that_is_older(
     folder = CheckpointFolder(tmp_path)
     write(folder, 1)
     write(folder, 2)
-    folder.tidy({1})
+    folder.tidy(lambda epochs: 1)
     monkeypatch.setattr(torch, "save", lambda content, file: file.write(b"the disk has lost it"))
     with pytest.raises(OSError, match="cannot be read back"):
         write(folder, 3)
@@ -88,9 +88,9 @@ def test_tidying_keeps_two_checkpoints_and_the_best_weights_they_rely_on(tmp_pat
         write(folder, epoch)
         DurableCheckpointIO().save_checkpoint({}, folder.best(epoch))
     (tmp_path / ".last-00005-0000000.1234abcd.tmp.ckpt").write_bytes(b"torn")
-    folder.tidy({None, 2, 3})
+    folder.tidy({2: 1, 3: 1, 4: 3}.get)
     assert names(folder) == [
-        "best-00002.ckpt",
+        "best-00001.ckpt",
         "best-00003.ckpt",
         "last-00003-0000000.ckpt",
         "last-00004-0000000.ckpt",

@@ -210,7 +210,8 @@ class Train(Section):
     """Memory for decoded chips, which are then read once; changes speed, not results."""
 
     checkpoint_minutes: NonNegativeFloat | None = None
-    """Write a checkpoint every so many minutes within an epoch, too, for epochs that last hours; changes no result."""
+    """Write a checkpoint every so many minutes, also within an epoch. Left out, one is written after an epoch once
+    fifty times as long has passed as the last one took; changes no result."""
 
     keep_checkpoints: bool = False
     """Keep the checkpoints of a training that is done, with the optimizer's state; they are removed otherwise once the

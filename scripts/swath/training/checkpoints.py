@@ -8,9 +8,8 @@ import os
 import pickle
 import re
 import shutil
-import time
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,7 +77,6 @@ class CheckpointFolder:
 
     def __init__(self, path: Path):
         self.path = path
-        self.write_seconds = 0.0
 
     def last(self, position: Position) -> Path:
         """Name the checkpoint of a position."""
@@ -112,13 +110,11 @@ class CheckpointFolder:
         Raises:
             OSError: If what was written is not what can be read.
         """
-        started = time.perf_counter()
         save(path)
         damage = damage_of(path) if path.is_file() else None  # of several processes, one writes
         if damage:
             path.unlink()
             raise OSError(f"{path} was written, but cannot be read back: {damage}")
-        self.write_seconds = time.perf_counter() - started
 
     def read_best(self, epoch: int) -> dict[str, torch.Tensor]:
         """Load the weights of the best epoch.
@@ -142,15 +138,17 @@ class CheckpointFolder:
         weights: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
         return weights
 
-    def tidy(self, best: Iterable[int | None]) -> None:
+    def tidy(self, best_after: Callable[[int], int | None]) -> None:
         """Remove what no interruption can need any more: old checkpoints, surpassed best weights, torn files.
 
         Args:
-            best: The best epochs so far of the checkpoints that are kept.
+            best_after: Which epoch was the best after so many, if one was: what a checkpoint of then relies on.
         """
-        for path in self._positions()[:-KEPT]:
+        positions = self._positions()
+        for path in positions[:-KEPT]:
             path.unlink(missing_ok=True)
-        needed = {self.best(epoch) for epoch in best if epoch}
+        kept = (int(path.stem.split("-")[1]) for path in positions[-KEPT:])
+        needed = {self.best(epoch) for epoch in map(best_after, kept) if epoch}
         for path in set(self.path.glob("best-*.ckpt")) - needed:
             path.unlink(missing_ok=True)
         for path in self.path.glob(".*.tmp.ckpt"):

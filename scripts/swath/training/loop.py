@@ -8,6 +8,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
@@ -30,6 +31,8 @@ from swath.training.upstream import leave_signals_alone
 
 LOOK_EVERY = 10
 """Steps between two looks at whether to stop, where several processes have to agree."""
+SPARING = 50
+"""How many times as long as a checkpoint takes training goes on before the next one: a fiftieth of the time is theirs."""
 
 log = logging.getLogger("swath.train")
 
@@ -86,7 +89,8 @@ class CheckpointCallback(Checkpoint):  # of this type, because Lightning calls t
     ):
         self.folder, self.stop, self.check, self.train, self.average = folder, stop, check, train, average
         self.rung = rung
-        self._written = time.monotonic()
+        self._best: tuple[int, dict[str, torch.Tensor]] | None = None
+        self._written, self._write_seconds = time.monotonic(), 0.0
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -95,7 +99,7 @@ class CheckpointCallback(Checkpoint):  # of this type, because Lightning calls t
         assert isinstance(pl_module, LearnerModule)
         done = batch_idx + 1
         if done % self._steps_between_looks or done >= trainer.num_training_batches:
-            return  # gradients are half added up, it is not yet time to agree, or the epoch's own checkpoint comes next
+            return  # gradients are half added up, it is not yet time to agree, or the epoch's end comes next
         reason, due, spent = trainer.strategy.broadcast(
             (self.stop.reason(self._needed(pl_module)), self._is_due(), is_spent(pl_module.spent_seconds, self.train))
         )
@@ -107,22 +111,21 @@ class CheckpointCallback(Checkpoint):  # of this type, because Lightning calls t
                 raise ToBeContinuedError(self._farewell(pl_module, reason))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """After every epoch: the best weights, then the checkpoint that relies on them."""
+        """After an epoch: remember the best weights; checkpoint when enough was done since the last, or at an end."""
         assert isinstance(pl_module, LearnerModule)
         rows = pl_module.rows
         best = best_epoch(rows, self.train.monitor)
         if best == len(rows) and trainer.is_global_zero:
-            self.folder.write(
-                self.folder.best(best),
-                lambda path: trainer.strategy.checkpoint_io.save_checkpoint(self._weights(pl_module), path),
-            )
-        self._write(trainer, pl_module)
-        over, reason = trainer.strategy.broadcast(
+            self._best = best, _copied(self._weights(pl_module))
+        over, reason, due = trainer.strategy.broadcast(
             (
                 is_over(rows, pl_module.spent_seconds, self.train, self.rung),
                 self.stop.reason(self._needed(pl_module)),
+                self._is_due() or time.monotonic() - self._written >= SPARING * self._write_seconds,
             )
         )
+        if over or reason or due:
+            self._write(trainer, pl_module)
         if over:
             log.info("%s: %s; epoch %d was the best by %s", pl_module.name, over, best, self.train.monitor)
             trainer.should_stop = True
@@ -135,12 +138,19 @@ class CheckpointCallback(Checkpoint):  # of this type, because Lightning calls t
         return self.average.state_of(module) if self.average else module.state_dict()
 
     def _write(self, trainer: pl.Trainer, module: LearnerModule) -> None:
+        """Write the best weights, if they are new, then the checkpoint that relies on them."""
+        began = time.monotonic()
+        if self._best:
+            epoch, weights = self._best
+            save = partial(trainer.strategy.checkpoint_io.save_checkpoint, weights)
+            self.folder.write(self.folder.best(epoch), save)
+            self._best = None
         self.folder.write(self.folder.last(module.position), trainer.save_checkpoint)
         if trainer.is_global_zero:
             self.check()
-            monitor = self.train.monitor  # the checkpoint before this one relies on its own best weights
-            self.folder.tidy({best_epoch(module.rows, monitor), best_epoch(module.rows[:-1], monitor)})
+            self.folder.tidy(lambda epochs: best_epoch(module.rows[:epochs], self.train.monitor))
         self._written = time.monotonic()
+        self._write_seconds = self._written - began
 
     def _is_due(self) -> bool:
         minutes = self.train.checkpoint_minutes
@@ -161,13 +171,18 @@ class CheckpointCallback(Checkpoint):  # of this type, because Lightning calls t
         else:  # in the first epoch: a batch of validation takes no longer than one of training
             step = module.seconds_per_step
             validation = step * sum(module.trainer.num_val_batches)
-        return self._steps_between_looks * step + validation + self.folder.write_seconds
+        return self._steps_between_looks * step + validation + self._write_seconds
 
     def _farewell(self, module: LearnerModule, reason: str) -> str:
         return (
             f"{module.name}: stopped by {reason} {module.position.in_words()}; nothing is lost, the same command goes "
             "on from here"
         )
+
+
+def _copied(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Copy weights into the main memory, where training does not go on changing them."""
+    return {name: value.detach().to("cpu", copy=True) for name, value in weights.items()}
 
 
 # --- the loop -------------------------------------------------------------------------------------

@@ -34,7 +34,9 @@ def build_optimizer(model: nn.Module, train: Train, encoder: EncoderParts | None
     Raises:
         UserError: If the encoder's layers are not known to stand one behind the other.
     """
-    settings = {"lr": train.learning_rate, "weight_decay": train.weight_decay}
+    # all of a step in one pass over the weights; with fp16, such optimizers refuse to have their gradients clipped
+    fused = None if train.mixed_precision == "fp16" else True
+    settings: dict[str, Any] = {"lr": train.learning_rate, "weight_decay": train.weight_decay, "fused": fused}
     groups: list[dict[str, Any]] = [{"params": list(model.parameters())}]
     if encoder is not None and (train.encoder_rate != 1 or train.layer_decay != 1):
         inside = {id(parameter) for parameter in encoder.parameters}

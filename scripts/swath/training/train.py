@@ -18,6 +18,7 @@ from rastervision.pytorch_learner.learner import Learner
 from swath.config.classes import NULL_CLASS
 from swath.coordination.lease import leased
 from swath.files import unzip, zip_directory
+from swath.job.environment import keep_freed_memory
 from swath.metrics.history import csv_of
 from swath.rv.pipeline import write_config
 from swath.training.callbacks import metrics_so_far
@@ -93,6 +94,7 @@ def train_here(job: TrainingJob, wanted: TrainingOutputs | Rung) -> None:
     checkpoints = CheckpointFolder(job.folder / "checkpoints" / job.fingerprint)
     if torch.cuda.is_available() and job.train.gpus > 1:
         torch.cuda.set_device(rank)
+    keep_freed_memory()
     owner = leased(checkpoints.path) if rank == 0 else nullcontext()
     with owner as ownership, tempfile.TemporaryDirectory() as temporary:
         config = describe_training(job)
