@@ -221,7 +221,8 @@ def zip_directory(directory: str | Path, path: str | Path, compression: int = zi
     Args:
         directory: What is zipped.
         path: The zip to write.
-        compression: Of all the rest, as :mod:`zipfile` has it; ``ZIP_STORED`` for what is unpacked, or zipped again, at once.
+        compression: Of the rest, as :mod:`zipfile` has it; ``ZIP_STORED`` for what is unpacked, or zipped again, at
+            once.
     """
     directory = Path(directory)
     with zipfile.ZipFile(path, "w", compression, compresslevel=1) as archive:

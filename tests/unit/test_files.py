@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,20 @@ def test_zips_do_not_know_when_they_were_made(tmp_path: Path) -> None:
     assert sha256(tmp_path / "one.zip") == sha256(tmp_path / "two.zip")
     unzip(tmp_path / "one.zip", tmp_path / "out")
     assert (tmp_path / "out" / "sub" / "a").read_text() == "a"
+
+
+def test_weights_are_zipped_as_they_are(tmp_path: Path) -> None:
+    """They hardly get smaller."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in ("model.pth", "config.json"):
+        (folder / name).write_bytes(bytes(10_000))
+    zip_directory(folder, tmp_path / "bundle.zip")
+    with zipfile.ZipFile(tmp_path / "bundle.zip") as archive:
+        sizes = {entry.filename: entry.compress_size for entry in archive.infolist()}
+    assert sizes["model.pth"] == 10_000 > 1_000 > sizes["config.json"]
+    unzip(tmp_path / "bundle.zip", tmp_path / "out")
+    assert (tmp_path / "out" / "model.pth").read_bytes() == bytes(10_000)
 
 
 def test_hashes_do_not_depend_on_the_order_of_keys() -> None:

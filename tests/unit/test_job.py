@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -22,6 +27,36 @@ def test_libraries_find_a_quiet_environment_unless_the_user_has_another_one(
     assert done.returncode == 0, done.stderr
     found = [(tmp_path / "out/k1" / name).read_text() for name in ("one.txt", "two.txt")]
     assert found == list({"OMP_WAIT_POLICY": "PASSIVE", "GDAL_CACHEMAX": "512", **said}.values())
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries are left as they are")
+def test_memory_that_was_freed_is_used_again_by_all_threads() -> None:
+    """The system hands out each page once, and not at every step."""
+    work = """
+        import ctypes, resource, threading
+        from swath.job.environment import keep_freed_memory
+        libc = ctypes.CDLL(None)
+        libc.malloc.restype = ctypes.c_void_p
+        def use(times):
+            for _ in range(times):
+                place = libc.malloc(100_000_000)
+                ctypes.memset(place, 1, 100_000_000)
+                libc.free(ctypes.c_void_p(place))
+        keep_freed_memory()
+        use(1)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        use(10)
+        thread = threading.Thread(target=use, args=(10,))
+        thread.start(); thread.join()
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+        """
+    command = [sys.executable, "-c", textwrap.dedent(work)]
+    found = {}
+    for keep in ("keep_freed_memory", "bool"):
+        command[-1] = textwrap.dedent(work).replace("keep_freed_memory()", f"{keep}()")
+        done = subprocess.run(command, env={**os.environ, "PYTHONPATH": "scripts"}, capture_output=True, text=True)
+        found[keep] = int(done.stdout)
+    assert found["keep_freed_memory"] * 10 < found["bool"]
 
 
 def test_outputs_appear_together_with_their_spec(tmp_path: Path) -> None:

@@ -28,7 +28,8 @@ from training_jobs import outputs_in, training_job
 
 from swath.errors import ToBeContinuedError
 from swath.job.terminal import show_on
-from swath.training import hardware
+from swath.training import hardware, loop
+from swath.training.checkpoints import CheckpointFolder
 from swath.training.processes import LAUNCHERS
 from swath.training.stopping import StopRequest
 from swath.training.train import train_model
@@ -90,6 +91,40 @@ def test_interrupted_anywhere_training_ends_with_the_same_bytes(
     assert list(metrics(model)["epoch"]) == [1, 2, 3]
     if settings.get("schedule") == "cosine":  # which is at zero after the last step, and only then
         assert metrics(model)["learning_rate"].tolist()[1] > metrics(model)["learning_rate"].tolist()[2] == 0
+
+
+def test_dear_checkpoints_are_seldom_and_what_a_crash_undoes_is_done_again(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    settings = {"epochs": 5, "learning_rate": 0.02}
+    expected = bytes_of(workshop.train("often", checkpoint_minutes=0.0, **settings))
+    monkeypatch.setattr(loop, "SPARING", 1e6)
+    written: list[str] = []
+    write = CheckpointFolder.write
+
+    def remember(folder: CheckpointFolder, path: Path, save: Callable[[Path], None]) -> None:
+        written.append(path.name.split("-")[0] + path.stem[5:10].lstrip("-0"))
+        write(folder, path, save)
+
+    monkeypatch.setattr(CheckpointFolder, "write", remember)
+    model = workshop.train("seldom", **settings)
+    assert bytes_of(model) == expected
+    best = metrics(model)["macro_f1"].idxmax() + 1
+    assert [name for name in written if name.startswith("last")] == ["last1", "last5"]
+    assert written == ["best1", "last1", *([f"best{best}"] if best > 1 else []), "last5"]
+
+    looks = itertools.count(1)
+
+    def crash(stop: StopRequest, needed: float = 0.0) -> None:
+        if next(looks) > 12:
+            raise RuntimeError("power cut")
+
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="power cut"):
+        patch.setattr(StopRequest, "reason", crash)
+        workshop.train("crashed", **settings)
+    assert bytes_of(workshop.train("crashed", **settings)) == expected
+    assert "going on from last-00001-0000000.ckpt" in caplog.text
 
 
 def test_how_chips_are_loaded_changes_no_result(workshop: Workshop) -> None:

@@ -15,6 +15,7 @@ from rastervision.pytorch_learner import Learner
 from rastervision.pytorch_learner.dataset import AlbumentationsDataset, TransformType
 
 from swath.config.tasks import CLASSIFICATION, DETECTION, SEGMENTATION, Task
+from swath.job.environment import keep_freed_memory
 from swath.prediction.strips import Strips
 
 TRANSFORMS = {
@@ -106,6 +107,7 @@ class Model:
         data = learner.cfg.data
         self._transform, _ = data.get_data_transforms()
         self._is_plain = task != DETECTION and data.base_transform is None and data.img_sz == size
+        keep_freed_memory()
         learner.model.eval()
         if computing.channels_last:  # what its convolutions get is laid out as their weights are
             learner.model.to(memory_format=torch.channels_last)

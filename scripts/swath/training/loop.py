@@ -32,7 +32,7 @@ from swath.training.upstream import leave_signals_alone
 LOOK_EVERY = 10
 """Steps between two looks at whether to stop, where several processes have to agree."""
 SPARING = 50
-"""How many times as long as a checkpoint takes training goes on before the next one: a fiftieth of the time is theirs."""
+"""How many times as long as a checkpoint takes training goes on before the next: a fiftieth of the time is theirs."""
 
 log = logging.getLogger("swath.train")
 
