@@ -4,8 +4,9 @@
 
 Every training runs in a process of its own, is killed with SIGKILL, and is started again, until it is done; then the
 checksums of its weights, bundle, metrics.csv and pipeline config are compared with those of a training nobody touched.
-Three kinds of training take turns: checkpoints after every epoch, after every step, and after every step with two
-processes that load chips.
+Three kinds of training take turns: checkpoints after epochs, as by default; after every step; and after every step with
+two processes that load chips. The default writes one once fifty times as long has passed as the last one took: how many
+steps a kill then undoes is printed, and bounded for the other two.
 """
 
 from __future__ import annotations
@@ -41,8 +42,9 @@ CONFIG = demo_config(
     train={"epochs": 5, "batch_size": 8, "augmentations": ["HorizontalFlip", "RandomRotate90", "GaussNoise"]},
     sweep={"grid": {}},
 )
+DEFAULT = "after epochs"
 KINDS: dict[str, dict[str, Any]] = {
-    "every epoch": {"checkpoint_minutes": None, "num_workers": 0},
+    DEFAULT: {"checkpoint_minutes": None, "num_workers": 0},
     "every step": {"checkpoint_minutes": 0.0, "num_workers": 0},
     "every step, 2 workers": {"checkpoint_minutes": 0.0, "num_workers": 2},
 }
@@ -58,7 +60,7 @@ class Record:
         kind: When it writes checkpoints.
         kills: Moments of its kills.
         lost: Most steps that had to be done again after a kill.
-        interval: Steps between two checkpoints.
+        interval: Most steps between two checkpoints.
         different: What does not have the same bytes as after the undisturbed training.
     """
 
@@ -148,7 +150,7 @@ class Campaign:
         self.processes = multiprocessing.get_context("forkserver")
         self.processes.set_forkserver_preload(["swath.training.train"])  # importing takes longer than training
         self.seconds = 0.0
-        self.steps_per_epoch = 0
+        self.steps = self.steps_per_epoch = 0
         self.expected: dict[str, str] = {}
 
     def warm_up(self) -> None:
@@ -160,15 +162,16 @@ class Campaign:
     def undisturbed(self) -> None:
         """Train once in peace: what all others have to end with."""
         started = time.monotonic()
-        self._run(self._workspace("undisturbed"), KINDS["every epoch"], None, None)
+        self._run(self._workspace("undisturbed"), KINDS[DEFAULT], None, None)
         self.seconds = time.monotonic() - started
         self.expected = bytes_of(self.folder / "undisturbed" / "model")
-        self.steps_per_epoch = json.loads((self.folder / "undisturbed" / "position").read_text())[1]
+        epochs, self.steps_per_epoch = json.loads((self.folder / "undisturbed" / "position").read_text())
+        self.steps = (epochs + 1) * self.steps_per_epoch
 
     def disturbed(self, number: int, kills: int) -> Record:
         """Kill one training `kills` times, let it finish, compare."""
         kind, train = list(KINDS.items())[number % len(KINDS)]
-        record = Record(kind, interval=self.steps_per_epoch if kind == "every epoch" else 1)
+        record = Record(kind, interval=self.steps if kind == DEFAULT else 1)
         work = self._workspace(f"killed-{number:03d}")
         killed = True
         while killed:
