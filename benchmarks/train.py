@@ -113,9 +113,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         make_chips(Path(folder), CONFIG)
         os.chdir(folder)
-        from swath.training.train import use_threads
+        from swath.training.train import set_up_torch
 
-        use_threads(CONFIG["train"]["threads"])
+        set_up_torch(CONFIG["train"]["threads"])
         speeds: dict[str, list[float]] = {name: [] for name in LOOPS}
         for number in range(rounds):
             first = number % len(LOOPS)

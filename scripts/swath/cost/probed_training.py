@@ -36,7 +36,7 @@ from swath.training.loop import build_trainer
 from swath.training.module import LearnerModule
 from swath.training.optimizers import needs_encoder
 from swath.training.stopping import StopRequest
-from swath.training.train import save_bundle, use_threads
+from swath.training.train import save_bundle, set_up_torch
 from swath.training.weights import encoder_parts
 
 BATCHES, VALIDATION_BATCHES, WINDOWS = 20, 5, 64
@@ -58,7 +58,7 @@ def probe_training(training: Mapping[str, Any], sample: Sample, folder: Path) ->
     processes = job.train.gpus
     train = job.train.model_copy(update={"gpus": 1, "batch_size": max(1, job.train.batch_size // processes)})
     begun, cpu = time.perf_counter(), _cpu()
-    use_threads(train.threads)
+    set_up_torch(train.threads)
     with tempfile.TemporaryDirectory() as temporary:
         config = describe_training(job)
         learner = build_learner(job, config, Path(temporary))

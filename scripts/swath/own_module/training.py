@@ -27,7 +27,7 @@ from swath.training.job import TrainingOutputs
 from swath.training.loop import fit
 from swath.training.module import LearnerModule
 from swath.training.stopping import StopRequest
-from swath.training.train import save_bundle, use_threads, write_history
+from swath.training.train import save_bundle, set_up_torch, write_history
 
 log = logging.getLogger("swath.train")
 
@@ -79,7 +79,7 @@ def train_pipeline(job: PipelineTraining, outputs: TrainingOutputs) -> None:
     """
     config = read_pipeline(job.stage)
     train = train_settings(config.backend.solver, job.workers, job.seed)
-    use_threads(train.threads)
+    set_up_torch(train.threads)
     checkpoints = CheckpointFolder(job.folder / "checkpoints" / job.fingerprint(train))
     with leased(checkpoints.path) as ownership, tempfile.TemporaryDirectory() as temporary:
         with told_as_mistake_of(job.stage.module, "train"):

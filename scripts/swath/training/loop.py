@@ -8,6 +8,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable
+from copy import deepcopy
 from functools import partial
 from typing import Any
 
@@ -180,9 +181,12 @@ class CheckpointCallback(Checkpoint):  # of this type, because Lightning calls t
         )
 
 
-def _copied(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Copy weights into the main memory, where training does not go on changing them."""
-    return {name: value.detach().to("cpu", copy=True) for name, value in weights.items()}
+def _copied(weights: dict[str, Any]) -> dict[str, Any]:
+    """Copy a state into the main memory, where training does not go on changing it."""
+    return {
+        name: value.detach().to("cpu", copy=True) if isinstance(value, torch.Tensor) else deepcopy(value)
+        for name, value in weights.items()
+    }
 
 
 # --- the loop -------------------------------------------------------------------------------------

@@ -36,9 +36,10 @@ from swath.training.weights import encoder_parts
 log = logging.getLogger("swath.train")
 
 
-def use_threads(number: int) -> None:
-    """Let torch use this many CPU threads, and OpenCV, which augments single chips, none of its own."""
-    torch.set_num_threads(number)
+def set_up_torch(threads: int) -> None:
+    """Let torch use this many CPU threads and keep its memory; OpenCV, which augments single chips, has no threads."""
+    keep_freed_memory()
+    torch.set_num_threads(threads)
     torch.set_flush_denormal(True)  # numbers next to zero slow a CPU down a hundredfold
     cv2.setNumThreads(0)
 
@@ -89,12 +90,11 @@ def _train(job: TrainingJob, wanted: TrainingOutputs | Rung) -> None:
 def train_here(job: TrainingJob, wanted: TrainingOutputs | Rung) -> None:
     """Train in this process, alone or as one of several; the first of them keeps checkpoints and writes the outputs."""
     rung = wanted if isinstance(wanted, Rung) else None
-    use_threads(job.train.threads)
+    set_up_torch(job.train.threads)
     rank = int(os.environ.get("LOCAL_RANK", "0"))
     checkpoints = CheckpointFolder(job.folder / "checkpoints" / job.fingerprint)
     if torch.cuda.is_available() and job.train.gpus > 1:
         torch.cuda.set_device(rank)
-    keep_freed_memory()
     owner = leased(checkpoints.path) if rank == 0 else nullcontext()
     with owner as ownership, tempfile.TemporaryDirectory() as temporary:
         config = describe_training(job)
