@@ -26,7 +26,7 @@ LINES = {
     ),
     "a prediction": (
         ("--until", "predict", "--forcerun", "predict"),
-        "-A my-project -p gpu -t 60 --mem 5002 --no-requeue --cpus-per-task=2 --gpus=1",
+        "-A my-project -p gpu -t 60 --mem 5003 --no-requeue --cpus-per-task=2 --gpus=1",
     ),
     "a GPU": (
         ("--until", "train"),

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from swath.training.averaging import MovingAverage
+from swath.training.loop import copied
 
 
 class Module(nn.Module):
@@ -109,3 +110,30 @@ def test_constants_stay_and_what_has_two_names_is_swapped_once(module: Any) -> N
     expected = averaged(average, module)
     average.on_validation_epoch_start(None, module)
     assert module.weight == pytest.approx(expected) and module.weight != 7
+
+
+def test_layers_that_count_no_batches_are_taken_up_again() -> None:
+    """A detector's: what is put into them has to say of what version it is, or torch adds a count to it."""
+    module, other = Module(), Module()
+    for one in (module, other):
+        one.model[1].num_batches_tracked = None
+    average: Any = begun(module)
+    step(average, module, 1, 3.0)
+    checkpoint: dict[str, Any] = {"state_dict": module.state_dict()}
+    average.on_save_checkpoint(None, module, checkpoint)
+    resumed: Any = begun(other)
+    resumed.on_load_checkpoint(None, other, checkpoint)
+    assert other.weight == 3
+    assert averaged(resumed, other) == averaged(average, module)
+    resumed.put_into(other)
+    assert other.weight == pytest.approx(averaged(average, module))
+
+
+def test_a_copied_state_is_taken_up_again_and_stays_as_it_was() -> None:
+    module = Module()
+    module.model[1].num_batches_tracked = None
+    module.set_weight(2.0)
+    kept = copied(module.state_dict())
+    module.set_weight(5.0)
+    module.load_state_dict(kept)
+    assert module.weight == 2

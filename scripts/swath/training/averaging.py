@@ -77,11 +77,8 @@ class MovingAverage(Callback):
     def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: Checkpoint) -> None:
         """Take up the average and the weights."""
         state = checkpoint["moving_average"]
-        average = {
-            name.removeprefix(MODEL): value
-            for name, value in checkpoint["state_dict"].items()
-            if name.startswith(MODEL)
-        }
+        average = self._average.module.state_dict()  # which says, beside the tensors, of what version its layers are
+        average.update({name: checkpoint["state_dict"][MODEL + name] for name in average})
         self._average.module.load_state_dict(average)
         self._average.n_averaged.fill_(state["averaged"])
         self._steps = state["steps"]
@@ -89,8 +86,9 @@ class MovingAverage(Callback):
 
     def state_of(self, module: pl.LightningModule) -> dict[str, Tensor]:
         """Return a module's state with the average in the place of its network's weights."""
-        average = {MODEL + name: value for name, value in self._average.module.state_dict().items()}
-        return {**module.state_dict(), **average}
+        state = module.state_dict()  # which says, beside the tensors, of what version its layers are
+        state.update({MODEL + name: value for name, value in self._average.module.state_dict().items()})
+        return state
 
     def put_into(self, module: pl.LightningModule) -> None:
         """Make the average the module's weights for good."""

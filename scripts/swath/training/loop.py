@@ -8,7 +8,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable
-from copy import deepcopy
+from copy import copy, deepcopy
 from functools import partial
 from typing import Any
 
@@ -117,7 +117,7 @@ class CheckpointCallback(Checkpoint):  # of this type, because Lightning calls t
         rows = pl_module.rows
         best = best_epoch(rows, self.train.monitor)
         if best == len(rows) and trainer.is_global_zero:
-            self._best = best, _copied(self._weights(pl_module))
+            self._best = best, copied(self._weights(pl_module))
         over, reason, due = trainer.strategy.broadcast(
             (
                 is_over(rows, pl_module.spent_seconds, self.train, self.rung),
@@ -181,12 +181,12 @@ class CheckpointCallback(Checkpoint):  # of this type, because Lightning calls t
         )
 
 
-def _copied(weights: dict[str, Any]) -> dict[str, Any]:
-    """Copy a state into the main memory, where training does not go on changing it."""
-    return {
-        name: value.detach().to("cpu", copy=True) if isinstance(value, torch.Tensor) else deepcopy(value)
-        for name, value in weights.items()
-    }
+def copied(weights: dict[str, Any]) -> dict[str, Any]:
+    """Copy a state into the main memory, where training does not go on changing it; it keeps its layers' versions."""
+    kept = copy(weights)
+    for name, value in weights.items():
+        kept[name] = value.detach().to("cpu", copy=True) if isinstance(value, torch.Tensor) else deepcopy(value)
+    return kept
 
 
 # --- the loop -------------------------------------------------------------------------------------
