@@ -19,7 +19,7 @@ from typing import Any
 
 from swath.errors import Problem, UserError
 
-DENSE = {".pth", ".ckpt"}  # weights: a fifteenth smaller when deflated, which takes seconds
+DENSE = {".pth", ".ckpt", ".zip"}  # weights get a fifteenth smaller when deflated, which takes seconds
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can carry: same content, same bytes
 
 TOKEN = uuid.uuid4().hex[:12]

@@ -62,12 +62,12 @@ def test_weights_are_zipped_as_they_are(tmp_path: Path) -> None:
     """They hardly get smaller."""
     folder = tmp_path / "folder"
     folder.mkdir()
-    for name in ("model.pth", "config.json"):
+    for name in ("model.pth", "model-bundle.zip", "config.json"):
         (folder / name).write_bytes(bytes(10_000))
     zip_directory(folder, tmp_path / "bundle.zip")
     with zipfile.ZipFile(tmp_path / "bundle.zip") as archive:
         sizes = {entry.filename: entry.compress_size for entry in archive.infolist()}
-    assert sizes["model.pth"] == 10_000 > 1_000 > sizes["config.json"]
+    assert sizes["model.pth"] == sizes["model-bundle.zip"] == 10_000 > 1_000 > sizes["config.json"]
     unzip(tmp_path / "bundle.zip", tmp_path / "out")
     assert (tmp_path / "out" / "model.pth").read_bytes() == bytes(10_000)
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import segmentation_models_pytorch as smp
 import torch
+from pytorch_lightning.plugins.precision import MixedPrecision
 
 from swath.config.train import Train
 from swath.errors import UserError
@@ -150,7 +151,6 @@ def weights_after_steps(network: torch.nn.Module, optimizer: torch.optim.Optimiz
     [
         ("adam", partial(torch.optim.Adam, lr=0.01)),
         ("adamw", partial(torch.optim.AdamW, lr=0.01, weight_decay=0.1)),
-        ("sgd", partial(torch.optim.SGD, lr=0.01, momentum=0.9, nesterov=True)),
     ],
 )
 def test_steps_in_one_pass_are_those_of_the_textbook(name: Any, plain: Any) -> None:
@@ -169,7 +169,26 @@ def test_steps_in_one_pass_are_those_of_the_textbook(name: Any, plain: Any) -> N
         assert (one - first).abs().max() > 1e-3
 
 
-def test_gradients_that_fp16_scales_can_be_clipped() -> None:
-    """Lightning refuses to clip where an optimizer does the scaling itself."""
-    scaled = build_optimizer(torch.nn.Linear(2, 2), Train(mixed_precision="fp16"))
-    assert not getattr(scaled, "_step_supports_amp_scaling", False)
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("precision", ["auto", "bf16", "fp16", "none"])
+def test_gradients_can_be_clipped_in_sixteen_bits(name: Any, precision: Any) -> None:
+    """Lightning refuses to where an optimizer does the scaling itself."""
+    network = torch.nn.Linear(2, 2)
+    settings = Train(optimizer=name, mixed_precision=precision, clip_gradients=1.0)
+    optimizer = build_optimizer(network, settings)
+    (100 * network(torch.ones(1, 2))).sum().backward()
+    MixedPrecision("bf16-mixed", "cpu").clip_gradients(optimizer, 1.0)
+    assert torch.linalg.vector_norm(torch.cat([one.grad.flatten() for one in network.parameters()])) <= 1.001
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+def test_what_was_frozen_learns_later(name: Any) -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 1))
+    optimizer = build_optimizer(network, Train(optimizer=name, freeze_encoder=1))
+    for frozen in (True, False):
+        network[0].requires_grad_(not frozen)
+        before = network[0].weight.detach().clone()
+        optimizer.zero_grad()
+        network(torch.ones(1, 2)).sum().backward()
+        optimizer.step()
+        assert torch.equal(before, network[0].weight) == frozen

@@ -118,7 +118,7 @@ def _train(learner: Any, job: TrainingJob, train: Train, folder: Path) -> Watch:
     )
     watch = Watch(train.batch_size)
     trainer = build_trainer(module, CheckpointFolder(folder / "a" / "b" / "checkpoints"), None, StopRequest())
-    trainer.callbacks.append(watch)
+    trainer.callbacks.insert(-1, watch)  # before what writes checkpoints, which a training does only now and then
     trainer.limit_val_batches = VALIDATION_BATCHES
     if train.channels_last:
         module.model.to(memory_format=torch.channels_last)
@@ -128,7 +128,7 @@ def _train(learner: Any, job: TrainingJob, train: Train, folder: Path) -> Watch:
     return watch
 
 
-class Watch(Checkpoint):  # of this type, because Lightning calls those after all others
+class Watch(Checkpoint):  # of this type, because Lightning calls those after the module
     """Stop the clock after every batch, and end the training when that is enough.
 
     Args:
@@ -181,7 +181,7 @@ class Watch(Checkpoint):  # of this type, because Lightning calls those after al
         self._tick(self.batches["validation"])
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note what metrics and checkpoints took."""
+        """Note what metrics took."""
         self._tick(self.epochs)
         self.total = self._last.plus(self._begun.times(-1))
 

@@ -34,9 +34,7 @@ def build_optimizer(model: nn.Module, train: Train, encoder: EncoderParts | None
     Raises:
         UserError: If the encoder's layers are not known to stand one behind the other.
     """
-    # all of a step in one pass over the weights; with fp16, such optimizers refuse to have their gradients clipped
-    fused = None if train.mixed_precision == "fp16" else True
-    settings: dict[str, Any] = {"lr": train.learning_rate, "weight_decay": train.weight_decay, "fused": fused}
+    settings = {"lr": train.learning_rate, "weight_decay": train.weight_decay}
     groups: list[dict[str, Any]] = [{"params": list(model.parameters())}]
     if encoder is not None and (train.encoder_rate != 1 or train.layer_decay != 1):
         inside = {id(parameter) for parameter in encoder.parameters}
@@ -49,7 +47,9 @@ def build_optimizer(model: nn.Module, train: Train, encoder: EncoderParts | None
     if train.optimizer == "sgd":
         return optim.SGD(groups, momentum=0.9, nesterov=True, **settings)
     kind = optim.AdamW if train.optimizer == "adamw" else optim.Adam
-    return kind(groups, **settings)
+    # all of a step in one pass over the weights; in 16 bits, Lightning refuses to clip gradients for such an optimizer
+    fused = True if train.clip_gradients is None and train.mixed_precision != "fp16" else None
+    return kind(groups, fused=fused, **settings)
 
 
 def _by_layer(encoder: EncoderParts, decay: float) -> dict[float, list[nn.Parameter]]:
