@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from functools import partial
 from typing import Any
 
 import albumentations
@@ -131,6 +133,40 @@ def test_layer_decay_is_refused_where_layers_are_in_no_groups() -> None:
     network = smp.Unet("resnet18", encoder_weights=None)
     with pytest.raises(UserError, match="layer_decay"):
         build_optimizer(network, Train(layer_decay=0.75), encoder_parts(network))
+
+
+def weights_after_steps(network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
+    """Train a little on an image laid out as `channels_last` has it."""
+    network.to(memory_format=torch.channels_last)
+    images = torch.randn(2, 8, 9, 7, generator=torch.Generator().manual_seed(0))
+    for _ in range(5):
+        optimizer.zero_grad()
+        network(images.contiguous(memory_format=torch.channels_last)).square().mean().backward()
+        optimizer.step()
+    return [parameter.detach().contiguous() for parameter in network.parameters()]
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [
+        ("adam", partial(torch.optim.Adam, lr=0.01)),
+        ("adamw", partial(torch.optim.AdamW, lr=0.01, weight_decay=0.1)),
+    ],
+)
+def test_steps_in_one_pass_are_those_of_the_textbook(name: Any, plain: Any) -> None:
+    """Weights laid out as `channels_last` has them, too: the kernels go through memory, not through indices."""
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Conv2d(8, 16, 3, groups=2), torch.nn.ReLU(), torch.nn.Conv2d(16, 5, (3, 2)))
+    same = copy.deepcopy(network)
+    decay = 0.1 if name == "adamw" else 0.0
+    optimizer = build_optimizer(network, Train(optimizer=name, learning_rate=0.01, weight_decay=decay))
+    expected = weights_after_steps(same, plain(same.parameters(), foreach=False))
+    before = [parameter.detach().clone() for parameter in network.parameters()]
+    found = weights_after_steps(network, optimizer)
+    assert optimizer.defaults["fused"]
+    for one, other, first in zip(found, expected, before, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+        assert (one - first).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])

@@ -47,7 +47,9 @@ def build_optimizer(model: nn.Module, train: Train, encoder: EncoderParts | None
     if train.optimizer == "sgd":
         return optim.SGD(groups, momentum=0.9, nesterov=True, **settings)
     kind = optim.AdamW if train.optimizer == "adamw" else optim.Adam
-    return kind(groups, **settings)
+    # all of a step in one pass over the weights; in 16 bits, Lightning refuses to clip gradients for such an optimizer
+    fused = True if train.clip_gradients is None and train.mixed_precision != "fp16" else None
+    return kind(groups, fused=fused, **settings)
 
 
 def _by_layer(encoder: EncoderParts, decay: float) -> dict[float, list[nn.Parameter]]:
